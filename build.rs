@@ -1,0 +1,130 @@
+//! Turns `proto/` into Rust, a descriptor set, and the two tables that the contract's own options define: who may
+//! call which RPC, and which field of an incident's content is which category. Then it lists `agreements/`.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use prost_reflect::{DescriptorPool, Value};
+
+type Failure = Box<dyn Error>;
+
+fn main() -> Result<(), Failure> {
+    println!("cargo:rerun-if-changed=proto");
+    println!("cargo:rerun-if-changed=agreements");
+    println!("cargo:rerun-if-changed=migrations");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_imports(true).include_source_info(true);
+    compiler.open_files(files("proto", "proto")?.iter().map(|f| f.strip_prefix("proto").unwrap_or(f)))?;
+    // These bytes keep our options; the same set after a round trip through prost-types would have lost them.
+    let descriptors = compiler.encode_file_descriptor_set();
+    fs::write(out.join("descriptors.bin"), &descriptors)?;
+
+    tonic_prost_build::configure()
+        .build_transport(false)
+        // What incidents contain is never printed, not even by accident: these messages have no `Debug` of prost's.
+        .skip_debug(UNPRINTED)
+        .compile_fds(compiler.file_descriptor_set())?;
+
+    let pool = DescriptorPool::decode(descriptors.as_slice())?;
+    fs::write(out.join("access.rs"), access_table(&pool)?)?;
+    fs::write(out.join("categories.rs"), category_table(&pool)?)?;
+    fs::write(out.join("bundled.rs"), bundled_agreements()?)?;
+    Ok(())
+}
+
+/// Messages that carry what an organisation told in confidence.
+const UNPRINTED: [&str; 17] = [
+    "concordat.v1.IncidentContent",
+    "concordat.v1.Identity",
+    "concordat.v1.Identifier",
+    "concordat.v1.Contact",
+    "concordat.v1.Timeline",
+    "concordat.v1.TechnicalIndicators",
+    "concordat.v1.Indicator",
+    "concordat.v1.RootCause",
+    "concordat.v1.Impact",
+    "concordat.v1.Ransom",
+    "concordat.v1.Narrative",
+    "concordat.v1.Assessment",
+    "concordat.v1.Sector",
+    "concordat.v1.ReleasedCategory",
+    "concordat.v1.ConsentEvidence",
+    "concordat.v1.SubjectStatement",
+    "concordat.v1.Opening",
+];
+
+/// `(path, roles)` for each RPC, from its `access` option.
+fn access_table(pool: &DescriptorPool) -> Result<String, Failure> {
+    let access = pool.get_extension_by_name("concordat.v1.access").ok_or("no extension concordat.v1.access")?;
+    let mut rows = String::new();
+    for service in pool.services() {
+        for method in service.methods() {
+            let options = method.options();
+            if !options.has_extension(&access) {
+                return Err(format!("{} has no (access) option: say who may call it", method.full_name()).into());
+            }
+            let value = options.get_extension(&access);
+            let roles = value
+                .as_message()
+                .and_then(|access| access.get_field_by_name("roles"))
+                .and_then(|roles| roles.as_list().map(<[Value]>::to_vec))
+                .unwrap_or_default();
+            let roles: Vec<&str> = roles.iter().filter_map(Value::as_str).collect();
+            writeln!(rows, "    (\"/{}/{}\", &{roles:?}),", service.full_name(), method.name())?;
+        }
+    }
+    Ok(format!("&[\n{rows}]\n"))
+}
+
+/// `(category, field number)` for each field of `IncidentContent`, from its `category` option.
+fn category_table(pool: &DescriptorPool) -> Result<String, Failure> {
+    let category = pool.get_extension_by_name("concordat.v1.category").ok_or("no extension concordat.v1.category")?;
+    let content = pool.get_message_by_name("concordat.v1.IncidentContent").ok_or("no IncidentContent")?;
+    let mut rows = String::new();
+    for field in content.fields() {
+        let options = field.options();
+        if !options.has_extension(&category) {
+            return Err(format!("{} has no (category) option: it could never be released", field.full_name()).into());
+        }
+        let value = options.get_extension(&category);
+        let name = value.as_str().unwrap_or_default();
+        writeln!(rows, "    (\"{name}\", {}),", field.number())?;
+    }
+    Ok(format!("&[\n{rows}]\n"))
+}
+
+/// The agreements that ship with the binary: `(folder, terms, clauses)`.
+fn bundled_agreements() -> Result<String, Failure> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("agreements");
+    let mut folders: Vec<PathBuf> = fs::read_dir(&root)?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.join("agreement.toml").is_file())
+        .collect();
+    folders.sort();
+    let mut rows = String::new();
+    for folder in folders {
+        let name = folder.file_name().and_then(|name| name.to_str()).ok_or("a folder name is not UTF-8")?.to_owned();
+        let (terms, clauses) = (folder.join("agreement.toml"), folder.join("clauses.cedar"));
+        writeln!(rows, "    (\"{name}\", include_str!({terms:?}), include_str!({clauses:?})),")?;
+    }
+    Ok(format!("&[\n{rows}]\n"))
+}
+
+fn files(folder: impl AsRef<Path>, extension: &str) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(files(&path, extension)?);
+        } else if path.extension().is_some_and(|e| e == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,30 @@
+//! The nouns of this field and their rules. Nothing here does I/O, reads a clock or draws a random number.
+
+mod agency;
+mod ask;
+mod authorisation;
+mod call;
+mod consent;
+mod id;
+mod identifier;
+mod incident;
+mod instant;
+mod invalid;
+mod marking;
+mod organisation;
+
+pub use agency::{Actor, Agency};
+pub use ask::{Ask, NamedOrganisation, Subject};
+pub use authorisation::Authorisation;
+pub use call::{CallKey, Digest};
+pub use consent::{Consent, ConsentScope, ConsentState, Coverage, Evidence};
+pub use id::{
+    AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, Ground, IncidentId, OfficerId,
+    OrganisationId, Purpose, Question, Reference, RequestId, Role, Unit,
+};
+pub use identifier::Identifier;
+pub use incident::{Incident, Notification, Occurred};
+pub use instant::Instant;
+pub use invalid::{Invalid, check};
+pub use marking::{Classification, Markings, Pap, Tlp};
+pub use organisation::Organisation;

@@ -1,0 +1,48 @@
+//! The holder's officer's decision to disclose.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AgencyId, AuthorisationId, Category, Ground, Incident, IncidentId, Instant, Purpose};
+
+/// An authorisation: incident at a revision × recipient × purposes × categories × ground, until, revocable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authorisation {
+    /// The holder's id.
+    pub id: AuthorisationId,
+    /// The holder.
+    pub holder: AgencyId,
+    /// The incident.
+    pub incident: IncidentId,
+    /// The revision that the officer saw.
+    pub revision: i64,
+    /// Whether later revisions are covered.
+    pub covers_updates: bool,
+    /// The receiving agency.
+    pub recipient: AgencyId,
+    /// For which purposes.
+    pub purposes: BTreeSet<Purpose>,
+    /// Which categories.
+    pub categories: BTreeSet<Category>,
+    /// The legal power exercised.
+    pub ground: Ground,
+    /// When it was given.
+    pub given_at: Instant,
+    /// Until when, exclusive.
+    pub valid_until: Instant,
+    /// When it was revoked.
+    pub revoked_at: Option<Instant>,
+}
+
+impl Authorisation {
+    /// Whether it seems to apply. This only picks which one the policies look at; they decide.
+    pub(crate) fn seems_to_apply(&self, incident: &Incident, purpose: &Purpose, at: Instant) -> bool {
+        self.revoked_at.is_none()
+            && self.given_at <= at
+            && at < self.valid_until
+            && self.purposes.contains(purpose)
+            && self.incident == incident.id
+            && (self.revision == incident.revision || (self.covers_updates && self.revision < incident.revision))
+    }
+}

@@ -1,0 +1,92 @@
+//! The holder's record of an incident, without its content: content stays sealed until a permit is committed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AgencyId, Category, Digest, IncidentId, Instant, Invalid, Markings, OfficerId, OrganisationId, check};
+
+/// When an incident may have occurred: from, inclusive; until, exclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occurred {
+    /// The first instant.
+    pub from: Instant,
+    /// The instant by which it was over.
+    pub until: Instant,
+}
+
+impl Occurred {
+    /// A period that is not empty.
+    pub fn new(from: Instant, until: Instant, until_field: &str) -> Result<Self, Invalid> {
+        check(from < until, until_field, "must be later than the start")?;
+        Ok(Self { from, until })
+    }
+
+    /// Whether the two periods share an instant.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.from < other.until && other.from < self.until
+    }
+}
+
+/// A statutory notification that the organisation made of the incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notification {
+    /// The kind, such as `nis-rdsp`.
+    pub kind: String,
+    /// When the holder received it.
+    pub received_at: Instant,
+    /// Who recorded it.
+    pub recorded_by: OfficerId,
+    /// When another officer verified it.
+    pub verified_at: Option<Instant>,
+}
+
+/// One revision of an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// The holder's id.
+    pub id: IncidentId,
+    /// The holder, who is also the originator: what was received from another agency is not registered yet.
+    pub holder: AgencyId,
+    /// The organisation.
+    pub organisation: OrganisationId,
+    /// From 1; one more with every amendment.
+    pub revision: i64,
+    /// When it occurred.
+    pub occurred: Occurred,
+    /// Its markings.
+    pub markings: Markings,
+    /// The notification, if any.
+    pub notification: Option<Notification>,
+    /// The campaign it belongs to.
+    pub campaign: Option<String>,
+    /// Until when it is kept.
+    pub retain_until: Instant,
+    /// The categories of its content, each with SHA-256 over its salt and its content.
+    pub categories: BTreeMap<Category, Digest>,
+}
+
+impl Incident {
+    /// The incident against which an ask is decided when nothing is held, so that the work is the same.
+    ///
+    /// INVARIANT: no authorisation, consent or notification names it, so nothing can ever permit it.
+    pub fn placeholder(holder: &AgencyId) -> Self {
+        Self {
+            id: IncidentId::known("-"),
+            holder: holder.clone(),
+            organisation: OrganisationId::known("-"),
+            revision: 1,
+            occurred: Occurred { from: Instant::from_micros(0), until: Instant::MAX },
+            markings: Markings::default(),
+            notification: None,
+            campaign: None,
+            retain_until: Instant::MAX,
+            categories: BTreeMap::new(),
+        }
+    }
+
+    /// Whether this is [`Incident::placeholder`].
+    pub fn is_placeholder(&self) -> bool {
+        self.id.as_str() == "-"
+    }
+}

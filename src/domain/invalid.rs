@@ -1,0 +1,45 @@
+//! What is wrong with one field of what a caller sent.
+
+/// One field that cannot be accepted, and why.
+///
+/// `field` is the path as the contract writes it, such as `scope.purposes[2]`; `problem` is a sentence without the
+/// field's name that says what would be accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct Invalid {
+    /// The path of the field.
+    pub field: String,
+    /// What is wrong and what would be accepted.
+    pub problem: String,
+}
+
+impl Invalid {
+    /// A problem with the field at this path.
+    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+
+    /// The same problem, seen from the message that holds the field.
+    #[must_use]
+    pub fn within(self, parent: &str) -> Self {
+        let separator = if self.field.is_empty() || self.field.starts_with('[') { "" } else { "." };
+        Self { field: format!("{parent}{separator}{}", self.field), problem: self.problem }
+    }
+}
+
+/// Fails with the problem unless the condition holds.
+pub fn check(holds: bool, field: &str, problem: impl Into<String>) -> Result<(), Invalid> {
+    if holds { Ok(()) } else { Err(Invalid::new(field, problem)) }
+}
+
+/// Gives types that say too much about an organisation or an officer a `Debug` that says nothing.
+macro_rules! unprinted {
+    ($($name:ident),+) => { $(
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+    )+ };
+}
+pub(crate) use unprinted;

@@ -1,0 +1,2 @@
+//! Concordat.
+pub mod domain;
