@@ -1,2 +1,6 @@
 //! Concordat.
 pub mod domain;
+pub mod ledger;
+pub mod proto;
+pub mod seal;
+pub mod decision;

@@ -1,0 +1,227 @@
+//! Domain records as Cedar sees them. Nothing goes through JSON, and only what one question needs is built.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use cedar_policy::{
+    Authorizer, Context, Effect, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request,
+    RestrictedExpression as Value,
+};
+
+use super::agreement::{Agreement, Clause};
+use super::{Coverage, Facts};
+use crate::domain::{
+    Ask, Authorisation, Consent, Coverage as ConsentCoverage, Ground, Incident, Instant, Notification,
+};
+
+/// What the clauses are shown.
+pub(super) struct Evidence<'a> {
+    pub(super) facts: &'a Facts,
+    pub(super) incident: &'a Incident,
+    pub(super) consent: Option<&'a Consent>,
+    pub(super) authorisation: Option<&'a Authorisation>,
+    pub(super) coverage: &'a Coverage<'a>,
+}
+
+/// What the clauses of one agreement say, by the ids of those that determined it.
+#[derive(Default)]
+pub(super) struct Answer {
+    pub(super) permits: BTreeSet<String>,
+    pub(super) forbids: BTreeSet<String>,
+    pub(super) errors: Vec<String>,
+}
+
+/// Asks one agreement about one incident. Whatever goes wrong is an error in the answer, never an exception to it.
+pub(super) fn evaluate(agreement: &Agreement, evidence: &Evidence<'_>) -> Answer {
+    let question = disclosure(agreement, evidence);
+    let (request, entities) = match question {
+        Ok(question) => question,
+        Err(error) => return Answer { errors: vec![error], ..Answer::default() },
+    };
+    ask_cedar(agreement, &request, &entities)
+}
+
+/// Whether one agreement lets the requester name an organisation to the holder on this ground.
+pub(super) fn may_name(agreement: &Agreement, ask: &Ask, ground: &Ground, at: Instant) -> bool {
+    let question = || -> Result<_, String> {
+        let context = Context::from_pairs([
+            field("at", long(at)),
+            field("purpose", text(ask.purpose.as_str())),
+            field("ground", text(ground.as_str())),
+        ]);
+        let request = Request::new(
+            uid("Agency", ask.holder.as_str()),
+            uid("Action", "name-in-request"),
+            uid("Agency", ask.requester.agency.as_str()),
+            context.map_err(|e| e.to_string())?,
+            Some(&agreement.schema),
+        );
+        let entities = Entities::from_entities(agreement.entities.iter().cloned(), None);
+        Ok((request.map_err(|e| e.to_string())?, entities.map_err(|e| e.to_string())?))
+    };
+    question().is_ok_and(|(request, entities)| {
+        let answer = ask_cedar(agreement, &request, &entities);
+        answer.errors.is_empty() && answer.forbids.is_empty() && !answer.permits.is_empty()
+    })
+}
+
+fn ask_cedar(agreement: &Agreement, request: &Request, entities: &Entities) -> Answer {
+    let response = Authorizer::new().is_authorized(request, &agreement.policies, entities);
+    let diagnostics = response.diagnostics();
+    let mut answer = Answer { errors: diagnostics.errors().map(ToString::to_string).collect(), ..Answer::default() };
+    for id in diagnostics.reason() {
+        // On a denial these are the forbids that fired, on a permission the permits.
+        match agreement.policies.policy(id).map(cedar_policy::Policy::effect) {
+            Some(Effect::Permit) => answer.permits.insert(id.to_string()),
+            Some(Effect::Forbid) | None => answer.forbids.insert(id.to_string()),
+        };
+    }
+    answer
+}
+
+fn disclosure(agreement: &Agreement, evidence: &Evidence<'_>) -> Result<(Request, Entities), String> {
+    let Evidence { facts, incident, consent, authorisation, coverage } = evidence;
+    let mut context = vec![
+        field("at", long(facts.at)),
+        field("purpose", text(facts.ask.purpose.as_str())),
+        field("enforcement", Value::new_bool(coverage.is_enforcement())),
+        field("form", text(&facts.ask.form)),
+    ];
+    if let Some(consent) = consent.and_then(|consent| consent_record(consent).transpose()) {
+        context.push(field("consent", consent?));
+    }
+    if let Some(authorisation) = authorisation {
+        context.push(field("authorisation", authorisation_record(authorisation)?));
+    }
+    if let Some(duty) = coverage.duty() {
+        context.push(field("duty", Value::new_entity_uid(uid("Clause", duty.id.as_str()))));
+    }
+    let request = Request::new(
+        uid("Agency", facts.ask.requester.agency.as_str()),
+        uid("Action", "disclose"),
+        uid("Incident", incident.id.as_str()),
+        Context::from_pairs(context).map_err(|e| e.to_string())?,
+        Some(&agreement.schema),
+    )
+    .map_err(|e| e.to_string())?;
+
+    // Neither Cedar's request nor its entity validation notices an entity that is named but missing, so every
+    // clause that can be named here is put in: this agreement's own, and the duty's, which may be another's.
+    let mut entities = agreement.entities.clone();
+    entities.push(incident_entity(incident)?);
+    if let Some(duty) = coverage.duty()
+        && !agreement.clauses().any(|clause| clause.id == duty.id)
+    {
+        entities.push(clause_entity(duty)?);
+    }
+    let entities = Entities::from_entities(entities, Some(&agreement.schema)).map_err(|e| e.to_string())?;
+    Ok((request, entities))
+}
+
+/// The clauses of an agreement as entities.
+pub(super) fn clause_entities(clauses: &[Clause]) -> Result<Vec<Entity>, String> {
+    clauses.iter().map(clause_entity).collect()
+}
+
+fn clause_entity(clause: &Clause) -> Result<Entity, String> {
+    let mut attributes = HashMap::from([
+        field("disclosing", agency(clause.disclosing.as_str())),
+        field("receiving", agency(clause.receiving.as_str())),
+        field("form", text(&clause.form)),
+        field("purposes", set(clause.purposes.iter().map(crate::domain::Purpose::as_str))),
+        field("grounds", set(clause.grounds.iter().map(Ground::as_str))),
+    ]);
+    if let Some(notification) = &clause.notification {
+        attributes.extend([field("notification", text(notification))]);
+    }
+    Entity::new(uid("Clause", clause.id.as_str()), attributes, HashSet::new()).map_err(|e| e.to_string())
+}
+
+fn incident_entity(incident: &Incident) -> Result<Entity, String> {
+    let mut attributes = HashMap::from([
+        field("holder", agency(incident.holder.as_str())),
+        field("organisation", Value::new_entity_uid(uid("Organisation", incident.organisation.as_str()))),
+        field("revision", Value::new_long(incident.revision)),
+        field("tlp", Value::new_long(incident.markings.tlp.rank())),
+        field("pap", Value::new_long(incident.markings.pap.rank())),
+        field("classification", Value::new_long(incident.markings.classification.rank())),
+    ]);
+    if let Some(notification) = &incident.notification {
+        attributes.extend([field("notification", notification_record(notification)?)]);
+    }
+    Entity::new(uid("Incident", incident.id.as_str()), attributes, HashSet::new()).map_err(|e| e.to_string())
+}
+
+fn notification_record(notification: &Notification) -> Result<Value, String> {
+    let mut fields = vec![field("kind", text(&notification.kind)), field("receivedAt", long(notification.received_at))];
+    fields.extend(notification.verified_at.map(|at| field("verifiedAt", long(at))));
+    record(fields)
+}
+
+/// A consent without a scope was only sought: to the clauses it is not there.
+fn consent_record(consent: &Consent) -> Result<Option<Value>, String> {
+    let Some(scope) = &consent.scope else { return Ok(None) };
+    let (incident, revision, covers_updates) = match &scope.coverage {
+        ConsentCoverage::AllIncidents => (None, 0, true),
+        ConsentCoverage::Incident { id, revision, covers_updates } => (Some(id), *revision, *covers_updates),
+    };
+    let mut fields = vec![
+        field("organisation", Value::new_entity_uid(uid("Organisation", consent.organisation.as_str()))),
+        field("disclosing", agency(consent.holder.as_str())),
+        field("receiving", agency(scope.recipient.as_str())),
+        field("state", text(consent.state.as_str())),
+        field("purposes", set(scope.purposes.iter().map(crate::domain::Purpose::as_str))),
+        field("enforcement", Value::new_bool(scope.enforcement)),
+        field("revision", Value::new_long(revision)),
+        field("coversUpdates", Value::new_bool(covers_updates)),
+        field("validFrom", long(scope.valid_from)),
+        field("validUntil", long(scope.valid_until)),
+    ];
+    fields.extend(incident.map(|id| field("incident", Value::new_entity_uid(uid("Incident", id.as_str())))));
+    record(fields).map(Some)
+}
+
+fn authorisation_record(authorisation: &Authorisation) -> Result<Value, String> {
+    let mut fields = vec![
+        field("incident", Value::new_entity_uid(uid("Incident", authorisation.incident.as_str()))),
+        field("disclosing", agency(authorisation.holder.as_str())),
+        field("receiving", agency(authorisation.recipient.as_str())),
+        field("purposes", set(authorisation.purposes.iter().map(crate::domain::Purpose::as_str))),
+        field("ground", text(authorisation.ground.as_str())),
+        field("revision", Value::new_long(authorisation.revision)),
+        field("coversUpdates", Value::new_bool(authorisation.covers_updates)),
+        field("givenAt", long(authorisation.given_at)),
+        field("validUntil", long(authorisation.valid_until)),
+    ];
+    fields.extend(authorisation.revoked_at.map(|at| field("revokedAt", long(at))));
+    record(fields)
+}
+
+fn field(name: &str, value: Value) -> (String, Value) {
+    (name.to_owned(), value)
+}
+
+fn record(fields: Vec<(String, Value)>) -> Result<Value, String> {
+    Value::new_record(fields).map_err(|e| e.to_string())
+}
+
+fn text(value: &str) -> Value {
+    Value::new_string(value.to_owned())
+}
+
+fn long(at: Instant) -> Value {
+    Value::new_long(at.micros())
+}
+
+fn set<'a>(values: impl Iterator<Item = &'a str>) -> Value {
+    Value::new_set(values.map(text))
+}
+
+fn agency(id: &str) -> Value {
+    Value::new_entity_uid(uid("Agency", id))
+}
+
+fn uid(kind: &'static str, id: &str) -> EntityUid {
+    // The kinds are literals of this file, each a valid Cedar name.
+    let name = kind.parse::<EntityTypeName>().unwrap_or_else(|_| unreachable!("{kind} is a Cedar name"));
+    EntityUid::from_type_name_and_id(name, EntityId::new(id))
+}

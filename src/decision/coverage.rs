@@ -1,0 +1,130 @@
+//! Whether the agreements speak of an ask at all.
+//!
+//! This depends on the ask and on the agreements alone, never on what is held, so it may explain itself to the
+//! requester. It also comes before anything is looked up: an organisation that the requester was not entitled to
+//! name is not searched for.
+
+use super::agreement::{Activity, Agreement, Clause, Modality};
+use super::cedar;
+use crate::domain::{Ask, Instant, Subject};
+
+/// The agreements and clauses that speak of an ask.
+#[derive(Debug)]
+pub struct Coverage<'a> {
+    agreements: Vec<&'a Agreement>,
+    clauses: Vec<&'a Clause>,
+    duty: Option<&'a Clause>,
+    enforcement: bool,
+}
+
+impl<'a> Coverage<'a> {
+    /// Every agreement in force between holder and requester, in the direction of the disclosure.
+    pub fn agreements(&self) -> impl Iterator<Item = &'a Agreement> {
+        self.agreements.iter().copied()
+    }
+
+    /// The clauses that can permit it.
+    pub fn clauses(&self) -> impl Iterator<Item = &'a Clause> {
+        self.clauses.iter().copied()
+    }
+
+    /// The duty that covers it, if there is one.
+    pub fn duty(&self) -> Option<&'a Clause> {
+        self.duty
+    }
+
+    /// Whether the purpose is enforcement against the organisation.
+    pub fn is_enforcement(&self) -> bool {
+        self.enforcement
+    }
+}
+
+/// Why the agreements do not allow an ask, for the requester.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotCovered {
+    /// The reason, in upper snake case.
+    pub reason: &'static str,
+    /// The same in words, with what can be done.
+    pub explanation: String,
+}
+
+fn not_covered<T>(reason: &'static str, explanation: String) -> Result<T, NotCovered> {
+    Err(NotCovered { reason, explanation })
+}
+
+/// Finds what covers the ask at this time, or says why nothing does.
+pub fn cover<'a>(ask: &Ask, agreements: &[&'a Agreement], at: Instant) -> Result<Coverage<'a>, NotCovered> {
+    let (holder, requester) = (&ask.holder, &ask.requester.agency);
+    let in_force: Vec<&'a Agreement> =
+        agreements.iter().copied().filter(|agreement| agreement.is_effective(at)).collect();
+    let between: Vec<&'a Agreement> = in_force
+        .iter()
+        .copied()
+        .filter(|agreement| agreement.clauses().any(|clause| clause.discloses(holder, requester)))
+        .collect();
+    if between.is_empty() {
+        let text = format!("no agreement in force lets `{holder}` disclose to `{requester}`; ListAgreements shows yours");
+        return not_covered("NO_AGREEMENT", text);
+    }
+    if let Some((id, digest)) = &ask.pinned {
+        let in_force = between.iter().any(|agreement| agreement.id() == id && agreement.digest() == *digest);
+        if !in_force {
+            let text = format!("the text of `{id}` that the ask relies on is not the one in force; read it again");
+            return not_covered("AGREEMENT_DIFFERS", text);
+        }
+    }
+    let powers = |clause: &&'a Clause| {
+        clause.modality != Modality::Prohibition && clause.discloses(holder, requester) && clause.form == ask.form
+    };
+    let purposeful: Vec<&'a Clause> = between
+        .iter()
+        .flat_map(|agreement| agreement.clauses())
+        .filter(powers)
+        .filter(|clause| clause.purposes.contains(&ask.purpose))
+        .collect();
+    if purposeful.is_empty() {
+        let mut purposes: Vec<&str> = between
+            .iter()
+            .flat_map(|agreement| agreement.clauses())
+            .filter(powers)
+            .flat_map(|clause| clause.purposes.iter().map(crate::domain::Purpose::as_str))
+            .collect();
+        purposes.sort_unstable();
+        purposes.dedup();
+        let text = format!(
+            "no clause lets `{holder}` disclose to `{requester}` for `{}`; covered: {}",
+            ask.purpose,
+            purposes.join(", ")
+        );
+        return not_covered("PURPOSE_NOT_COVERED", text);
+    }
+    let clauses: Vec<&'a Clause> =
+        purposeful.into_iter().filter(|clause| !clause.categories.is_disjoint(&ask.categories)).collect();
+    if clauses.is_empty() {
+        return not_covered("CATEGORY_NOT_COVERED", "no clause for this purpose names any category asked for".to_owned());
+    }
+    cover_naming(ask, &in_force, at)?;
+    let duty = clauses.iter().copied().find(|clause| clause.modality == Modality::Duty);
+    let enforcement = between.iter().any(|agreement| agreement.is_enforcement(&ask.purpose));
+    Ok(Coverage { agreements: between, clauses, duty, enforcement })
+}
+
+/// Naming an organisation is the requester's own disclosure and needs a clause in its direction.
+fn cover_naming(ask: &Ask, in_force: &[&Agreement], at: Instant) -> Result<(), NotCovered> {
+    let Subject::Organisation(named) = &ask.subject else { return Ok(()) };
+    let (holder, requester) = (&ask.holder, &ask.requester.agency);
+    let names = |clause: &&Clause| {
+        clause.activity == Activity::NameInRequest && clause.disclosing == *requester && clause.receiving == *holder
+    };
+    let clauses: Vec<&Clause> = in_force.iter().flat_map(|agreement| agreement.clauses()).filter(names).collect();
+    if clauses.is_empty() {
+        let text = format!("no clause lets `{requester}` name an organisation to `{holder}`; ask by a reference it issued");
+        return not_covered("NAMING_NOT_COVERED", text);
+    }
+    let permitted = in_force.iter().any(|agreement| cedar::may_name(agreement, ask, &named.ground, at));
+    if !permitted {
+        let text = format!("no clause lets `{requester}` name an organisation to `{holder}` for `{}` on the ground `{}`", ask.purpose, named.ground);
+        return not_covered("NAMING_GROUND_NOT_COVERED", text);
+    }
+    Ok(())
+}

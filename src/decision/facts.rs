@@ -1,0 +1,78 @@
+//! Everything that one decision reads, as a value that is sealed with its entry.
+
+use serde::{Deserialize, Serialize};
+
+use super::Coverage;
+use crate::domain::{AgencyId, AgreementId, Ask, Authorisation, Consent, Digest, Incident, Instant};
+
+/// An agreement's text in force, by its digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InForce {
+    /// The agreement.
+    pub id: AgreementId,
+    /// SHA-256 over the text that was activated.
+    pub digest: Digest,
+}
+
+/// An incident that the ask matches, with the records that speak about it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Match {
+    /// The incident, at its present revision.
+    pub incident: Incident,
+    /// The organisation's consents towards the requester.
+    pub consents: Vec<Consent>,
+    /// The holder's authorisations towards the requester.
+    pub authorisations: Vec<Authorisation>,
+}
+
+/// The complete facts of one decision.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Facts {
+    /// The format of this record: 1.
+    pub format: u32,
+    /// The effective time.
+    pub at: Instant,
+    /// The ask.
+    pub ask: Ask,
+    /// The agreements in force on this node, by id.
+    pub in_force: Vec<InForce>,
+    /// What the ask matches.
+    pub matches: Vec<Match>,
+}
+
+impl Match {
+    /// What is decided against when nothing is held.
+    pub fn nothing(holder: &AgencyId) -> Self {
+        Self { incident: Incident::placeholder(holder), consents: Vec::new(), authorisations: Vec::new() }
+    }
+
+    /// The consent that the clauses look at: the one that seems to apply and permits most, else the newest there is.
+    ///
+    /// A wrong choice here can only deny: the clauses check every condition again.
+    pub(super) fn consent_for(&self, ask: &Ask, at: Instant) -> Option<&Consent> {
+        self.consents
+            .iter()
+            .filter(|consent| consent.scope.is_some())
+            .filter(|consent| consent.organisation == self.incident.organisation)
+            .filter(|consent| consent.holder == ask.holder && consent.recipient == ask.requester.agency)
+            .max_by_key(|consent| {
+                let applies = consent.seems_to_apply(&self.incident, &ask.purpose, at);
+                (applies, consent.breadth(&ask.categories), consent.version, consent.id.clone())
+            })
+    }
+
+    /// The authorisation that the clauses look at, chosen in the same way.
+    pub(super) fn authorisation_for(&self, ask: &Ask, at: Instant, coverage: &Coverage<'_>) -> Option<&Authorisation> {
+        self.authorisations
+            .iter()
+            .filter(|authorisation| authorisation.incident == self.incident.id)
+            .filter(|authorisation| authorisation.holder == ask.holder)
+            .filter(|authorisation| authorisation.recipient == ask.requester.agency)
+            .max_by_key(|authorisation| {
+                let applies = authorisation.seems_to_apply(&self.incident, &ask.purpose, at);
+                let grounded = coverage.clauses().any(|clause| clause.grounds.contains(&authorisation.ground));
+                let breadth = authorisation.categories.intersection(&ask.categories).count();
+                (applies && grounded, breadth, authorisation.given_at, authorisation.id.clone())
+            })
+    }
+}

@@ -1,0 +1,83 @@
+//! What a receipt proves, offline.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal as equal;
+use prost::Message;
+
+use super::entry::commitment;
+use super::{Checkpoint, Keyring, tree};
+use crate::proto::v1::{
+    Act, AskStatement, GroundsStatement, LedgerEntry, OutcomeStatement, Receipt, Slot, SubjectStatement,
+};
+
+/// What a receipt that verifies says.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    /// The checkpoint that it leads to.
+    pub checkpoint: Checkpoint,
+    /// The entry.
+    pub entry: LedgerEntry,
+    /// What an officer did, if this is an act and it was opened.
+    pub act: Option<Act>,
+    /// What was asked, if this is an ask.
+    pub ask: Option<AskStatement>,
+    /// What it was about, if that was opened.
+    pub subject: Option<SubjectStatement>,
+    /// What came of it, if that was opened.
+    pub outcome: Option<OutcomeStatement>,
+    /// Why, if that was opened.
+    pub grounds: Option<GroundsStatement>,
+}
+
+/// Why a receipt proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalidity {
+    /// It is wrong in itself, or was changed.
+    #[error("{0}")]
+    Invalid(String),
+    /// It may be right, but no key for its ledger is trusted here.
+    #[error("no trusted key for the ledger `{0}`: pass its verifier key")]
+    UnknownLedger(String),
+}
+
+/// Checks a receipt: entry in tree, tree in checkpoint, checkpoint signed by a trusted key, openings in entry.
+pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity> {
+    let invalid = |problem: &str| Invalidity::Invalid(problem.to_owned());
+    if !keys.knows(&receipt.origin) {
+        return Err(Invalidity::UnknownLedger(receipt.origin.clone()));
+    }
+    let checkpoint = keys.open(&receipt.checkpoint).map_err(|e| Invalidity::Invalid(e.to_string()))?;
+    if checkpoint.origin != receipt.origin {
+        return Err(invalid("the checkpoint is of another ledger"));
+    }
+    let included =
+        tree::is_included(&receipt.inclusion, checkpoint.size, checkpoint.root, receipt.index, &receipt.entry);
+    if !included {
+        return Err(invalid("the entry is not in the tree that the checkpoint signs"));
+    }
+    let entry = LedgerEntry::decode(receipt.entry.as_slice()).map_err(|_| invalid("the entry cannot be read"))?;
+    if entry.format != 1 {
+        return Err(Invalidity::Invalid(format!("the entry has format {}, which this verifier doesn't know", entry.format)));
+    }
+    let is_ask = entry.kind() == super::Kind::Ask;
+    let mut verified = Verified { checkpoint, entry, act: None, ask: None, subject: None, outcome: None, grounds: None };
+    for opening in &receipt.openings {
+        let place = usize::try_from(opening.slot - 1).ok();
+        let promised = place.and_then(|place| verified.entry.commitments.get(place));
+        let opened = commitment(&opening.salt, &opening.payload);
+        let holds = opening.salt.len() == 32 && promised.is_some_and(|promised| equal(promised, &opened).is_ok());
+        if !holds {
+            return Err(invalid("an opening does not belong to the entry"));
+        }
+        let unreadable = |_| invalid("an opening cannot be read");
+        let payload = opening.payload.as_slice();
+        match opening.slot() {
+            Slot::Unspecified => return Err(invalid("an opening names no slot")),
+            Slot::Act if is_ask => verified.ask = Some(AskStatement::decode(payload).map_err(unreadable)?),
+            Slot::Act => verified.act = Some(Act::decode(payload).map_err(unreadable)?),
+            Slot::Subject => verified.subject = Some(SubjectStatement::decode(payload).map_err(unreadable)?),
+            Slot::Outcome => verified.outcome = Some(OutcomeStatement::decode(payload).map_err(unreadable)?),
+            Slot::Grounds => verified.grounds = Some(GroundsStatement::decode(payload).map_err(unreadable)?),
+        }
+    }
+    Ok(verified)
+}

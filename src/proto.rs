@@ -1,0 +1,53 @@
+//! What the build makes of `proto/`: the messages, the services, and the tables that the contract's own options
+//! define. Only `wire` speaks the services; `ledger` uses the messages that are hashed.
+
+/// The messages and services of `concordat.v1`.
+
+#[expect(clippy::pedantic, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
+pub mod v1 {
+    tonic::include_proto!("concordat.v1");
+
+    super::unprinted!(
+        IncidentContent,
+        Identity,
+        Identifier,
+        Contact,
+        Timeline,
+        TechnicalIndicators,
+        Indicator,
+        RootCause,
+        Impact,
+        Ransom,
+        Narrative,
+        Assessment,
+        Sector,
+        ReleasedCategory,
+        ConsentEvidence,
+        SubjectStatement,
+        Opening,
+    );
+}
+
+/// Gives the messages that carry what was told in confidence a `Debug` that says nothing.
+macro_rules! unprinted {
+    ($($name:ident),+ $(,)?) => { $(
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+    )+ };
+}
+use unprinted;
+
+/// The descriptor set with our options in it, for reflection and for `concordat call`.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// Each RPC's path and the roles of which its caller needs one; none: any officer.
+pub const ACCESS: &[(&str, &[&str])] = include!(concat!(env!("OUT_DIR"), "/access.rs"));
+
+/// Each category of an incident's content and its field in `IncidentContent`.
+pub const CATEGORIES: &[(&str, u32)] = include!(concat!(env!("OUT_DIR"), "/categories.rs"));
+
+/// The agreements that ship with the binary: folder, `agreement.toml`, `clauses.cedar`.
+pub const BUNDLED_AGREEMENTS: &[(&str, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/bundled.rs"));

@@ -1,0 +1,189 @@
+//! Sealing at rest: what organisations told in confidence is stored encrypted from the first day.
+//!
+//! One node secret, read from a file, is the root of all keys. Each record version has a data key of its own,
+//! stored only wrapped: deleting the wrapped key erases the content for good. Associated data binds a ciphertext
+//! to its record, version and category, so that moving it elsewhere in the database makes it unreadable.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use aws_lc_rs::{hmac, rand};
+use data_encoding::BASE32_NOPAD;
+use zeroize::Zeroizing;
+
+use crate::domain::{AgencyId, Identifier};
+
+/// A sealed thing could not be opened: the wrong key, or it was moved or changed.
+#[derive(Debug, thiserror::Error)]
+#[error("a sealed record could not be opened: wrong node secret, or the record was moved or changed")]
+pub struct Unopened;
+
+/// What a ciphertext is bound to: its parts, each with its length, so that no two bindings look alike.
+fn binding(parts: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    bytes
+}
+
+/// AES-256-GCM under one key; a sealed value is nonce, ciphertext and tag.
+struct SealingKey(RandomizedNonceKey);
+
+impl SealingKey {
+    fn new(key: &[u8; 32]) -> Result<Self, Unopened> {
+        RandomizedNonceKey::new(&AES_256_GCM, key).map(Self).map_err(|_| Unopened)
+    }
+
+    fn seal(&self, bound_to: &[&str], plain: &[u8]) -> Result<Vec<u8>, Unopened> {
+        let mut sealed = plain.to_vec();
+        let nonce = self.0.seal_in_place_append_tag(Aad::from(binding(bound_to)), &mut sealed).map_err(|_| Unopened)?;
+        Ok([nonce.as_ref().as_slice(), &sealed].concat())
+    }
+
+    fn open(&self, bound_to: &[&str], sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
+        let (nonce, sealed) = sealed.split_first_chunk::<12>().ok_or(Unopened)?;
+        let mut plain = sealed.to_vec();
+        let length =
+            self.0.open_in_place(Nonce::from(nonce), Aad::from(binding(bound_to)), &mut plain).map_err(|_| Unopened)?.len();
+        plain.truncate(length);
+        Ok(plain)
+    }
+}
+
+/// The key of one record version.
+pub struct DataKey(SealingKey);
+
+impl std::fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DataKey(..)")
+    }
+}
+
+impl DataKey {
+    /// Seals a value, bound to the names of what it belongs to.
+    pub fn seal(&self, bound_to: &[&str], plain: &[u8]) -> Result<Vec<u8>, Unopened> {
+        self.0.seal(bound_to, plain)
+    }
+
+    /// Opens what was sealed for exactly these names.
+    pub fn open(&self, bound_to: &[&str], sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
+        self.0.open(bound_to, sealed)
+    }
+}
+
+/// The keys that follow from the node secret.
+pub struct Seal {
+    wrapping: SealingKey,
+    tokens: SealingKey,
+    lookup: hmac::Key,
+    pseudonym: [u8; 32],
+}
+
+impl std::fmt::Debug for Seal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seal(..)")
+    }
+}
+
+struct Bytes32;
+
+impl KeyType for Bytes32 {
+    fn len(&self) -> usize {
+        32
+    }
+}
+
+impl Seal {
+    /// Derives the keys (HKDF-SHA-256, one label each).
+    pub fn new(node_secret: &[u8; 32]) -> Result<Self, Unopened> {
+        let root = Salt::new(HKDF_SHA256, b"concordat node secret 1").extract(node_secret);
+        let derive = |label: &str| {
+            let mut key = Zeroizing::new([0_u8; 32]);
+            let info = [label.as_bytes()];
+            root.expand(&info, Bytes32).and_then(|okm| okm.fill(key.as_mut())).map_err(|_| Unopened)?;
+            Ok(key)
+        };
+        Ok(Self {
+            wrapping: SealingKey::new(&*derive("wrap data keys")?)?,
+            tokens: SealingKey::new(&*derive("page tokens")?)?,
+            lookup: hmac::Key::new(hmac::HMAC_SHA256, derive("look up identifiers")?.as_ref()),
+            pseudonym: *derive("officer pseudonyms")?,
+        })
+    }
+
+    /// A new data key, and the same wrapped for storing with the record of this name.
+    pub fn new_key(&self, record: &str) -> Result<(DataKey, Vec<u8>), Unopened> {
+        let key = Zeroizing::new(random::<32>());
+        let wrapped = self.wrapping.seal(&["data key", record], key.as_ref())?;
+        Ok((DataKey(SealingKey::new(&key)?), wrapped))
+    }
+
+    /// The data key stored with the record of this name.
+    pub fn unwrap_key(&self, record: &str, wrapped: &[u8]) -> Result<DataKey, Unopened> {
+        let key = Zeroizing::new(self.wrapping.open(&["data key", record], wrapped)?);
+        let key: &[u8; 32] = key.as_slice().try_into().map_err(|_| Unopened)?;
+        SealingKey::new(key).map(DataKey)
+    }
+
+    /// The key under which an agency's organisation is found by an identifier, without storing the identifier.
+    pub fn lookup(&self, holder: &AgencyId, identifier: &Identifier) -> String {
+        let name = binding(&[holder.as_str(), identifier.scheme(), identifier.value()]);
+        data_encoding::HEXLOWER.encode(hmac::sign(&self.lookup, &name).as_ref())
+    }
+
+    /// The key of officers' pseudonyms towards this node.
+    pub fn pseudonym_key(&self) -> [u8; 32] {
+        self.pseudonym
+    }
+
+    /// Seals a page token for one caller and one list.
+    pub fn seal_token(&self, bound_to: &[&str], place: &str) -> Result<String, Unopened> {
+        let sealed = self.tokens.seal(bound_to, place.as_bytes())?;
+        Ok(data_encoding::BASE64URL_NOPAD.encode(&sealed))
+    }
+
+    /// Opens a page token; fails for any other caller or list.
+    pub fn open_token(&self, bound_to: &[&str], token: &str) -> Result<String, Unopened> {
+        let sealed = data_encoding::BASE64URL_NOPAD.decode(token.as_bytes()).map_err(|_| Unopened)?;
+        String::from_utf8(self.tokens.open(bound_to, &sealed)?).map_err(|_| Unopened)
+    }
+}
+
+/// Random bytes from the operating system's generator.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // aws-lc aborts the process rather than return bytes that are not random.
+    rand::fill(&mut bytes).unwrap_or_else(|_| std::process::abort());
+    bytes
+}
+
+/// A new id: a prefix that says what it is, and 128 random bits.
+pub fn new_id(prefix: &str) -> String {
+    format!("{prefix}_{}", BASE32_NOPAD.encode(&random::<16>()).to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_value_opens_only_for_its_own_record() {
+        let seal = Seal::new(&[7; 32]).unwrap();
+        let (key, wrapped) = seal.new_key("inc_1 1").unwrap();
+        let sealed = key.seal(&["inc_1", "1", "timeline"], b"what happened").unwrap();
+        let again = seal.unwrap_key("inc_1 1", &wrapped).unwrap();
+        assert_eq!(again.open(&["inc_1", "1", "timeline"], &sealed).unwrap(), b"what happened");
+        assert!(again.open(&["inc_1", "1", "impact"], &sealed).is_err(), "moved to another category");
+        assert!(seal.unwrap_key("inc_2 1", &wrapped).is_err(), "a key moved to another record");
+        assert!(Seal::new(&[8; 32]).unwrap().unwrap_key("inc_1 1", &wrapped).is_err(), "another node");
+    }
+
+    #[test]
+    fn a_page_token_is_for_one_caller() {
+        let seal = Seal::new(&[7; 32]).unwrap();
+        let token = seal.seal_token(&["ico", "ListRequests"], "req_1").unwrap();
+        assert_eq!(seal.open_token(&["ico", "ListRequests"], &token).unwrap(), "req_1");
+        assert!(seal.open_token(&["nca", "ListRequests"], &token).is_err());
+    }
+}
