@@ -14,7 +14,7 @@ fn main() -> Result<(), Failure> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=agreements");
     println!("cargo:rerun-if-changed=migrations");
-    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
 
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_imports(true).include_source_info(true);
@@ -57,7 +57,7 @@ const UNPRINTED: [&str; 17] = [
     "concordat.v1.Opening",
 ];
 
-/// `(path, roles)` for each RPC, from its `access` option.
+/// `(path, roles, own agency only)` for each RPC, from its `access` option.
 fn access_table(pool: &DescriptorPool) -> Result<String, Failure> {
     let access = pool.get_extension_by_name("concordat.v1.access").ok_or("no extension concordat.v1.access")?;
     let mut rows = String::new();
@@ -68,13 +68,12 @@ fn access_table(pool: &DescriptorPool) -> Result<String, Failure> {
                 return Err(format!("{} has no (access) option: say who may call it", method.full_name()).into());
             }
             let value = options.get_extension(&access);
-            let roles = value
-                .as_message()
-                .and_then(|access| access.get_field_by_name("roles"))
-                .and_then(|roles| roles.as_list().map(<[Value]>::to_vec))
-                .unwrap_or_default();
-            let roles: Vec<&str> = roles.iter().filter_map(Value::as_str).collect();
-            writeln!(rows, "    (\"/{}/{}\", &{roles:?}),", service.full_name(), method.name())?;
+            let access = value.as_message().ok_or("(access) is not a message")?;
+            let field = |name| access.get_field_by_name(name).ok_or("Access lacks a field");
+            let (roles, own_agency) = (field("roles")?, field("own_agency")?);
+            let roles: Vec<&str> = roles.as_list().unwrap_or_default().iter().filter_map(Value::as_str).collect();
+            let own_agency = own_agency.as_bool().unwrap_or_default();
+            writeln!(rows, "    (\"/{}/{}\", &{roles:?}, {own_agency}),", service.full_name(), method.name())?;
         }
     }
     Ok(format!("&[\n{rows}]\n"))
@@ -99,7 +98,7 @@ fn category_table(pool: &DescriptorPool) -> Result<String, Failure> {
 
 /// The agreements that ship with the binary: `(folder, terms, clauses)`.
 fn bundled_agreements() -> Result<String, Failure> {
-    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("agreements");
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?).join("agreements");
     let mut folders: Vec<PathBuf> = fs::read_dir(&root)?
         .filter_map(Result::ok)
         .map(|entry| entry.path())
@@ -110,7 +109,7 @@ fn bundled_agreements() -> Result<String, Failure> {
     for folder in folders {
         let name = folder.file_name().and_then(|name| name.to_str()).ok_or("a folder name is not UTF-8")?.to_owned();
         let (terms, clauses) = (folder.join("agreement.toml"), folder.join("clauses.cedar"));
-        writeln!(rows, "    (\"{name}\", include_str!({terms:?}), include_str!({clauses:?})),")?;
+        writeln!(rows, "    (\"{name}\", include_str!(\"{}\"), include_str!(\"{}\")),", terms.display(), clauses.display())?;
     }
     Ok(format!("&[\n{rows}]\n"))
 }

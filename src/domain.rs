@@ -5,6 +5,7 @@ mod ask;
 mod authorisation;
 mod call;
 mod consent;
+mod consent_history;
 mod id;
 mod identifier;
 mod incident;
@@ -18,6 +19,7 @@ pub use ask::{Ask, NamedOrganisation, Subject};
 pub use authorisation::Authorisation;
 pub use call::{CallKey, Digest};
 pub use consent::{Consent, ConsentScope, ConsentState, Coverage, Evidence};
+pub use consent_history::{ConsentHistory, ConsentStep};
 pub use id::{
     AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, Ground, IncidentId, OfficerId,
     OrganisationId, Purpose, Question, Reference, RequestId, Role, Unit,
@@ -25,6 +27,6 @@ pub use id::{
 pub use identifier::Identifier;
 pub use incident::{Incident, Notification, Occurred};
 pub use instant::Instant;
-pub use invalid::{Invalid, check};
+pub use invalid::{Invalid, Rejected, check};
 pub use marking::{Classification, Markings, Pap, Tlp};
 pub use organisation::Organisation;

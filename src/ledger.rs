@@ -10,6 +10,7 @@ mod tree;
 
 pub use checkpoint::{Checkpoint, Keyring, SigningKey};
 pub use entry::{Draft, Entry, Kind, Seed, Slots};
+pub(crate) use entry::{commitment, visible};
 pub use receipt::{Invalidity, Verified, verify};
 pub use tree::{Growth, Nodes, leaf_hash, prove_consistency, prove_inclusion};
 

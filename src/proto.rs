@@ -43,8 +43,12 @@ use unprinted;
 /// The descriptor set with our options in it, for reflection and for `concordat call`.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-/// Each RPC's path and the roles of which its caller needs one; none: any officer.
-pub const ACCESS: &[(&str, &[&str])] = include!(concat!(env!("OUT_DIR"), "/access.rs"));
+/// Who may call an RPC.
+pub type Access = (&'static str, &'static [&'static str], bool);
+
+/// Each RPC's path, the roles of which its caller needs one (none: any officer), and whether only officers of an
+/// agency whose records this node holds may call it.
+pub const ACCESS: &[Access] = include!(concat!(env!("OUT_DIR"), "/access.rs"));
 
 /// Each category of an incident's content and its field in `IncidentContent`.
 pub const CATEGORIES: &[(&str, u32)] = include!(concat!(env!("OUT_DIR"), "/categories.rs"));

@@ -32,6 +32,33 @@ pub fn check(holds: bool, field: &str, problem: impl Into<String>) -> Result<(),
     if holds { Ok(()) } else { Err(Invalid::new(field, problem)) }
 }
 
+/// Why a rule of the domain does not let something happen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// A field cannot be accepted.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// There is no such thing, as far as the caller may know.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// It is not in a state in which this can happen.
+    #[error("{0}")]
+    WrongState(&'static str),
+    /// A second officer is needed, and this is the first one.
+    #[error("the officer who verifies must not be the one who recorded")]
+    SameOfficer,
+    /// The record has changed since the caller read it.
+    #[error("the record has changed since it was read: read it again")]
+    Changed,
+}
+
+impl Rejected {
+    /// A field that cannot be accepted.
+    pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Invalid(Invalid::new(field, problem))
+    }
+}
+
 /// Gives types that say too much about an organisation or an officer a `Debug` that says nothing.
 macro_rules! unprinted {
     ($($name:ident),+) => { $(

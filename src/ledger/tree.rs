@@ -122,7 +122,7 @@ impl Growth {
 }
 
 /// A proof to be computed from the rows named beside it.
-pub(super) type Proof = Box<dyn Fn(&Nodes) -> Result<Vec<Vec<u8>>, Error> + Send>;
+pub(super) type Proof = Box<dyn Fn(&Nodes) -> Result<Vec<Vec<u8>>, Error> + Send + Sync>;
 
 /// The rows needed to prove that entry `index` is in the tree of `size`, and the proof once they are there.
 pub fn prove_inclusion(size: u64, index: u64) -> (Vec<u64>, Proof) {

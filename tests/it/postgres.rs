@@ -151,8 +151,11 @@ impl Drop for Server {
 
 /// The folder of the server's programs: the one on the path, else the newest of Debian's.
 fn programs() -> Result<PathBuf, String> {
-    let on_path = path().into_iter().filter_map(|folder| folder.join("postgres").canonicalize().ok());
-    let on_path = on_path.filter_map(|postgres| postgres.parent().map(Path::to_path_buf));
+    let path = env::var_os("PATH").unwrap_or_default();
+    // What is on the path is often a link, and the other programs are beside what it leads to.
+    let on_path = env::split_paths(&path)
+        .filter_map(|folder| folder.join("postgres").canonicalize().ok())
+        .filter_map(|postgres| postgres.parent().map(Path::to_path_buf));
     let mut debian: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
@@ -160,10 +163,11 @@ fn programs() -> Result<PathBuf, String> {
         .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
         .collect();
     debian.sort();
+    let newest_first = debian.into_iter().rev().map(|(_, folder)| folder);
     on_path
-        .chain(debian.into_iter().rev().map(|(_, folder)| folder))
+        .chain(newest_first)
         .find(|folder| PROGRAMS.iter().all(|program| folder.join(program).is_file()))
-        .ok_or_else(|| format!("{PROGRAMS:?} are neither on the path nor in /usr/lib/postgresql (on Debian: `apt-get install postgresql`)"))
+        .ok_or_else(|| format!("{PROGRAMS:?} are not installed (on Debian: `apt-get install postgresql`)"))
 }
 
 /// Whether a file system has room for the databases of a whole test run; in a container this one is often tiny.
@@ -211,10 +215,6 @@ fn run(command: &mut Command) -> Result<(), String> {
 #[expect(clippy::disallowed_methods, reason = "the harness is where the tests read their settings")]
 fn all_tests_are_wanted() -> bool {
     env::var("CONCORDAT_TESTS").is_ok_and(|tests| tests == "all")
-}
-
-fn path() -> Vec<PathBuf> {
-    env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default()
 }
 
 #[tokio::test]

@@ -1,0 +1,51 @@
+# Each recipe is a command that can be typed as well: `just` itself is never needed.
+
+tools := env("CONCORDAT_TOOLS_DIR", env("XDG_CACHE_HOME", home_directory() / ".cache") / "concordat/tools")
+buf := quote(tools / "node_modules/.bin/buf")
+
+# List the recipes.
+default:
+    @just --list
+
+# Format Rust and the contract.
+fmt:
+    cargo fmt
+    .ci/install buf
+    {{ buf }} format --write
+
+# Everything that finds fault without running the program.
+lint:
+    .ci/install buf deny
+    .ci/run format hygiene proto crypto deny clippy
+
+# Build the documentation, warnings being errors.
+doc:
+    .ci/run docs
+
+# Check the contract, and that it breaks nothing that `main` promised.
+proto:
+    .ci/install buf
+    .ci/run proto
+    {{ buf }} breaking --against '.git#branch=main'
+
+# Every test, on SQLite and PostgreSQL. Installs PostgreSQL where it is missing and we may.
+test:
+    -.ci/install postgres
+    cargo test --locked
+
+# The story, told in the terminal by three nodes. `just demo --once` exits after it.
+demo *arguments:
+    cargo run --locked -- demo {{ arguments }}
+
+# A gated release against a bare echo.
+bench:
+    cargo bench --locked
+
+# Every test, the long ones included.
+long:
+    .ci/install postgres
+    CONCORDAT_TESTS=all CONCORDAT_LONG=1 cargo test --locked --test it -- --include-ignored
+
+# What CI runs.
+ci:
+    .ci/run

@@ -1,0 +1,236 @@
+//! The accept loop: every connection is shaken hands with, served, limited and closed by us.
+//!
+//! WHY: tonic's own server limits neither streams nor resets, never drops a silent peer, can't send GOAWAY at an age,
+//! and can't close one connection. So hyper serves each socket over tonic's routes, and each request carries an
+//! `Arc<Peer>` in its extensions.
+
+mod deadline;
+mod registry;
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::body::Body;
+use tonic::service::Routes;
+
+use crate::identity::Peer;
+use crate::tls::Acceptor;
+
+pub use registry::Connections;
+use registry::Open;
+
+/// How long to wait after a failed accept: without descriptors, trying at once would only spin.
+const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
+
+/// What one peer may take of this node.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Handshakes at the same time; further sockets wait in the listener's queue.
+    pub handshakes: usize,
+    /// How long a handshake may take.
+    pub handshake: Duration,
+    /// Open connections of one agency; further ones are closed after the handshake.
+    pub connections_per_agency: usize,
+    /// How long a peer may take for its first request.
+    pub first_request: Duration,
+    /// How old a connection grows, give or take a tenth, before its peer is asked to make a new one.
+    pub age: Duration,
+    /// How long requests in flight may then still take.
+    pub grace: Duration,
+    /// The deadline of a request that states none.
+    pub usual_deadline: Duration,
+    /// The longest deadline, whatever a request states.
+    pub longest_deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshakes: 256,
+            handshake: Duration::from_secs(5),
+            connections_per_agency: 256,
+            first_request: Duration::from_secs(10),
+            age: Duration::from_mins(15),
+            grace: Duration::from_secs(10),
+            usual_deadline: Duration::from_secs(10),
+            longest_deadline: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What every connection is served with.
+struct Node {
+    acceptor: Arc<ArcSwap<Acceptor>>,
+    routes: Routes,
+    connections: Arc<Connections>,
+    shutdown: CancellationToken,
+}
+
+/// Serves the listener's connections until shutdown; returns when the last of them is closed, at the latest after the
+/// grace period.
+///
+/// A connection is accepted with the acceptor of that moment. Putting another in place touches no open connection:
+/// [`Connections::close`] does.
+pub async fn serve(
+    listener: TcpListener,
+    acceptor: Arc<ArcSwap<Acceptor>>,
+    routes: Routes,
+    connections: Arc<Connections>,
+    shutdown: CancellationToken,
+) {
+    let handshakes = Arc::new(Semaphore::new(connections.limits().handshakes));
+    let node = Arc::new(Node { acceptor, routes: routes.prepare(), connections, shutdown });
+    let tasks = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = node.shutdown.cancelled() => break,
+            accepted = accept(&listener, &handshakes) => accepted,
+        };
+        match accepted {
+            Ok((socket, permit)) => {
+                tasks.spawn(Arc::clone(&node).converse(socket, permit));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection couldn't be accepted");
+                sleep(ACCEPT_BACK_OFF).await;
+            }
+        }
+    }
+    drop(listener);
+    tasks.close();
+    tasks.wait().await;
+}
+
+/// The next socket, once there is room for another handshake.
+async fn accept(listener: &TcpListener, handshakes: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(handshakes).acquire_owned().await.map_err(io::Error::other)?;
+    let (socket, _) = listener.accept().await?;
+    Ok((socket, permit))
+}
+
+impl Node {
+    /// One connection from its first byte to its last.
+    async fn converse(self: Arc<Self>, socket: TcpStream, permit: OwnedSemaphorePermit) {
+        let address = socket.peer_addr().ok();
+        let shaken = self.shake_hands(socket).await;
+        drop(permit);
+        let (stream, peer) = match shaken {
+            Ok(shaken) => shaken,
+            Err(reason) => {
+                tracing::info!(?address, %reason, "a peer was turned away");
+                return;
+            }
+        };
+        let peer = Arc::new(peer);
+        let Some(open) = self.connections.register(&peer) else {
+            tracing::info!(?address, agency = %peer.agency(), "an agency has too many connections");
+            return;
+        };
+        // WHY: if trust changed during the handshake, the one who closes what is no longer trusted may have looked
+        // before this connection was registered. Either they saw it, or we see the new acceptor here.
+        if let Err(reason) = self.acceptor.load().judge(&stream) {
+            tracing::info!(?address, %reason, "a peer was turned away");
+            return;
+        }
+        self.carry(stream, peer, &open).await;
+    }
+
+    async fn shake_hands(&self, socket: TcpStream) -> io::Result<(TlsStream<TcpStream>, Peer)> {
+        socket.set_nodelay(true)?;
+        let acceptor = self.acceptor.load_full();
+        timeout(self.connections.limits().handshake, acceptor.accept(socket)).await?
+    }
+
+    /// Serves requests until the peer leaves or the connection is cut; at shutdown or of old age says GOAWAY first.
+    async fn carry(&self, stream: TlsStream<TcpStream>, peer: Arc<Peer>, open: &Open) {
+        let limits = *self.connections.limits();
+        let spoken = CancellationToken::new();
+        let service = service(self.routes.clone(), peer, limits, spoken.clone());
+        let mut connection = pin!(http2_settings().serve_connection(TokioIo::new(stream), service));
+        tokio::select! {
+            biased;
+            () = open.cut() => return,
+            ended = connection.as_mut() => return log(ended),
+            () = silence(limits.first_request, &spoken) => return,
+            () = self.shutdown.cancelled() => {}
+            () = sleep(give_or_take_a_tenth(limits.age)) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            biased;
+            () = open.cut() => {}
+            ended = connection => log(ended),
+            () = sleep(limits.grace) => {}
+        }
+    }
+}
+
+/// Tonic's routes, with the peer in each request and a deadline on each answer.
+fn service(
+    routes: Routes,
+    peer: Arc<Peer>,
+    limits: Limits,
+    spoken: CancellationToken,
+) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> {
+    service_fn(move |mut request: Request<Incoming>| {
+        spoken.cancel();
+        request.extensions_mut().insert(Arc::clone(&peer));
+        let answer = deadline::answer(routes.clone(), request, limits);
+        async move { Ok::<Response<Body>, Infallible>(answer.await) }
+    })
+}
+
+/// Returns after this time if nothing was spoken by then, and otherwise never.
+async fn silence(patience: Duration, spoken: &CancellationToken) {
+    if timeout(patience, spoken.cancelled()).await.is_ok() {
+        pending::<()>().await;
+    }
+}
+
+/// So that connections made at one moment aren't all renewed at one moment.
+fn give_or_take_a_tenth(age: Duration) -> Duration {
+    let random = u32::try_from(RandomState::new().hash_one(()) % 2001).unwrap_or_default();
+    age / 10_000 * (9_000 + random)
+}
+
+fn http2_settings() -> http2::Builder<TokioExecutor> {
+    let mut settings = http2::Builder::new(TokioExecutor::new());
+    settings
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(256)
+        .max_local_error_reset_streams(64)
+        .max_pending_accept_reset_streams(20)
+        .max_header_list_size(8 * 1024)
+        .initial_stream_window_size(1024 * 1024)
+        .initial_connection_window_size(4 * 1024 * 1024)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10));
+    settings
+}
+
+fn log(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! Each request has a deadline, and missing it is answered with the status that says so.
+//!
+//! WHY: tonic answers a deadline that has passed with CANCELLED. So it never sees the header.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use tokio::time::timeout;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower::ServiceExt;
+
+use super::Limits;
+
+const HEADER: &str = "grpc-timeout";
+
+/// The routes' answer, or `DEADLINE_EXCEEDED` once the caller's time or ours is over; the work is dropped then.
+///
+/// The time ends when the answer begins: a stream's messages may take longer.
+pub(super) async fn answer<B>(routes: Routes, mut request: Request<B>, limits: Limits) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<tonic::codegen::StdError>> + Send + 'static,
+{
+    let deadline = stated(request.headers()).unwrap_or(limits.usual_deadline).min(limits.longest_deadline);
+    request.headers_mut().remove(HEADER);
+    match timeout(deadline, routes.oneshot(request)).await {
+        Ok(Ok(response)) => response,
+        Err(_) => Status::deadline_exceeded("the request's deadline has passed").into_http(),
+    }
+}
+
+/// What the caller's header says: up to 8 digits and a unit. A malformed one counts as none.
+fn stated(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(HEADER)?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let amount: u32 = digits.parse().ok()?;
+    let unit = match unit {
+        "H" => Duration::from_hours(1),
+        "M" => Duration::from_mins(1),
+        "S" => Duration::from_secs(1),
+        "m" => Duration::from_millis(1),
+        "u" => Duration::from_micros(1),
+        "n" => Duration::from_nanos(1),
+        _ => return None,
+    };
+    unit.checked_mul(amount)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_digits_and_a_unit() {
+        let stated = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HEADER, text.parse().expect("a header value"));
+            super::stated(&headers)
+        };
+        assert_eq!(stated("3S"), Some(Duration::from_secs(3)));
+        assert_eq!(stated("99999999H"), Some(Duration::from_hours(99_999_999)));
+        assert_eq!(stated("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(stated("0u"), Some(Duration::ZERO));
+        for malformed in ["", "S", "3", "3s", "+3S", "-3S", "3.5S", "100000000n", " 3S", "3 S"] {
+            assert_eq!(stated(malformed), None, "{malformed:?}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The use cases. [`gate`] is the one that everything else hangs off: START THERE.
+//!
+//! Every change and every ask goes through one task, [`batch`], which takes the ledger's head once for whatever has
+//! queued up. Plans are read and worked out before anything of them is written, so a call that is turned away
+//! leaves nothing behind.
+
+mod agreements;
+mod authorisations;
+mod batch;
+mod consents;
+mod error;
+mod gate;
+mod gather;
+mod incidents;
+mod node;
+mod organisations;
+mod plan;
+mod reading;
+mod statement;
+
+pub use agreements::{ActivateAgreement, AgreementView, EndAgreement};
+pub use authorisations::{GiveAuthorisation, RevokeAuthorisation};
+pub use consents::{
+    NarrowConsent, ReconfirmConsent, RecordConsent, RefuseConsent, ScopeTerms, SeekConsent, VerifyConsent,
+    WithdrawConsent,
+};
+pub use error::Error;
+pub use gate::{AskFor, Asked, Outcome, Releasable};
+pub use incidents::{AmendIncident, IssueReference, RegisterIncident, VerifyNotification};
+pub use node::{Node, Setup};
+pub use organisations::{AmendOrganisation, RegisterOrganisation};
+pub use plan::{By, Done};
+pub use reading::{Page, Pages};
+
+use std::sync::Arc;
+
+use plan::Mutation;
+
+/// A result of a use case.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// One node's use cases.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    node: Arc<Node>,
+    queue: batch::Queue,
+}
+
+impl Exchange {
+    /// Starts the batching task. It ends when the last `Exchange` is dropped.
+    pub fn start(node: Node) -> Self {
+        let node = Arc::new(node);
+        let queue = batch::Queue::start(Arc::clone(&node));
+        Self { node, queue }
+    }
+
+    /// What the node is made of.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Does one change, once: a repeat of the same call gives the first result.
+    ///
+    /// When this returns, the change and its ledger entry are durable.
+    pub async fn change<T: plan::Plan>(&self, by: By, change: T) -> Result<Done> {
+        let done = self.queue.change(Box::new(plan::Command { by: by.clone(), change })).await?;
+        self.with_receipt(&by, done).await
+    }
+
+    /// Puts an ask to the gate.
+    ///
+    /// When this returns, the entry is durable; what a permit allows is opened by `release` and nowhere else.
+    pub async fn ask(&self, by: By, ask: AskFor) -> Result<Asked> {
+        let agency = by.actor.agency.clone();
+        let mut asked = self.queue.ask(Box::new(gate::AskCall { by, ask })).await?;
+        if asked.receipt.is_none() {
+            asked.receipt = Some(self.receipt(&agency, asked.index).await?);
+        }
+        Ok(asked)
+    }
+
+    async fn with_receipt(&self, by: &By, mut done: Done) -> Result<Done> {
+        if done.receipt.is_none() {
+            done.receipt = Some(self.receipt(&by.actor.agency, done.index).await?);
+        }
+        Ok(done)
+    }
+}

@@ -1,0 +1,98 @@
+//! Putting agreements into force, ending them, and showing them to their parties.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::decision::Agreement;
+use crate::domain::{AgencyId, AgreementId, Digest, Rejected};
+use crate::ledger::Kind;
+use crate::store::{AgreementRow, Reads, Write};
+
+use super::plan::{Change, Context, Plan};
+use super::{Node, Result};
+
+/// Puts a proposal into force.
+#[derive(Debug)]
+pub struct ActivateAgreement {
+    /// The agreement.
+    pub id: AgreementId,
+    /// The digest of the text that the operator read.
+    pub digest: Digest,
+}
+
+/// Ends an agreement.
+#[derive(Debug)]
+pub struct EndAgreement {
+    /// The agreement.
+    pub id: AgreementId,
+}
+
+/// An agreement and where it stands.
+#[derive(Debug, Clone)]
+pub struct AgreementView {
+    /// The agreement.
+    pub agreement: Arc<Agreement>,
+    /// `proposed`, `in-force` or `ended`.
+    pub state: String,
+}
+
+impl Plan for ActivateAgreement {
+    const KIND: Kind = Kind::Agreement;
+
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        let proposal = context.node.proposals.get(&self.id);
+        let (proposal, agreement) =
+            proposal.filter(|(_, agreement)| agreement.binds(context.agency())).ok_or(Rejected::NotFound("agreement"))?;
+        if agreement.digest() != self.digest {
+            let problem = "is not the digest of the proposal: read it again with GetAgreement";
+            return Err(Rejected::invalid("digest", problem).into());
+        }
+        let earlier = reads.agreements().await?;
+        if earlier.iter().any(|row| row.digest == self.digest && row.state == "in-force") {
+            return Err(Rejected::WrongState("this text is already in force").into());
+        }
+        let version = earlier.iter().filter(|row| row.id == self.id).map(|row| row.version).max().unwrap_or(0) + 1;
+        let row = AgreementRow {
+            id: self.id.clone(),
+            version,
+            digest: self.digest,
+            state: "in-force".to_owned(),
+            activated_at: context.at,
+        };
+        Ok(Change { object: self.id.to_string(), version, writes: Write::activate(&row, proposal.text()) })
+    }
+}
+
+impl Plan for EndAgreement {
+    const KIND: Kind = Kind::Agreement;
+    const STOPS: bool = true;
+
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        let rows = reads.agreements().await?;
+        let row = rows.iter().find(|row| row.id == self.id && row.state == "in-force");
+        let row = row.ok_or(Rejected::NotFound("agreement in force"))?;
+        if !context.node.agreement(reads, row.digest).await?.binds(context.agency()) {
+            return Err(Rejected::NotFound("agreement in force").into());
+        }
+        Ok(Change { object: self.id.to_string(), version: row.version, writes: vec![Write::end_agreement(&self.id)] })
+    }
+}
+
+impl Node {
+    /// The agreements that an agency is a party to, by id: what is in force or was last, else what is proposed.
+    pub(super) async fn agreements_of(&self, reads: &mut Reads, agency: &AgencyId) -> Result<Vec<AgreementView>> {
+        let mut views = BTreeMap::new();
+        for (id, (_, agreement)) in &self.proposals {
+            let view = AgreementView { agreement: Arc::clone(agreement), state: "proposed".to_owned() };
+            views.insert(id.clone(), view);
+        }
+        for row in reads.agreements().await? {
+            if row.state == "superseded" {
+                continue;
+            }
+            let agreement = self.agreement(reads, row.digest).await?;
+            views.insert(row.id, AgreementView { agreement, state: row.state });
+        }
+        Ok(views.into_values().filter(|view| view.agreement.binds(agency)).collect())
+    }
+}

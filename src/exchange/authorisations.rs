@@ -1,0 +1,91 @@
+//! The holder's officers' decisions to disclose.
+
+use std::collections::BTreeSet;
+
+use crate::domain::{
+    AgencyId, Authorisation, AuthorisationId, Category, Ground, IncidentId, Instant, Purpose, Rejected,
+};
+use crate::ledger::Kind;
+use crate::seal;
+use crate::store::{Reads, Write};
+
+use super::plan::{Change, Context, Plan};
+use super::{Result, incidents};
+
+/// How long an authorisation lasts unless it says otherwise.
+const DEFAULT_DAYS: i64 = 90;
+
+/// Records a decision to disclose.
+#[derive(Debug)]
+pub struct GiveAuthorisation {
+    /// The incident.
+    pub incident: IncidentId,
+    /// The revision that the officer saw.
+    pub revision: i64,
+    /// Whether later revisions are covered.
+    pub covers_updates: bool,
+    /// The receiving agency.
+    pub recipient: AgencyId,
+    /// For which purposes.
+    pub purposes: BTreeSet<Purpose>,
+    /// Which categories.
+    pub categories: BTreeSet<Category>,
+    /// On which ground.
+    pub ground: Ground,
+    /// Until when.
+    pub valid_until: Option<Instant>,
+}
+
+/// Ends an authorisation.
+#[derive(Debug)]
+pub struct RevokeAuthorisation {
+    /// The authorisation.
+    pub id: AuthorisationId,
+}
+
+impl Plan for GiveAuthorisation {
+    const KIND: Kind = Kind::Authorisation;
+
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        context.check_recipient("recipient", &self.recipient)?;
+        let incident = incidents::own(context, reads, &self.incident).await?;
+        if incident.revision != self.revision {
+            return Err(Rejected::WrongState("the incident has another revision now: look at it again").into());
+        }
+        let valid_until = self.valid_until.unwrap_or_else(|| context.at.plus_days(DEFAULT_DAYS));
+        if valid_until <= context.at {
+            return Err(Rejected::invalid("valid_until", "must be in the future").into());
+        }
+        let authorisation = Authorisation {
+            id: AuthorisationId::known(seal::new_id("aut")),
+            holder: context.agency().clone(),
+            incident: incident.id,
+            revision: self.revision,
+            covers_updates: self.covers_updates,
+            recipient: self.recipient.clone(),
+            purposes: self.purposes.clone(),
+            categories: self.categories.clone(),
+            ground: self.ground.clone(),
+            given_at: context.at,
+            valid_until,
+            revoked_at: None,
+        };
+        let write = Write::authorisation(&authorisation, &context.actor.officer)?;
+        Ok(Change { object: authorisation.id.to_string(), version: 1, writes: vec![write] })
+    }
+}
+
+impl Plan for RevokeAuthorisation {
+    const KIND: Kind = Kind::Authorisation;
+    const STOPS: bool = true;
+
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        let present = reads.authorisation(context.agency(), &self.id).await?;
+        let present = present.ok_or(Rejected::NotFound("authorisation"))?;
+        if present.revoked_at.is_some() {
+            return Err(Rejected::WrongState("it is already revoked").into());
+        }
+        let write = Write::revoke_authorisation(&self.id, context.at);
+        Ok(Change { object: self.id.to_string(), version: 2, writes: vec![write] })
+    }
+}

@@ -1,0 +1,228 @@
+//! One task through which every change and every ask goes.
+//!
+//! It takes whatever has queued up, without waiting for more, takes the ledger's head once, does the changes (those
+//! that take a permission away first), decides the asks, appends one entry each, and commits once. It runs apart
+//! from its callers: a caller that goes away takes nothing with it.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::store;
+
+use super::gate::{self, AskCall, Asked};
+use super::plan::{self, Done, Mutation};
+use super::{Error, Node, Result};
+
+/// How many calls may wait.
+const MOST_QUEUED: usize = 1_024;
+/// How many calls go into one transaction.
+const MOST_AT_ONCE: usize = 256;
+
+/// What is to be done.
+enum Work {
+    Change(Box<dyn Mutation>),
+    Ask(Box<AskCall>),
+}
+
+impl Work {
+    fn key(&self) -> String {
+        match self {
+            Self::Change(mutation) => mutation.by().call.stored(),
+            Self::Ask(ask) => ask.by.call.stored(),
+        }
+    }
+}
+
+/// What came of it.
+enum Reply {
+    Done(Done),
+    Asked(Asked),
+}
+
+struct Item {
+    work: Arc<Work>,
+    reply: oneshot::Sender<Result<Reply>>,
+}
+
+/// The way into the batching task.
+#[derive(Debug, Clone)]
+pub(super) struct Queue(mpsc::Sender<Item>);
+
+impl std::fmt::Debug for Item {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Item(..)")
+    }
+}
+
+impl Queue {
+    /// Starts the task.
+    pub(super) fn start(node: Arc<Node>) -> Self {
+        let (sender, receiver) = mpsc::channel(MOST_QUEUED);
+        tokio::spawn(drain(node, receiver));
+        Self(sender)
+    }
+
+    pub(super) async fn change(&self, mutation: Box<dyn Mutation>) -> Result<Done> {
+        match self.put(Work::Change(mutation)).await? {
+            Reply::Done(done) => Ok(done),
+            Reply::Asked(_) => Err(Error::Internal("a change was answered as an ask")),
+        }
+    }
+
+    pub(super) async fn ask(&self, ask: Box<AskCall>) -> Result<Asked> {
+        match self.put(Work::Ask(ask)).await? {
+            Reply::Asked(asked) => Ok(asked),
+            Reply::Done(_) => Err(Error::Internal("an ask was answered as a change")),
+        }
+    }
+
+    async fn put(&self, work: Work) -> Result<Reply> {
+        let (reply, answer) = oneshot::channel();
+        let item = Item { work: Arc::new(work), reply };
+        self.0.try_send(item).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Error::Busy,
+            mpsc::error::TrySendError::Closed(_) => Error::Internal("the batching task has ended"),
+        })?;
+        answer.await.map_err(|_| Error::Internal("a batch ended without an answer"))?
+    }
+}
+
+async fn drain(node: Arc<Node>, mut queue: mpsc::Receiver<Item>) {
+    let mut waiting: VecDeque<Item> = VecDeque::new();
+    loop {
+        if waiting.is_empty() {
+            match queue.recv().await {
+                Some(item) => waiting.push_back(item),
+                None => return,
+            }
+        }
+        while waiting.len() < MOST_AT_ONCE
+            && let Ok(item) = queue.try_recv()
+        {
+            waiting.push_back(item);
+        }
+        // Of calls with the same key, the first goes now; the others find its entry in the next batch.
+        let mut keys = BTreeSet::new();
+        let (now, later): (Vec<Item>, Vec<Item>) = waiting.drain(..).partition(|item| keys.insert(item.work.key()));
+        waiting.extend(later);
+        process(&node, now).await;
+    }
+}
+
+/// Does one batch. If it fails as a whole, its items are done singly, so that one cannot spoil the others; an item
+/// whose commit may have gone through finds its entry then.
+async fn process(node: &Arc<Node>, items: Vec<Item>) {
+    let works: Vec<Arc<Work>> = items.iter().map(|item| Arc::clone(&item.work)).collect();
+    let replies = match apart(node, works).await {
+        Ok(replies) => replies,
+        Err(error) => {
+            tracing::warn!(%error, calls = items.len(), "a batch failed and is done call by call");
+            let mut replies = Vec::new();
+            for item in &items {
+                let single = apart(node, vec![Arc::clone(&item.work)]).await;
+                replies.push(match single {
+                    Ok(mut single) => single.pop().unwrap_or(Err(Error::Internal("a batch of one had no answer"))),
+                    Err(error) => Err(error),
+                });
+            }
+            replies
+        }
+    };
+    for (item, reply) in items.into_iter().zip(replies) {
+        // A caller that has gone away is not told; its entry stands, and a repeat finds it.
+        drop(item.reply.send(reply));
+    }
+}
+
+/// Runs a batch in a task of its own, so that not even a panic leaves the queue without a consumer.
+async fn apart(node: &Arc<Node>, works: Vec<Arc<Work>>) -> Result<Vec<Result<Reply>>> {
+    let node = Arc::clone(node);
+    tokio::spawn(async move { run(&node, &works).await })
+        .await
+        .unwrap_or(Err(Error::Internal("a batch was stopped by a panic")))
+}
+
+/// The section between lock and commit.
+async fn run(node: &Node, works: &[Arc<Work>]) -> Result<Vec<Result<Reply>>> {
+    let mut locked = node.store.lock().await?;
+    let timing = node.timing(&locked);
+    let keys: Vec<String> = works.iter().map(|work| work.key()).collect();
+    let known = locked.reads().calls(&keys).await?;
+
+    let mut replies: HashMap<usize, Result<Reply>> = HashMap::new();
+    let mut writes = Vec::new();
+
+    // Whatever takes a permission away comes first, then the other changes, then the asks.
+    let mut changes: Vec<(usize, &dyn Mutation)> = works
+        .iter()
+        .enumerate()
+        .filter_map(|(place, work)| match &**work {
+            Work::Change(mutation) => Some((place, &**mutation)),
+            Work::Ask(_) => None,
+        })
+        .collect();
+    changes.sort_by_key(|(_, mutation)| !mutation.stops());
+    let mut done = Vec::new();
+    for (place, mutation) in changes {
+        let by = mutation.by();
+        if let Some(call) = known.get(&by.call.stored()) {
+            replies.insert(place, repeat(call, by));
+            continue;
+        }
+        let change = match mutation.plan(node, timing.at, locked.reads()).await {
+            Ok(change) => change,
+            Err(Error::Store(error)) => return Err(Error::Store(error)),
+            Err(error) => {
+                replies.insert(place, Err(error));
+                continue;
+            }
+        };
+        let draft = plan::draft(mutation.kind(), by, &change);
+        locked.write(change.writes).await?;
+        let slots = crate::ledger::Slots::ACT;
+        let appended =
+            locked.append((change.object.clone(), change.version), &draft, None, slots, timing.at, &node.seal)?;
+        let index = appended.index();
+        writes.push(store::Write::call(&by.call, index, &change.object, change.version, timing.at, None)?);
+        done.push((place, appended));
+    }
+
+    let asks: Vec<(usize, &AskCall)> = works
+        .iter()
+        .enumerate()
+        .filter_map(|(place, work)| match &**work {
+            Work::Ask(ask) => Some((place, &**ask)),
+            Work::Change(_) => None,
+        })
+        .collect();
+    let mut asked = gate::decide_all(node, &mut locked, &asks, &known, &timing).await?;
+    writes.append(&mut asked.writes);
+
+    if locked.is_empty() {
+        replies.extend(asked.into_repeats().map(|(place, reply)| (place, reply.map(Reply::Asked))));
+    } else {
+        locked.write(writes).await?;
+        let commit = locked.commit(&node.key).await?;
+        for (place, appended) in done {
+            let committed = commit.committed(appended)?;
+            let (object, version) = committed.decided().clone();
+            let (index, receipt) = (committed.index(), committed.receipt().cloned());
+            replies.insert(place, Ok(Reply::Done(Done { object, version, index, receipt })));
+        }
+        for (place, reply) in asked.into_committed(&commit)? {
+            replies.insert(place, reply.map(Reply::Asked));
+        }
+    }
+    let missing = || Err(Error::Internal("a call in a batch had no answer"));
+    Ok((0..works.len()).map(|place| replies.remove(&place).unwrap_or_else(missing)).collect())
+}
+
+/// A change that was done before: the same result, or an error if it was another change.
+fn repeat(call: &store::KnownCall, by: &plan::By) -> Result<Reply> {
+    if call.digest != by.call.digest {
+        return Err(Error::KeyReused);
+    }
+    Ok(Reply::Done(Done { object: call.object.clone(), version: call.version, index: call.index, receipt: None }))
+}

@@ -1,0 +1,178 @@
+//! The holder's incidents.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::domain::{
+    AgencyId, Category, Incident, IncidentId, Instant, Markings, Notification, Occurred, OrganisationId, Reference,
+    Rejected,
+};
+use crate::ledger::Kind;
+use crate::seal;
+use crate::store::{Reads, Write};
+
+use super::Result;
+use super::plan::{Change, Context, Plan};
+
+/// How long an incident is kept unless its holder says otherwise: seven years.
+const RETAIN_DAYS: i64 = 2_557;
+
+/// Content, category by category, each as its encoded field.
+pub(crate) type Content = Vec<(Category, Vec<u8>)>;
+
+/// Records an incident.
+pub struct RegisterIncident {
+    /// The organisation.
+    pub organisation: OrganisationId,
+    /// When it occurred.
+    pub occurred: Occurred,
+    /// Its markings.
+    pub markings: Markings,
+    /// The kind of a statutory notification, and when it was received.
+    pub notification: Option<(String, Instant)>,
+    /// The campaign that it belongs to.
+    pub campaign: Option<String>,
+    /// Until when it is kept.
+    pub retain_until: Option<Instant>,
+    /// What is known.
+    pub content: Vec<(Category, Vec<u8>)>,
+}
+
+/// Makes a new revision of an incident.
+pub struct AmendIncident {
+    /// The incident.
+    pub id: IncidentId,
+    /// The revision that the caller read.
+    pub revision: i64,
+    /// The markings of the new revision.
+    pub markings: Markings,
+    /// The whole content of the new revision.
+    pub content: Vec<(Category, Vec<u8>)>,
+}
+
+/// Confirms the notification recorded with an incident.
+#[derive(Debug)]
+pub struct VerifyNotification {
+    /// The incident.
+    pub id: IncidentId,
+}
+
+/// Makes a reference for one recipient.
+#[derive(Debug)]
+pub struct IssueReference {
+    /// The incident.
+    pub id: IncidentId,
+    /// The agency that may use it.
+    pub recipient: AgencyId,
+}
+
+impl fmt::Debug for RegisterIncident {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RegisterIncident(..)")
+    }
+}
+
+impl fmt::Debug for AmendIncident {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AmendIncident(..)")
+    }
+}
+
+impl Plan for RegisterIncident {
+    const KIND: Kind = Kind::Incident;
+
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        let registered = reads.organisation(context.agency(), &self.organisation, context.seal()).await?;
+        registered.ok_or(Rejected::NotFound("organisation"))?;
+        if self.occurred.from > context.at {
+            return Err(Rejected::invalid("occurred_from", "is in the future").into());
+        }
+        let notification = match &self.notification {
+            Some((_, received_at)) if *received_at > context.at => {
+                return Err(Rejected::invalid("notification.received_at", "is in the future").into());
+            }
+            Some((kind, received_at)) => Some(Notification {
+                kind: kind.clone(),
+                received_at: *received_at,
+                recorded_by: context.actor.officer.clone(),
+                verified_at: None,
+            }),
+            None => None,
+        };
+        let retain_until = self.retain_until.unwrap_or_else(|| context.at.plus_days(RETAIN_DAYS));
+        if retain_until <= context.at {
+            return Err(Rejected::invalid("retain_until", "must be in the future").into());
+        }
+        let incident = Incident {
+            id: IncidentId::known(seal::new_id("inc")),
+            holder: context.agency().clone(),
+            organisation: self.organisation.clone(),
+            revision: 1,
+            occurred: self.occurred,
+            markings: self.markings,
+            notification,
+            campaign: self.campaign.clone(),
+            retain_until,
+            categories: BTreeMap::new(),
+        };
+        keep(context, &incident, &self.content)
+    }
+}
+
+impl Plan for AmendIncident {
+    const KIND: Kind = Kind::Incident;
+
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        let present = own(context, reads, &self.id).await?;
+        if present.revision != self.revision {
+            return Err(Rejected::Changed.into());
+        }
+        let incident = Incident { revision: present.revision + 1, markings: self.markings, ..present };
+        keep(context, &incident, &self.content)
+    }
+}
+
+fn keep(context: Context<'_>, incident: &Incident, content: &Content) -> Result<Change> {
+    let by = &context.actor.officer;
+    Ok(Change {
+        object: incident.id.to_string(),
+        version: incident.revision,
+        writes: Write::incident(incident, content, by, context.at, context.seal())?,
+    })
+}
+
+pub(super) async fn own(context: Context<'_>, reads: &mut Reads, id: &IncidentId) -> Result<Incident> {
+    let incident = reads.incident(context.agency(), id).await?;
+    Ok(incident.ok_or(Rejected::NotFound("incident"))?)
+}
+
+impl Plan for VerifyNotification {
+    const KIND: Kind = Kind::Incident;
+
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        let mut incident = own(context, reads, &self.id).await?;
+        let notification =
+            incident.notification.as_mut().ok_or(Rejected::WrongState("no notification was recorded"))?;
+        if notification.verified_at.is_some() {
+            return Err(Rejected::WrongState("the notification is already verified").into());
+        }
+        if notification.recorded_by == context.actor.officer {
+            return Err(Rejected::SameOfficer.into());
+        }
+        notification.verified_at = Some(context.at);
+        let writes = vec![Write::notification(&incident)?];
+        Ok(Change { object: incident.id.to_string(), version: incident.revision, writes })
+    }
+}
+
+impl Plan for IssueReference {
+    const KIND: Kind = Kind::Incident;
+
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        context.check_recipient("recipient", &self.recipient)?;
+        let incident = own(context, reads, &self.id).await?;
+        let reference = Reference::known(seal::new_id("ref"));
+        let write = Write::reference(&reference, &incident.id, &incident.holder, &self.recipient, context.at);
+        Ok(Change { object: reference.to_string(), version: incident.revision, writes: vec![write] })
+    }
+}

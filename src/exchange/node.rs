@@ -1,0 +1,150 @@
+//! What a node is made of.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::clock::Clock;
+use crate::decision::{Agreement, Proposal};
+use crate::domain::{Agency, AgencyId, AgreementId, Digest, Instant};
+use crate::ledger::SigningKey;
+use crate::seal::Seal;
+use crate::store::{Locked, Reads, Store};
+
+use super::{Error, Result};
+
+/// What a node is set up with.
+#[derive(Debug)]
+pub struct Setup {
+    /// The agencies whose records this node holds.
+    pub agencies: Vec<Agency>,
+    /// Every agency that this node knows, its own included.
+    pub known: BTreeSet<AgencyId>,
+    /// Agreements that may be activated.
+    pub proposals: Vec<Proposal>,
+    /// The database.
+    pub store: Store,
+    /// The keys of what is sealed.
+    pub seal: Seal,
+    /// The ledger's key.
+    pub key: SigningKey,
+    /// The clock.
+    pub clock: Clock,
+}
+
+/// A node: one ledger, the records of one agency or of several.
+#[derive(Debug)]
+pub struct Node {
+    pub(super) agencies: BTreeMap<AgencyId, Agency>,
+    pub(super) known: BTreeSet<AgencyId>,
+    pub(super) proposals: BTreeMap<AgreementId, (Proposal, Arc<Agreement>)>,
+    pub(super) store: Store,
+    pub(super) seal: Seal,
+    pub(super) key: SigningKey,
+    pub(super) clock: Clock,
+    /// Texts that were read once, by digest. A digest names one text for ever, so this can be kept across the lock.
+    compiled: RwLock<HashMap<Digest, Arc<Agreement>>>,
+}
+
+/// The time of one batch, and whether releases may be made at it.
+#[derive(Debug, Clone)]
+pub(super) struct Timing {
+    pub(super) at: Instant,
+    pub(super) releases: Result<()>,
+}
+
+/// How far the service's clock may lag behind the ledger's last entry.
+const MOST_BEHIND_MICROS: i64 = 2_000_000;
+/// How far the service's clock may be from the database's.
+const MOST_APART_MICROS: i64 = 5_000_000;
+
+impl Node {
+    /// Reads the proposals; one that cannot be used is an error.
+    pub fn new(setup: Setup) -> Result<Self, crate::decision::LoadError> {
+        let mut proposals = BTreeMap::new();
+        let mut compiled = HashMap::new();
+        for proposal in setup.proposals {
+            let agreement = Arc::new(Agreement::load(&proposal.text())?);
+            compiled.insert(agreement.digest(), Arc::clone(&agreement));
+            proposals.insert(agreement.id().clone(), (proposal, agreement));
+        }
+        Ok(Self {
+            agencies: setup.agencies.into_iter().map(|agency| (agency.id.clone(), agency)).collect(),
+            known: setup.known,
+            proposals,
+            store: setup.store,
+            seal: setup.seal,
+            key: setup.key,
+            clock: setup.clock,
+            compiled: RwLock::new(compiled),
+        })
+    }
+
+    /// Whether this node holds the agency's records.
+    pub fn holds(&self, agency: &AgencyId) -> bool {
+        self.agencies.contains_key(agency)
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The keys of what is sealed.
+    pub fn seal(&self) -> &Seal {
+        &self.seal
+    }
+
+    /// The ledger's name.
+    pub fn origin(&self) -> &str {
+        self.key.origin()
+    }
+
+    /// The effective time under the lock: never before the last entry.
+    pub(super) fn timing(&self, locked: &Locked) -> Timing {
+        let now = self.clock.now();
+        let behind = locked.head_at().micros_since(now) > MOST_BEHIND_MICROS;
+        let apart = self.clock.is_real()
+            && locked.database_time().is_some_and(|there| there.micros_since(now).abs() > MOST_APART_MICROS);
+        let releases = if behind {
+            Err(Error::Clock("this machine's clock is behind the ledger's last entry"))
+        } else if apart {
+            Err(Error::Clock("this machine's clock and the database's are more than 5 s apart"))
+        } else {
+            Ok(())
+        };
+        Timing { at: now.max(locked.head_at()), releases }
+    }
+
+    /// The agreements in force, as read in this transaction.
+    pub(super) async fn in_force(&self, reads: &mut Reads) -> Result<Vec<Arc<Agreement>>> {
+        let mut agreements = Vec::new();
+        for (_, digest) in reads.agreements_in_force().await? {
+            agreements.push(self.agreement(reads, digest).await?);
+        }
+        Ok(agreements)
+    }
+
+    /// The agreement with this text.
+    pub(super) async fn agreement(&self, reads: &mut Reads, digest: Digest) -> Result<Arc<Agreement>> {
+        let known = self.compiled.read().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
+        if let Some(agreement) = known {
+            return Ok(agreement);
+        }
+        let text = reads.agreement_text(digest).await?;
+        let agreement = Agreement::load(&text).map_err(|error| {
+            tracing::error!(digest = %digest.to_hex(), %error, "a text in force cannot be read: nothing is decided");
+            Error::Internal("an agreement in force cannot be read")
+        })?;
+        let agreement = Arc::new(agreement);
+        if agreement.digest() != digest {
+            return Err(Error::Internal("an agreement's stored text is not the one that was activated"));
+        }
+        self.compiled.write().unwrap_or_else(PoisonError::into_inner).insert(digest, Arc::clone(&agreement));
+        Ok(agreement)
+    }
+}

@@ -1,0 +1,140 @@
+//! How a change is made: read and worked out first, written as one value afterwards.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::domain::{Actor, AgencyId, CallKey, Instant, Rejected};
+use crate::ledger::{Draft, Kind, Seed, Slots};
+use crate::proto::v1::Receipt;
+use crate::seal::{self, Seal};
+use crate::store::{Reads, Write};
+
+use super::{Node, Result, statement};
+
+/// Who does it, and the call's idempotency key.
+#[derive(Debug, Clone)]
+pub struct By {
+    /// The officer.
+    pub actor: Actor,
+    /// The call.
+    pub call: CallKey,
+}
+
+/// What a change came to.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// The record that it made or changed.
+    pub object: String,
+    /// That record's version or revision.
+    pub version: i64,
+    /// Its entry.
+    pub index: u64,
+    /// The proof, for the officer's own agency.
+    pub receipt: Option<Receipt>,
+}
+
+/// A change worked out and not yet written.
+#[derive(Debug)]
+pub struct Change {
+    pub(super) object: String,
+    pub(super) version: i64,
+    pub(super) writes: Vec<Write>,
+}
+
+/// What a plan may look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    pub(super) node: &'a Node,
+    pub(super) actor: &'a Actor,
+    pub(super) at: Instant,
+}
+
+impl Context<'_> {
+    pub(super) fn seal(&self) -> &Seal {
+        &self.node.seal
+    }
+
+    pub(super) fn agency(&self) -> &AgencyId {
+        &self.actor.agency
+    }
+
+    /// The recipient must be an agency that the node knows, and another one.
+    pub(super) fn check_recipient(&self, field: &str, recipient: &AgencyId) -> Result<(), Rejected> {
+        if recipient == self.agency() {
+            return Err(Rejected::invalid(field, "is your own agency"));
+        }
+        if !self.node.known.contains(recipient) {
+            return Err(Rejected::invalid(field, format!("`{recipient}` is not an agency that this node knows")));
+        }
+        Ok(())
+    }
+}
+
+/// One kind of change.
+///
+/// A plan reads under the lock and returns what is to be written; it cannot write. So a call that is turned away
+/// leaves nothing behind, and a batch can be worked out again if its transaction fails.
+pub trait Plan: Send + Sync + 'static {
+    /// What its entry is about.
+    const KIND: Kind;
+    /// Whether it takes a permission away: then it comes before everything else in its batch.
+    const STOPS: bool = false;
+
+    /// Works the change out.
+    fn plan(&self, context: Context<'_>, reads: &mut Reads) -> impl Future<Output = Result<Change>> + Send;
+}
+
+/// A change that somebody asked for.
+pub(super) struct Command<T> {
+    pub(super) by: By,
+    pub(super) change: T,
+}
+
+/// A [`Command`] of any kind.
+pub(super) trait Mutation: Send + Sync {
+    fn by(&self) -> &By;
+    fn stops(&self) -> bool;
+    fn kind(&self) -> Kind;
+    fn plan<'a>(
+        &'a self,
+        node: &'a Node,
+        at: Instant,
+        reads: &'a mut Reads,
+    ) -> Pin<Box<dyn Future<Output = Result<Change>> + Send + 'a>>;
+}
+
+impl<T: Plan> Mutation for Command<T> {
+    fn by(&self) -> &By {
+        &self.by
+    }
+
+    fn stops(&self) -> bool {
+        T::STOPS
+    }
+
+    fn kind(&self) -> Kind {
+        T::KIND
+    }
+
+    fn plan<'a>(
+        &'a self,
+        node: &'a Node,
+        at: Instant,
+        reads: &'a mut Reads,
+    ) -> Pin<Box<dyn Future<Output = Result<Change>> + Send + 'a>> {
+        Box::pin(self.change.plan(Context { node, actor: &self.by.actor, at }, reads))
+    }
+}
+
+/// The entry of a change: what was done, for the officer's own agency alone.
+pub(super) fn draft(kind: Kind, by: &By, change: &Change) -> Draft {
+    Draft {
+        kind,
+        act: statement::act(by, &change.object, change.version),
+        subject: Vec::new(),
+        outcome: Vec::new(),
+        grounds: Vec::new(),
+        seed: Seed(seal::random()),
+        parties: vec![(by.actor.agency.clone(), Slots::ACT)],
+    }
+}

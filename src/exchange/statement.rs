@@ -1,0 +1,142 @@
+//! What an entry's commitments commit to: domain values as the contract's statements. One place for this translation.
+
+use prost::Message;
+
+use crate::decision::{Decision, Handling, Onward, Permitted};
+use crate::domain::{Ask, Instant, Reference, Subject};
+use crate::proto::v1;
+
+use super::plan::By;
+
+/// A time as the contract writes it.
+pub(crate) fn timestamp(at: Instant) -> prost_types::Timestamp {
+    let micros = at.micros();
+    let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap_or_default();
+    prost_types::Timestamp { seconds: micros.div_euclid(1_000_000), nanos }
+}
+
+/// What an officer did.
+pub(super) fn act(by: &By, object: &str, version: i64) -> Vec<u8> {
+    v1::Act {
+        method: by.call.method.to_owned(),
+        agency: by.actor.agency.to_string(),
+        officer: by.actor.officer.to_string(),
+        object: object.to_owned(),
+        version,
+        request_id: by.call.request_id.to_string(),
+        request_digest: by.call.digest.as_bytes().to_vec(),
+    }
+    .encode_to_vec()
+}
+
+/// What was asked, without what it was about.
+pub(super) fn ask(ask: &Ask) -> Vec<u8> {
+    let naming_ground = match &ask.subject {
+        Subject::Reference(_) => String::new(),
+        Subject::Organisation(named) => named.ground.to_string(),
+    };
+    v1::AskStatement {
+        requester: ask.requester.agency.to_string(),
+        unit: ask.requester.unit.to_string(),
+        officer_pseudonym: ask.requester.pseudonym.clone(),
+        holder: ask.holder.to_string(),
+        purpose: ask.purpose.to_string(),
+        form: ask.form.clone(),
+        categories: ask.categories.iter().map(ToString::to_string).collect(),
+        request_id: ask.request_id.to_string(),
+        request: ask.question.to_string(),
+        naming_ground,
+    }
+    .encode_to_vec()
+}
+
+/// What an ask was about.
+pub(super) fn subject(subject: &Subject) -> Vec<u8> {
+    let statement = match subject {
+        Subject::Reference(reference) => {
+            v1::SubjectStatement { reference: reference.to_string(), ..v1::SubjectStatement::default() }
+        }
+        Subject::Organisation(named) => v1::SubjectStatement {
+            reference: String::new(),
+            identifiers: named
+                .identifiers
+                .iter()
+                .map(|identifier| v1::subject_statement::Identified {
+                    scheme: identifier.scheme().to_owned(),
+                    value: identifier.value().to_owned(),
+                })
+                .collect(),
+            from_micros: named.period.from.micros(),
+            until_micros: named.period.until.micros(),
+        },
+    };
+    statement.encode_to_vec()
+}
+
+/// What came of an ask. `released` pairs each permitted incident with the recipient's reference for it.
+pub(super) fn outcome(
+    decision: &Decision,
+    released: &[(Reference, &Permitted)],
+    open_until: Instant,
+    correction_contact: &str,
+) -> Vec<u8> {
+    let mut statement =
+        v1::OutcomeStatement { open_until_micros: open_until.micros(), ..v1::OutcomeStatement::default() };
+    match decision {
+        Decision::Permit(_) => {
+            "released".clone_into(&mut statement.outcome);
+            statement.released = released
+                .iter()
+                .map(|(reference, permitted)| v1::ReleasedStatement {
+                    reference: reference.to_string(),
+                    categories: permitted
+                        .categories
+                        .iter()
+                        .map(|(category, commitment)| v1::CategoryStatement {
+                            category: category.to_string(),
+                            commitment: commitment.as_bytes().to_vec(),
+                        })
+                        .collect(),
+                    handling: Some(handling(&permitted.handling, correction_contact)),
+                })
+                .collect();
+        }
+        Decision::Open(_) => "open".clone_into(&mut statement.outcome),
+        Decision::NotCovered(not_covered) => {
+            "not-covered".clone_into(&mut statement.outcome);
+            statement.explanation.clone_from(&not_covered.explanation);
+        }
+    }
+    statement.encode_to_vec()
+}
+
+/// Why, for the holder.
+pub(super) fn grounds(decision: &Decision, facts_digest: [u8; 32]) -> Vec<u8> {
+    let reasons = match decision {
+        Decision::Permit(permit) => permit.reasons().to_vec(),
+        Decision::Open(denial) => denial.reasons().to_vec(),
+        Decision::NotCovered(not_covered) => vec![format!("{}: {}", not_covered.reason, not_covered.explanation)],
+    };
+    v1::GroundsStatement { facts_digest: facts_digest.to_vec(), reasons }.encode_to_vec()
+}
+
+/// The handling terms as the contract writes them.
+pub(crate) fn handling(handling: &Handling, correction_contact: &str) -> v1::Handling {
+    let onward = match handling.onward {
+        Onward::No => "no",
+        Onward::WithConsent => "with-consent",
+        Onward::Yes => "yes",
+    };
+    v1::Handling {
+        purposes: vec![handling.purpose.to_string()],
+        enforcement: handling.enforcement,
+        onward: onward.to_owned(),
+        tlp: handling.markings.tlp.as_str().to_owned(),
+        pap: handling.markings.pap.as_str().to_owned(),
+        classification: handling.markings.classification.as_str().to_owned(),
+        review_by: Some(timestamp(handling.review_by)),
+        correction_contact: correction_contact.to_owned(),
+        clauses: handling.clauses.iter().map(ToString::to_string).collect(),
+        obligations: handling.obligations.clone(),
+    }
+}

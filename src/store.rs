@@ -1,0 +1,189 @@
+//! The store: SQLite or PostgreSQL, written once.
+//!
+//! [`Reads`] is a transaction that can only read. [`Locked`] is the one that holds the ledger's head: it alone can
+//! append and write, and only its [`Commit`] turns what was appended into something that may be released. Nothing
+//! here decides: statements fetch by key and by set, and conditions are left to `decision`.
+
+mod agreements;
+mod authorisations;
+mod check;
+mod consents;
+mod entries;
+mod incidents;
+mod locked;
+mod open;
+mod organisations;
+mod requests;
+mod sql;
+mod write;
+
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+
+pub use agreements::AgreementRow;
+pub use check::{CheckFailed, Checked};
+pub use consents::ConsentVersions;
+pub use entries::StoredEntry;
+pub use incidents::{IncidentKey, SealedCategory};
+pub use locked::{Appended, Commit, Committed, Locked};
+pub use open::Options;
+pub use requests::{Answer, KnownCall, QuestionRow};
+pub use sql::{STATEMENTS, Sql};
+pub use write::Write;
+
+/// What can go wrong with the store. None of it says anything about records.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database failed or could not be reached.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("migration: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A row says what no row may say.
+    #[error("inconsistent {table} row `{row}`: {problem}")]
+    Inconsistent {
+        /// The table.
+        table: &'static str,
+        /// The row's key.
+        row: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A statement changed another number of rows than it must.
+    #[error("a statement on {table} changed {actual} rows")]
+    RowsAffected {
+        /// The table.
+        table: &'static str,
+        /// How many it changed.
+        actual: u64,
+    },
+    /// The ledger's arithmetic failed.
+    #[error(transparent)]
+    Ledger(#[from] crate::ledger::Error),
+    /// A sealed record could not be opened.
+    #[error(transparent)]
+    Seal(#[from] crate::seal::Unopened),
+    /// The database file is in use by another node.
+    #[error("{0}")]
+    InUse(String),
+}
+
+/// A result of the store.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+fn inconsistent(table: &'static str, row: impl Into<String>, problem: impl ToString) -> Error {
+    Error::Inconsistent { table, row: row.into(), problem: problem.to_string() }
+}
+
+/// The database of one node.
+///
+/// Writers and readers have connections of their own: the one that writes never meets a future that a caller
+/// dropped, which with sqlx 0.9.0 could lose an acknowledged write.
+#[derive(Debug, Clone)]
+pub struct Store {
+    writer: Pool,
+    reader: Pool,
+    _in_use: Option<std::sync::Arc<std::fs::File>>,
+}
+
+#[derive(Debug, Clone)]
+enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// A transaction that can only read.
+#[derive(Debug)]
+pub struct Reads(Tx);
+
+#[derive(Debug)]
+enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Store {
+    /// Begins a reading transaction, which sees what was committed and locks nobody out.
+    ///
+    /// The caller must run it to its end in a task of its own: a dropped future would spoil the connection.
+    pub async fn reads(&self) -> Result<Reads> {
+        Ok(Reads(match &self.reader {
+            Pool::Sqlite(pool) => Tx::Sqlite(pool.begin().await?),
+            Pool::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        }))
+    }
+
+    /// Closes every connection; what was committed is safe before and after.
+    pub async fn close(&self) {
+        for pool in [&self.reader, &self.writer] {
+            match pool {
+                Pool::Sqlite(pool) => pool.close().await,
+                Pool::Postgres(pool) => pool.close().await,
+            }
+        }
+    }
+}
+
+impl Tx {
+    fn text(&self, sql: &Sql) -> &'static str {
+        match self {
+            Self::Sqlite(_) => sql.sqlite,
+            Self::Postgres(_) => sql.postgres,
+        }
+    }
+}
+
+/// Runs one sqlx expression on whichever database `$tx` is of; the compiler checks it for both.
+macro_rules! on {
+    ($tx:expr, $conn:ident => $body:expr) => {
+        match $tx {
+            Tx::Sqlite(tx) => {
+                let $conn = &mut **tx;
+                $body
+            }
+            Tx::Postgres(tx) => {
+                let $conn = &mut **tx;
+                $body
+            }
+        }
+    };
+}
+
+/// All rows of a statement, as `$row`.
+macro_rules! rows {
+    ($reads:expr, $sql:expr, $row:ty $(, $bind:expr)* $(,)?) => {{
+        let text = $reads.0.text(&$sql);
+        on!(&mut $reads.0, conn => sqlx::query_as::<_, $row>(text)$(.bind($bind))*.fetch_all(conn).await)?
+    }};
+}
+
+/// The row of a statement, if there is one.
+macro_rules! row {
+    ($reads:expr, $sql:expr, $row:ty $(, $bind:expr)* $(,)?) => {{
+        let text = $reads.0.text(&$sql);
+        on!(&mut $reads.0, conn => sqlx::query_as::<_, $row>(text)$(.bind($bind))*.fetch_optional(conn).await)?
+    }};
+}
+
+use {on, row, rows};
+
+/// A set of keys, as the set-based statements take it.
+fn key_set<'a>(keys: impl IntoIterator<Item = &'a str>) -> String {
+    serde_json::Value::from_iter(keys.into_iter().map(serde_json::Value::from)).to_string()
+}
+
+fn to_json<T: serde::Serialize>(table: &'static str, value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| inconsistent(table, "-", e))
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(table: &'static str, row: &str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| inconsistent(table, row, e))
+}
+
+fn index(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or_default()
+}
+
+fn stored(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

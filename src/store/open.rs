@@ -1,0 +1,123 @@
+//! Opening a database: the only place that knows how each one is set up.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::SqlStr;
+
+use super::{Error, Pool, Result, Store};
+
+const SQLITE: &[(i64, &str, &str)] =
+    &[(1, "spine", include_str!("../../migrations/sqlite/0001_spine.sql"))];
+const POSTGRES: &[(i64, &str, &str)] =
+    &[(1, "spine", include_str!("../../migrations/postgres/0001_spine.sql"))];
+
+/// How to open a database.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `sqlite:PATH` or `postgres://...`.
+    pub url: String,
+    /// Whether an SQLite file that is not there is made. Without it a mistyped path cannot start a second history.
+    pub create: bool,
+    /// Whether to take the SQLite file for this process alone; a tool that only reads does not.
+    pub exclusive: bool,
+    /// Connections for reading.
+    pub readers: u32,
+}
+
+impl Options {
+    /// For a node that serves.
+    pub fn serve(url: impl Into<String>) -> Self {
+        Self { url: url.into(), create: false, exclusive: true, readers: 4 }
+    }
+
+    /// For a tool that reads while a node may be serving.
+    pub fn inspect(url: impl Into<String>) -> Self {
+        Self { url: url.into(), create: false, exclusive: false, readers: 1 }
+    }
+
+    /// The same, making the SQLite file if it is not there.
+    #[must_use]
+    pub fn creating(self) -> Self {
+        Self { create: true, ..self }
+    }
+}
+
+impl Store {
+    /// Opens the database and brings its schema up to date.
+    pub async fn open(options: &Options) -> Result<Self> {
+        if let Some(path) = options.url.strip_prefix("sqlite:") {
+            Self::open_sqlite(Path::new(path.trim_start_matches("//")), options).await
+        } else {
+            Self::open_postgres(options).await
+        }
+    }
+
+    async fn open_sqlite(path: &Path, options: &Options) -> Result<Self> {
+        let in_use = if options.exclusive { Some(Arc::new(take(path)?)) } else { None };
+        let connect = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(options.create)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A commit is on the disk when it is acknowledged: that is the promise of the whole service.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .pragma("trusted_schema", "OFF")
+            .pragma("secure_delete", "ON")
+            .busy_timeout(Duration::from_secs(5));
+        let pool = |size| SqlitePoolOptions::new().max_connections(size).acquire_timeout(Duration::from_secs(5));
+        let writer = pool(1).connect_with(connect.clone()).await?;
+        migrator(SQLITE).run(&writer).await?;
+        let reader = pool(options.readers).connect_with(connect).await?;
+        Ok(Self { writer: Pool::Sqlite(writer), reader: Pool::Sqlite(reader), _in_use: in_use })
+    }
+
+    async fn open_postgres(options: &Options) -> Result<Self> {
+        let connect: PgConnectOptions = options.url.parse()?;
+        let connect = connect.application_name("concordat").options([
+            ("synchronous_commit", "on"),
+            ("lock_timeout", "2s"),
+            ("statement_timeout", "10s"),
+            // A process that stops while it holds the lock must not hold it for ever.
+            ("idle_in_transaction_session_timeout", "5s"),
+        ]);
+        let pool = |size| {
+            PgPoolOptions::new()
+                .max_connections(size)
+                .acquire_timeout(Duration::from_secs(5))
+                .test_before_acquire(false)
+        };
+        let writer = pool(1).connect_with(connect.clone()).await?;
+        migrator(POSTGRES).run(&writer).await?;
+        let reader = pool(options.readers).connect_with(connect).await?;
+        Ok(Self { writer: Pool::Postgres(writer), reader: Pool::Postgres(reader), _in_use: None })
+    }
+}
+
+/// Takes the database file for this process: SQLite allows one writer, and a second node would be a second one.
+fn take(path: &Path) -> Result<std::fs::File> {
+    let lock = path.with_extension("lock");
+    let failed = |e: &dyn std::fmt::Display| Error::InUse(format!("{}: {e}", lock.display()));
+    let file = std::fs::File::create(&lock).map_err(|e| failed(&e))?;
+    file.try_lock().map_err(|e| match e {
+        std::fs::TryLockError::WouldBlock => Error::InUse(format!(
+            "{} is in use by another node: stop it first, or use PostgreSQL for more than one replica",
+            path.display()
+        )),
+        std::fs::TryLockError::Error(e) => failed(&e),
+    })?;
+    Ok(file)
+}
+
+/// `sqlx::migrate!` would need the macros that build SQLite a second time.
+fn migrator(scripts: &'static [(i64, &'static str, &'static str)]) -> Migrator {
+    let migration = |(version, name, sql): &(i64, &'static str, &'static str)| {
+        Migration::new(*version, Cow::Borrowed(*name), MigrationType::Simple, SqlStr::from_static(sql), false)
+    };
+    Migrator::with_migrations(scripts.iter().map(migration).collect())
+}

@@ -1,0 +1,172 @@
+//! Every statement, named. One text for both databases, but for the set look-ups and the lock.
+
+/// A statement in both dialects.
+#[derive(Debug, Clone, Copy)]
+pub struct Sql {
+    /// For SQLite.
+    pub sqlite: &'static str,
+    /// For PostgreSQL.
+    pub postgres: &'static str,
+}
+
+/// The same text for both, or one each. `IN SET` stands for the JSON array of keys in the first parameter.
+macro_rules! statements {
+    ($($name:ident = $kind:ident $args:tt;)+) => {
+        $(pub(super) const $name: Sql = statements!(@$kind $args);)+
+
+        /// Every statement by name, so that a test can prepare them all on both databases.
+        pub const STATEMENTS: &[(&str, Sql)] = &[$((stringify!($name), $name)),+];
+    };
+    (@both ($text:literal)) => { Sql { sqlite: $text, postgres: $text } };
+    (@each ($sqlite:literal, $postgres:literal)) => { Sql { sqlite: $sqlite, postgres: $postgres } };
+    (@set ($head:literal, $tail:literal)) => {
+        Sql {
+            sqlite: concat!($head, " IN (SELECT value FROM json_each($1))", $tail),
+            postgres: concat!($head, " = ANY(ARRAY(SELECT json_array_elements_text($1::json)))", $tail),
+        }
+    };
+}
+
+statements! {
+    // The lock: the first statement of every writing transaction. On SQLite `BEGIN IMMEDIATE` has taken it.
+    LOCK_HEAD = each (
+        "SELECT size, at, frontier, NULL AS database_time FROM ledger_head WHERE id = 1",
+        "SELECT size, at, frontier, (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint AS database_time
+         FROM ledger_head WHERE id = 1 FOR UPDATE"
+    );
+    MOVE_HEAD = both ("UPDATE ledger_head SET size = $1, at = $2, frontier = $3 WHERE id = 1 AND size = $4");
+    HEAD = both ("SELECT size, at, frontier FROM ledger_head WHERE id = 1");
+    CHECKPOINT = both ("SELECT note FROM checkpoint WHERE size = $1");
+    LAST_CHECKPOINT = both ("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1");
+    CHECKPOINT_AT_OR_AFTER = both ("SELECT size, note FROM checkpoint WHERE size >= $1 ORDER BY size LIMIT 1");
+
+    ENTRY_FOR = both (
+        "SELECT e.idx, e.kind, e.at, e.leaf, e.wrapped_key, e.openings, p.slots
+         FROM entry e JOIN entry_party p ON p.idx = e.idx WHERE p.agency = $1 AND e.idx = $2"
+    );
+    ENTRIES_FOR = both (
+        "SELECT e.idx, e.kind, e.at, e.leaf, e.wrapped_key, e.openings, p.slots
+         FROM entry_party p JOIN entry e ON e.idx = p.idx
+         WHERE p.agency = $1 AND p.idx >= $2 ORDER BY p.idx LIMIT $3"
+    );
+    NODES = each (
+        "SELECT idx, hashes FROM entry WHERE idx IN (SELECT value FROM json_each($1))",
+        "SELECT idx, hashes FROM entry WHERE idx = ANY(ARRAY(SELECT json_array_elements_text($1::json)::bigint))"
+    );
+    LEAVES_FROM = both ("SELECT idx, at, leaf, hashes FROM entry WHERE idx >= $1 ORDER BY idx LIMIT $2");
+
+    CALLS = set (
+        "SELECT c.key, c.digest, c.idx, c.object, c.version, c.at, c.answer FROM call c WHERE c.key", ""
+    );
+    CALLS_OF_OBJECT = both (
+        "SELECT c.key, c.digest, c.idx, c.object, c.version, c.at, c.answer FROM call c
+         WHERE c.object = $1 AND c.answer IS NOT NULL ORDER BY c.idx LIMIT 1000"
+    );
+
+    AGREEMENTS = both ("SELECT id, version, digest, state, activated_at FROM agreement ORDER BY id, version");
+    AGREEMENTS_IN_FORCE = both ("SELECT id, digest FROM agreement WHERE state = 'in-force' ORDER BY id");
+    AGREEMENT_TEXT = both ("SELECT text FROM agreement_text WHERE digest = $1");
+    SUPERSEDE_AGREEMENT = both ("UPDATE agreement SET state = $1 WHERE id = $2 AND state = 'in-force'");
+
+    ORGANISATION = both (
+        "SELECT id, holder, version, wrapped_key, sealed FROM organisation WHERE holder = $1 AND id = $2"
+    );
+    ORGANISATIONS = both (
+        "SELECT id, holder, version, wrapped_key, sealed FROM organisation
+         WHERE holder = $1 AND id > $2 ORDER BY id LIMIT $3"
+    );
+    AMEND_ORGANISATION = both (
+        "UPDATE organisation SET version = $1, wrapped_key = $2, sealed = $3 WHERE id = $4 AND version = $1 - 1"
+    );
+    DROP_IDENTIFIERS = both ("DELETE FROM organisation_identifier WHERE organisation_id = $1");
+    IDENTIFIERS = set (
+        "SELECT lookup, organisation_id FROM organisation_identifier WHERE lookup", ""
+    );
+
+    INCIDENT = both (
+        "SELECT id, holder, organisation_id, revision, occurred_from, occurred_until, markings, notification,
+                campaign, retain_until
+         FROM incident WHERE holder = $1 AND id = $2 AND erased_at IS NULL"
+    );
+    INCIDENTS = both (
+        "SELECT id, holder, organisation_id, revision, occurred_from, occurred_until, markings, notification,
+                campaign, retain_until
+         FROM incident WHERE holder = $1 AND id > $2 AND erased_at IS NULL AND ($4 = '' OR organisation_id = $4)
+         ORDER BY id LIMIT $3"
+    );
+    INCIDENTS_BY_REFERENCE = set (
+        "SELECT r.reference AS found_by, r.recipient, i.id, i.holder, i.organisation_id, i.revision,
+                i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until
+         FROM reference r JOIN incident i ON i.id = r.incident_id AND i.erased_at IS NULL WHERE r.reference", ""
+    );
+    INCIDENTS_BY_IDENTIFIER = set (
+        "SELECT o.lookup AS found_by, '' AS recipient, i.id, i.holder, i.organisation_id, i.revision,
+                i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until
+         FROM organisation_identifier o
+         JOIN incident i ON i.organisation_id = o.organisation_id AND i.erased_at IS NULL WHERE o.lookup",
+        " AND i.occurred_from < $2 AND i.occurred_until > $3"
+    );
+    CATEGORIES = set (
+        "SELECT c.incident_id, c.category, c.commitment FROM incident_category c
+         JOIN incident i ON i.id = c.incident_id AND i.revision = c.revision WHERE c.incident_id", ""
+    );
+    CONTENT = both (
+        "SELECT c.category, c.sealed, r.wrapped_key FROM incident_category c
+         JOIN incident_revision r ON r.incident_id = c.incident_id AND r.revision = c.revision
+         WHERE c.incident_id = $1 AND c.revision = $2 ORDER BY c.category"
+    );
+    AMEND_INCIDENT = both (
+        "UPDATE incident SET revision = $1, markings = $2 WHERE id = $3 AND revision = $1 - 1 AND erased_at IS NULL"
+    );
+    SET_NOTIFICATION = both ("UPDATE incident SET notification = $1 WHERE id = $2");
+    REFERENCES_TO = set (
+        "SELECT incident_id, recipient, MIN(reference) AS reference FROM reference WHERE incident_id",
+        " GROUP BY incident_id, recipient"
+    );
+
+    CONSENT = both (
+        "SELECT id, version, holder, organisation_id, recipient, state, scope, wrapped_key, evidence, recorded_by,
+                recorded_at
+         FROM consent WHERE holder = $1 AND id = $2 ORDER BY version DESC"
+    );
+    CONSENTS = both (
+        "SELECT c.id, c.version, c.holder, c.organisation_id, c.recipient, c.state, c.scope, c.wrapped_key,
+                c.evidence, c.recorded_by, c.recorded_at
+         FROM consent c
+         WHERE c.holder = $1 AND c.id > $2 AND ($4 = '' OR c.organisation_id = $4)
+           AND c.version = (SELECT MAX(v.version) FROM consent v WHERE v.id = c.id)
+         ORDER BY c.id LIMIT $3"
+    );
+    CONSENTS_OF = set (
+        "SELECT id, version, holder, organisation_id, recipient, state, scope, NULL AS wrapped_key, NULL AS evidence,
+                recorded_by, recorded_at
+         FROM consent WHERE organisation_id", " ORDER BY id, version"
+    );
+    SET_CONSENT_STATE = both ("UPDATE consent SET state = $1 WHERE id = $2 AND version = $3");
+
+    AUTHORISATION = both (
+        "SELECT id, holder, incident_id, recipient, revision, covers_updates, purposes, categories, ground, given_at,
+                valid_until, revoked_at
+         FROM authorisation WHERE holder = $1 AND id = $2"
+    );
+    AUTHORISATIONS = both (
+        "SELECT id, holder, incident_id, recipient, revision, covers_updates, purposes, categories, ground, given_at,
+                valid_until, revoked_at
+         FROM authorisation WHERE holder = $1 AND id > $2 AND ($4 = '' OR incident_id = $4) ORDER BY id LIMIT $3"
+    );
+    AUTHORISATIONS_OF = set (
+        "SELECT id, holder, incident_id, recipient, revision, covers_updates, purposes, categories, ground, given_at,
+                valid_until, revoked_at
+         FROM authorisation WHERE incident_id", " ORDER BY id"
+    );
+    REVOKE_AUTHORISATION = both ("UPDATE authorisation SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL");
+
+    QUESTIONS_BY_ID = set (
+        "SELECT id, holder, requester, purpose, form, categories, wrapped_key, subject, created_at, open_until
+         FROM request WHERE id", ""
+    );
+    QUESTIONS = both (
+        "SELECT id, holder, requester, purpose, form, categories, wrapped_key, subject, created_at, open_until
+         FROM request WHERE requester = $1 AND id > $2 ORDER BY id LIMIT $3"
+    );
+}

@@ -1,0 +1,102 @@
+//! The calling side, for our own commands, the demonstration, tests and benchmarks.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use rustls::client::Resumption;
+use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
+use rustls::{ClientConfig, Error, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::transport::{Channel, Endpoint};
+use tower::Service;
+
+use super::{ALPN, Credentials, provider};
+
+type Stream = TokioIo<TlsStream<TcpStream>>;
+
+/// Why there is no channel.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreachable {
+    /// The name can't be in a certificate.
+    #[error("{0:?} is neither a DNS name nor an IP address: give the name in the server's certificate")]
+    Name(String, #[source] InvalidDnsNameError),
+    /// The address isn't one, or nobody answers there as the server should.
+    #[error("{address}: no connection")]
+    Transport {
+        /// The address, as given.
+        address: String,
+        /// Why not; its own sources say more.
+        source: tonic::transport::Error,
+    },
+}
+
+/// TLS 1.3 towards a server that one of the roots vouches for under the name asked for; presents the credentials, and
+/// resumes nothing.
+pub fn client_config(
+    roots: impl IntoIterator<Item = CertificateDer<'static>>,
+    credentials: Option<Credentials>,
+) -> Result<Arc<ClientConfig>, Error> {
+    let mut store = RootCertStore::empty();
+    for root in roots {
+        store.add(root)?;
+    }
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_root_certificates(store);
+    let mut config = match credentials {
+        Some(Credentials { chain, key }) => builder.with_client_auth_cert(chain, key)?,
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+/// A channel over a new connection to `address`, such as `localhost:7443`, whose server showed a certificate for
+/// `server_name`.
+///
+/// In TLS 1.3 the server judges our certificate after this returns: only the first call shows whether we are admitted.
+/// Clones of a channel share its connection; call this again for another connection.
+pub async fn connect(address: &str, server_name: &str, config: Arc<ClientConfig>) -> Result<Channel, Unreachable> {
+    let (endpoint, connector) = prepare(address, server_name, config)?;
+    let transport = |source| Unreachable::Transport { address: address.to_owned(), source };
+    endpoint.connect_with_connector(connector).await.map_err(transport)
+}
+
+/// As [`connect`], but connects on the first call. Must be called within a runtime.
+pub fn connect_lazily(address: &str, server_name: &str, config: Arc<ClientConfig>) -> Result<Channel, Unreachable> {
+    let (endpoint, connector) = prepare(address, server_name, config)?;
+    Ok(endpoint.connect_with_connector_lazy(connector))
+}
+
+fn prepare(
+    address: &str,
+    server_name: &str,
+    config: Arc<ClientConfig>,
+) -> Result<(Endpoint, impl Service<Uri, Response = Stream, Error = io::Error, Future: Send> + Send + use<>), Unreachable>
+{
+    let name = ServerName::try_from(server_name.to_owned())
+        .map_err(|source| Unreachable::Name(server_name.to_owned(), source))?;
+    // tonic is built without TLS of its own, so it must not see `https`: the connector below does TLS.
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .map_err(|source| Unreachable::Transport { address: address.to_owned(), source })?
+        .connect_timeout(Duration::from_secs(5))
+        .initial_stream_window_size(1024 * 1024)
+        .initial_connection_window_size(4 * 1024 * 1024);
+    let tls = TlsConnector::from(config);
+    let address = address.to_owned();
+    let connector = tower::service_fn(move |_: Uri| {
+        let (address, name, tls) = (address.clone(), name.clone(), tls.clone());
+        async move {
+            let socket = TcpStream::connect(address).await?;
+            socket.set_nodelay(true)?;
+            tls.connect(name, socket).await.map(TokioIo::new)
+        }
+    });
+    Ok((endpoint, connector))
+}

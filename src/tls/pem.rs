@@ -1,0 +1,110 @@
+//! Certificates and keys from PEM, with errors that say which file and what to do.
+
+use std::path::{Path, PathBuf};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+
+use crate::domain::Digest;
+use crate::identity;
+
+/// Why a file, or a text, doesn't give what was asked of it.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// The file can't be read.
+    #[error("{}: {source}; give the path of a PEM file that this process may read", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file was read, but doesn't hold it.
+    #[error("{}: {source}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<Unreadable>,
+    },
+    /// Not PEM, or PEM of something else.
+    #[error("there is no {wanted} in PEM form, or one that is damaged ({reason}); {remedy}")]
+    Pem {
+        /// What should be there.
+        wanted: &'static str,
+        /// What the parser says.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+}
+
+const CERTIFICATE: (&str, &str) = ("certificate", "it begins with `-----BEGIN CERTIFICATE-----`, leaf first");
+const KEY: (&str, &str) = ("private key", "PKCS#8 is best, as `openssl pkcs8 -topk8 -nocrypt` writes it");
+const REVOCATION_LIST: (&str, &str) = ("revocation list", "it begins with `-----BEGIN X509 CRL-----`");
+
+/// A certificate chain with the private key of its leaf.
+#[derive(Debug)]
+pub struct Credentials {
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) key: PrivateKeyDer<'static>,
+}
+
+impl Credentials {
+    /// Reads both; whether they belong together is checked where they are put to use.
+    pub fn from_pem(chain: &str, key: &str) -> Result<Self, Unreadable> {
+        Ok(Self { chain: certificates(chain.as_bytes())?, key: private_key(key.as_bytes())? })
+    }
+
+    /// Reads both from files; an error names the file.
+    pub fn from_files(chain: &Path, key: &Path) -> Result<Self, Unreadable> {
+        Ok(Self { chain: from_file(chain, certificates)?, key: from_file(key, private_key)? })
+    }
+
+    /// SHA-256 over the leaf: what a token must be bound to.
+    pub fn fingerprint(&self) -> Digest {
+        identity::fingerprint(self.chain.first().map_or(&[], |leaf| leaf.as_ref()))
+    }
+}
+
+impl Clone for Credentials {
+    fn clone(&self) -> Self {
+        Self { chain: self.chain.clone(), key: self.key.clone_key() }
+    }
+}
+
+/// All certificates in a PEM text, at least one.
+pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Unreadable> {
+    all(CertificateDer::pem_slice_iter(pem), CERTIFICATE)
+}
+
+/// All certificates in a file, at least one.
+pub fn certificates_from_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, Unreadable> {
+    from_file(path, certificates)
+}
+
+/// All revocation lists in a file, at least one.
+pub fn revocation_lists_from_file(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, Unreadable> {
+    from_file(path, |pem| all(CertificateRevocationListDer::pem_slice_iter(pem), REVOCATION_LIST))
+}
+
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Unreadable> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| unreadable(KEY, error.to_string()))
+}
+
+fn all<T, E: ToString>(
+    found: impl Iterator<Item = Result<T, E>>,
+    wanted: (&'static str, &'static str),
+) -> Result<Vec<T>, Unreadable> {
+    let found: Vec<T> = found.collect::<Result<_, _>>().map_err(|error| unreadable(wanted, error.to_string()))?;
+    if found.is_empty() { Err(unreadable(wanted, "nothing found".to_owned())) } else { Ok(found) }
+}
+
+fn unreadable((wanted, remedy): (&'static str, &'static str), reason: String) -> Unreadable {
+    Unreadable::Pem { wanted, reason, remedy }
+}
+
+fn from_file<T>(path: &Path, read: impl FnOnce(&[u8]) -> Result<T, Unreadable>) -> Result<T, Unreadable> {
+    let pem = std::fs::read(path).map_err(|source| Unreadable::File { path: path.to_owned(), source })?;
+    read(&pem).map_err(|source| Unreadable::Content { path: path.to_owned(), source: Box::new(source) })
+}

@@ -1,0 +1,248 @@
+use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose, SanType};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateRevocationListDer, ServerName};
+use rustls::{ClientConfig, HandshakeKind, NamedGroup};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsConnector;
+
+use super::*;
+use crate::domain::{AgencyId, Instant};
+use crate::pki::{Authority, Issued, Profile};
+
+/// Handshakes are judged by the system's clock, so here certificates are too.
+fn now() -> Instant {
+    Instant::from_micros(0).plus_seconds(UnixTime::now().as_secs().try_into().expect("a time before the sun burns out"))
+}
+
+struct World {
+    ico: Authority,
+    ncsc: Authority,
+    acceptor: Acceptor,
+}
+
+fn trusted(agency: &str, authority: &Authority) -> TrustedAgency {
+    TrustedAgency {
+        agency: AgencyId::known(agency),
+        trust_domain: authority.trust_domain().to_owned(),
+        roots: certificates(authority.root_pem().as_bytes()).expect("a root"),
+        revocation_lists: Vec::new(),
+    }
+}
+
+fn credentials(issued: &Issued) -> Credentials {
+    Credentials::from_pem(&issued.chain_pem, &issued.key_pem).expect("credentials")
+}
+
+fn world_with(adjust: impl FnOnce(&mut TrustedAgency, &Authority)) -> World {
+    let ico = Authority::new("ico", "ico.example", now()).expect("an authority");
+    let ncsc = Authority::new("ncsc", "ncsc.example", now()).expect("an authority");
+    let mut trusted_ico = trusted("ico", &ico);
+    adjust(&mut trusted_ico, &ico);
+    let trust = Trust::new([trusted_ico, trusted("ncsc", &ncsc)]).expect("trust");
+    let server = ncsc.issue_server(&["node.ncsc.example"], now()).expect("a certificate");
+    World { acceptor: Acceptor::new(trust, credentials(&server)).expect("an acceptor"), ico, ncsc }
+}
+
+fn world() -> World {
+    world_with(|_, _| {})
+}
+
+impl World {
+    fn client(&self, presented: Option<Credentials>) -> ClientConfig {
+        let roots = certificates(self.ncsc.root_pem().as_bytes()).expect("a root");
+        Arc::unwrap_or_clone(client_config(roots, presented).expect("a client"))
+    }
+
+    /// What the server makes of a handshake, and what the client is told.
+    async fn shake(&self, client: ClientConfig) -> (io::Result<(HandshakeKind, NamedGroup, Peer)>, io::Result<()>) {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let server = async {
+            let (mut stream, peer) = self.acceptor.accept(ours).await?;
+            let tls = stream.get_ref().1;
+            let kind = tls.handshake_kind().expect("a finished handshake");
+            let group = tls.negotiated_key_exchange_group().expect("a group").name();
+            stream.write_all(b"!").await?;
+            Ok((kind, group, peer))
+        };
+        let client = async {
+            let name = ServerName::try_from("node.ncsc.example").expect("a name");
+            let mut stream = TlsConnector::from(Arc::new(client)).connect(name, theirs).await?;
+            stream.read_u8().await.map(|_| ())
+        };
+        tokio::join!(server, client)
+    }
+
+    /// What a client that presents this is told when it is turned away.
+    async fn told(&self, presented: Option<Credentials>) -> String {
+        let (server, client) = self.shake(self.client(presented)).await;
+        assert!(server.is_err(), "the server admitted it");
+        client.expect_err("the client was let in").to_string()
+    }
+
+    fn issue(&self, adjust: impl FnOnce(&mut Profile)) -> Credentials {
+        let mut profile = Profile::client("spiffe://ico.example/gateway", now()).expect("a profile");
+        adjust(&mut profile);
+        credentials(&self.ico.issue(&profile).expect("a certificate"))
+    }
+}
+
+fn uri(text: &str) -> SanType {
+    SanType::URI(text.try_into().expect("ASCII"))
+}
+
+const ONE_ALERT: &str = "received fatal alert: CertificateUnknown";
+
+#[tokio::test]
+async fn a_trusted_system_is_admitted_as_its_agency() {
+    let world = world();
+    let issued = world.ico.issue_client("gateway", now()).expect("a certificate");
+    let presented = credentials(&issued);
+    let fingerprint = presented.fingerprint();
+    let (server, client) = world.shake(world.client(Some(presented))).await;
+    client.expect("the client is let in");
+    let (kind, group, peer) = server.expect("the server admits it");
+    assert_eq!((kind, group), (HandshakeKind::Full, NamedGroup::X25519MLKEM768));
+    assert_eq!(peer.agency().as_str(), "ico");
+    assert_eq!(peer.spiffe_id().to_string(), "spiffe://ico.example/gateway");
+    assert_eq!(*peer.fingerprint(), fingerprint);
+    assert_eq!(peer.serial().len(), 32);
+    assert!(peer.not_after() > now() && peer.not_after() <= now().plus_days(1));
+}
+
+#[tokio::test]
+async fn no_authority_names_a_system_of_another_agency() {
+    let world = world();
+    let minted = Profile::client("spiffe://ico.example/gateway", now()).expect("a profile");
+    let minted = world.ncsc.issue(&minted).expect("a certificate");
+    assert_eq!(world.told(Some(credentials(&minted))).await, ONE_ALERT);
+    let own = world.ncsc.issue_client("gateway", now()).expect("a certificate");
+    world.shake(world.client(Some(credentials(&own)))).await.0.expect("its own system is admitted");
+}
+
+#[tokio::test]
+async fn every_unacceptable_certificate_gets_the_same_alert() {
+    let world = world();
+    let stranger = Authority::new("stranger", "stranger.example", now()).expect("an authority");
+    let stranger = credentials(&stranger.issue_client("gateway", now()).expect("a certificate"));
+    let mut long = world.issue(|_| {});
+    long.chain = std::iter::repeat_n(long.chain[0].clone(), 5).collect();
+    let day = |days: i64| now().plus_days(days);
+    let dns = |n: u32| SanType::DnsName(format!("{n:040}.example").try_into().expect("ASCII"));
+    let cases: Vec<(&str, Credentials)> = vec![
+        ("unknown authority and domain", stranger),
+        ("unknown domain", world.issue(|p| p.names = vec![uri("spiffe://nobody.example/gateway")])),
+        ("two URIs", world.issue(|p| p.names.push(uri("spiffe://ico.example/other")))),
+        ("the same URI twice", world.issue(|p| p.names.push(uri("spiffe://ico.example/gateway")))),
+        ("no URI", world.issue(|p| p.names = vec![SanType::DnsName("ico.example".try_into().expect("ASCII"))])),
+        ("no name at all", world.issue(|p| p.names.clear())),
+        ("an upper-case domain", world.issue(|p| p.names = vec![uri("spiffe://ICO.example/gateway")])),
+        ("a port", world.issue(|p| p.names = vec![uri("spiffe://ico.example:443/gateway")])),
+        ("no path", world.issue(|p| p.names = vec![uri("spiffe://ico.example")])),
+        ("another scheme", world.issue(|p| p.names = vec![uri("https://ico.example/gateway")])),
+        ("no extended key usage", world.issue(|p| p.extended_key_usages.clear())),
+        ("a server's", world.issue(|p| p.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth])),
+        ("any usage", world.issue(|p| p.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any])),
+        ("no key usage", world.issue(|p| p.key_usages.clear())),
+        ("no signatures", world.issue(|p| p.key_usages = vec![KeyUsagePurpose::KeyAgreement])),
+        ("signs certificates", world.issue(|p| p.key_usages.push(KeyUsagePurpose::KeyCertSign))),
+        ("an authority's", world.issue(|p| p.is_authority = true)),
+        ("expired", world.issue(|p| (p.not_before, p.not_after) = (day(-2), day(-1)))),
+        ("not valid yet", world.issue(|p| (p.not_before, p.not_after) = (day(1), day(2)))),
+        ("valid for 91 days", world.issue(|p| (p.not_before, p.not_after) = (day(-1), day(90)))),
+        ("a long chain", long),
+        ("a large chain", world.issue(|p| p.names.extend((0..400).map(dns)))),
+    ];
+    for (case, presented) in cases {
+        assert_eq!(world.told(Some(presented)).await, ONE_ALERT, "{case}");
+    }
+    let longest = world.issue(|p| (p.not_before, p.not_after) = (day(-1), day(89)));
+    world.shake(world.client(Some(longest))).await.0.expect("90 days are accepted");
+}
+
+#[tokio::test]
+async fn without_a_certificate_nobody_gets_in() {
+    assert_eq!(world().told(None).await, "received fatal alert: CertificateRequired");
+}
+
+#[tokio::test]
+async fn a_revoked_certificate_looks_like_any_other_bad_one() {
+    let mut revoked = None;
+    let world = world_with(|ico, authority| {
+        let issued = authority.issue_client("gateway", now()).expect("a certificate");
+        let list = authority.revoke(&[&issued], now()).expect("a list");
+        ico.revocation_lists = vec![CertificateRevocationListDer::from_pem_slice(list.as_bytes()).expect("PEM")];
+        revoked = Some(credentials(&issued));
+    });
+    assert_eq!(world.told(revoked).await, ONE_ALERT);
+    world.shake(world.client(Some(world.issue(|_| {})))).await.0.expect("another certificate is admitted");
+}
+
+#[tokio::test]
+async fn a_revocation_list_that_is_out_of_date_admits_nobody() {
+    let world = world_with(|ico, authority| {
+        let list = authority.revoke(&[], now().plus_days(-2)).expect("a list");
+        ico.revocation_lists = vec![CertificateRevocationListDer::from_pem_slice(list.as_bytes()).expect("PEM")];
+    });
+    assert_eq!(world.told(Some(world.issue(|_| {}))).await, ONE_ALERT);
+}
+
+#[tokio::test]
+async fn only_http2_is_spoken() {
+    let world = world();
+    for protocols in [vec![], vec![b"http/1.1".to_vec()], vec![b"h2c".to_vec()]] {
+        let mut client = world.client(Some(world.issue(|_| {})));
+        client.alpn_protocols.clone_from(&protocols);
+        let (server, client) = world.shake(client).await;
+        assert!(server.is_err() && client.is_err(), "{protocols:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_resumed() {
+    let world = world();
+    let mut client = world.client(Some(world.issue(|_| {})));
+    client.resumption = rustls::client::Resumption::in_memory_sessions(8);
+    for _ in 0..2 {
+        let (server, _) = world.shake(client.clone()).await;
+        assert_eq!(server.expect("admitted").0, HandshakeKind::Full);
+    }
+}
+
+#[test]
+fn trust_that_cannot_hold_is_not_built() {
+    let ico = Authority::new("ico", "ico.example", now()).expect("an authority");
+    let ncsc = Authority::new("ncsc", "ncsc.example", now()).expect("an authority");
+    let problem = |agencies: Vec<TrustedAgency>| Trust::new(agencies).expect_err("a problem").to_string();
+    let with = |adjust: &dyn Fn(&mut TrustedAgency)| {
+        let mut agency = trusted("ico", &ico);
+        adjust(&mut agency);
+        agency
+    };
+
+    assert!(problem(vec![with(&|a| a.roots[0] = vec![0x30, 0].into())]).contains("root certificate 1 is not"));
+    let leaf = credentials(&ico.issue_client("gateway", now()).expect("a certificate")).chain;
+    assert!(problem(vec![with(&|a| a.roots.extend(leaf.clone()))]).contains("root certificate 2 is not"));
+    assert!(problem(vec![with(&|a| a.roots.clear())]).starts_with("ico: no root"));
+    assert!(
+        problem(vec![with(&|a| a.trust_domain = "ICO.example".to_owned())]).contains("is not a SPIFFE trust domain")
+    );
+    assert!(problem(vec![with(&|a| a.revocation_lists = vec![vec![1, 2].into()])]).contains("CRL"));
+    assert!(problem(vec![with(&|_| {}), with(&|_| {})]).contains("configured twice"));
+    let mut shared = trusted("ncsc", &ncsc);
+    shared.roots.extend(trusted("ico", &ico).roots);
+    assert!(problem(vec![with(&|_| {}), shared]).contains("root certificate 2 is also another agency's"));
+}
+
+#[test]
+fn a_file_that_does_not_load_is_named_with_a_remedy() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("roots.pem");
+    let problem = || certificates_from_file(&path).expect_err("a problem").to_string();
+    assert!(problem().contains("roots.pem: ") && problem().contains("give the path"), "{}", problem());
+    std::fs::write(&path, "hello").expect("written");
+    assert!(problem().contains("roots.pem: there is no certificate"), "{}", problem());
+    std::fs::write(&path, "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n").expect("written");
+    assert!(problem().contains("roots.pem: there is no certificate"), "{}", problem());
+    let key = Credentials::from_files(&path, &path).expect_err("a problem").to_string();
+    assert!(key.contains("roots.pem"), "{key}");
+}

@@ -1,0 +1,230 @@
+//! Which authorities vouch for which agency, and the verifier that holds every one of them to its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore, SignatureScheme,
+};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+
+use super::provider;
+use crate::domain::AgencyId;
+use crate::identity::{Leaf, Peer, Unacceptable, is_trust_domain};
+
+/// The most certificates that a peer may send.
+const MOST_CERTIFICATES: usize = 4;
+
+/// The most bytes that they may have together.
+const MOST_BYTES: usize = 16 * 1024;
+
+/// An agency whose systems may connect.
+#[derive(Debug, Clone)]
+pub struct TrustedAgency {
+    /// The agency.
+    pub agency: AgencyId,
+    /// The SPIFFE trust domain of its systems, such as `ico.example`.
+    pub trust_domain: String,
+    /// Its authorities' certificates.
+    pub roots: Vec<CertificateDer<'static>>,
+    /// What its authorities revoked: none at all if its certificates are too short-lived to be revoked, otherwise a
+    /// list for each authority in every chain, none of them out of date.
+    pub revocation_lists: Vec<CertificateRevocationListDer<'static>>,
+}
+
+/// Why the agencies' authorities can't be relied on as configured.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Untrustworthy {
+    /// The trust domain isn't one.
+    #[error("{agency}: {trust_domain:?} is not a SPIFFE trust domain: 1 to 255 of a-z, 0-9, `.`, `-` and `_`")]
+    TrustDomain {
+        /// The agency.
+        agency: AgencyId,
+        /// What it was configured with.
+        trust_domain: String,
+    },
+    /// An agency or a trust domain is there twice.
+    #[error("{agency}: the agency or its trust domain {trust_domain} is configured twice: keep one")]
+    Twice {
+        /// The agency.
+        agency: AgencyId,
+        /// Its trust domain.
+        trust_domain: String,
+    },
+    /// A root isn't the certificate of an authority.
+    #[error("{agency}: root certificate {number} is not a readable certificate of an authority (CA:TRUE)")]
+    Root {
+        /// The agency.
+        agency: AgencyId,
+        /// Which of its roots, from 1.
+        number: usize,
+    },
+    /// Whoever holds the root's key could name systems of both agencies.
+    #[error("{agency}: root certificate {number} is also another agency's: each agency needs an authority of its own")]
+    Shared {
+        /// The agency.
+        agency: AgencyId,
+        /// Which of its roots, from 1.
+        number: usize,
+    },
+    /// There is no root, or a revocation list can't be read.
+    #[error("{agency}: {source}")]
+    Verifier {
+        /// The agency.
+        agency: AgencyId,
+        /// What is wrong.
+        source: VerifierBuilderError,
+    },
+}
+
+/// Why a peer's certificates don't make it a system of an agency. For logs; the peer sees one alert for all.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Inadmissible {
+    /// It sent no certificate.
+    #[error("there is no certificate")]
+    NoCertificate,
+    /// It sent more than anybody needs.
+    #[error("the chain has more than 4 certificates or 16 KiB")]
+    LongChain,
+    /// Its own certificate isn't of the form that all must have.
+    #[error("the certificate isn't acceptable: {0}")]
+    Leaf(#[from] Unacceptable),
+    /// No agency here has that trust domain.
+    #[error("the trust domain {0} belongs to no agency here")]
+    UnknownTrustDomain(String),
+    /// The agency's own authorities don't vouch for it at this time.
+    #[error("the authorities of {agency} don't vouch for it: {reason}")]
+    NotVouched {
+        /// The agency whose trust domain the certificate names.
+        agency: AgencyId,
+        /// What the chain lacks.
+        reason: Error,
+    },
+}
+
+/// The agencies whose systems may connect, each with the only authorities that may vouch for them.
+#[derive(Debug)]
+pub struct Trust {
+    by_domain: BTreeMap<String, (AgencyId, Arc<dyn ClientCertVerifier>)>,
+}
+
+impl Trust {
+    /// Holds these agencies; every root and revocation list was read, and no two agencies share anything.
+    pub fn new(agencies: impl IntoIterator<Item = TrustedAgency>) -> Result<Self, Untrustworthy> {
+        let mut by_domain = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        let mut roots = BTreeSet::new();
+        for trusted in agencies {
+            let (agency, trust_domain) = (trusted.agency.clone(), trusted.trust_domain.clone());
+            if !is_trust_domain(&trust_domain) {
+                return Err(Untrustworthy::TrustDomain { agency, trust_domain });
+            }
+            if !seen.insert(agency.clone()) || by_domain.contains_key(&trust_domain) {
+                return Err(Untrustworthy::Twice { agency, trust_domain });
+            }
+            if let Some(shared) = trusted.roots.iter().position(|root| roots.contains(root.as_ref())) {
+                return Err(Untrustworthy::Shared { agency, number: shared + 1 });
+            }
+            roots.extend(trusted.roots.iter().map(|root| root.as_ref().to_vec()));
+            by_domain.insert(trust_domain, (agency, verifier(trusted)?));
+        }
+        Ok(Self { by_domain })
+    }
+
+    /// The peer that presents this chain, leaf first, if at `now` the authorities of the agency that it names vouch
+    /// for it. Whether it holds the certificate's key is for the handshake to show.
+    pub fn admit(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<Peer, Inadmissible> {
+        let (leaf, intermediates) = chain.split_first().ok_or(Inadmissible::NoCertificate)?;
+        let bytes: usize = chain.iter().map(|certificate| certificate.len()).sum();
+        if chain.len() > MOST_CERTIFICATES || bytes > MOST_BYTES {
+            return Err(Inadmissible::LongChain);
+        }
+        let read = Leaf::read(leaf)?;
+        let (agency, verifier) = self
+            .by_domain
+            .get(read.trust_domain())
+            .ok_or_else(|| Inadmissible::UnknownTrustDomain(read.trust_domain().to_owned()))?;
+        verifier
+            .verify_client_cert(leaf, intermediates, now)
+            .map_err(|reason| Inadmissible::NotVouched { agency: agency.clone(), reason })?;
+        Ok(Peer::vouched(agency.clone(), read))
+    }
+}
+
+/// The agency's own verifier, over its own roots alone.
+fn verifier(trusted: TrustedAgency) -> Result<Arc<dyn ClientCertVerifier>, Untrustworthy> {
+    let agency = trusted.agency;
+    let mut store = RootCertStore::empty();
+    for (position, root) in trusted.roots.into_iter().enumerate() {
+        let authority = X509Certificate::from_der(&root).is_ok_and(|(rest, root)| rest.is_empty() && root.is_ca());
+        if !authority || store.add(root).is_err() {
+            return Err(Untrustworthy::Root { agency, number: position + 1 });
+        }
+    }
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider());
+    // A list that is out of date must not hide a revocation; without any list nothing is revoked.
+    let builder = builder.with_crls(trusted.revocation_lists).enforce_revocation_expiration();
+    builder.build().map_err(|source| Untrustworthy::Verifier { agency, source })
+}
+
+/// Lets rustls ask [`Trust::admit`], and tells the peer nothing about which of its checks failed.
+#[derive(Debug)]
+pub(super) struct AgencyVerifier {
+    trust: Arc<Trust>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl AgencyVerifier {
+    pub(super) fn new(trust: Arc<Trust>) -> Self {
+        Self { trust, algorithms: provider().signature_verification_algorithms }
+    }
+}
+
+impl ClientCertVerifier for AgencyVerifier {
+    /// Empty: hints would list the agencies to anybody who connects.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let chain: Vec<_> = std::iter::once(leaf).chain(intermediates).cloned().collect();
+        match self.trust.admit(&chain, now) {
+            Ok(_) => Ok(ClientCertVerified::assertion()),
+            // Of all the errors this one has a single alert, and it still carries the reason to our log.
+            Err(reason) => Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(reason))))),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("only TLS 1.3 is spoken here".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        rustls::crypto::verify_tls13_signature(message, leaf, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
