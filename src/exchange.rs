@@ -31,10 +31,12 @@ pub use node::{Node, Setup};
 pub use organisations::{AmendOrganisation, RegisterOrganisation};
 pub use plan::{By, Done};
 pub use reading::{Page, Pages};
+pub(crate) use statement::{handling, timestamp};
 
 use std::sync::Arc;
 
-use plan::Mutation;
+use crate::release::{self, ReleasedIncident};
+use crate::store::Committed;
 
 /// A result of a use case.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -77,6 +79,15 @@ impl Exchange {
             asked.receipt = Some(self.receipt(&agency, asked.index).await?);
         }
         Ok(asked)
+    }
+
+    /// Opens what a committed permit names.
+    ///
+    /// In a task of its own, to its end: a caller that goes away must not spoil the connection.
+    pub async fn open(&self, committed: Committed<Releasable>) -> Result<Vec<ReleasedIncident>> {
+        let node = Arc::clone(&self.node);
+        let task = tokio::spawn(async move { release::open(&node.store, &node.seal, &committed).await });
+        Ok(task.await.map_err(|_| Error::Internal("a release was stopped by a panic"))??)
     }
 
     async fn with_receipt(&self, by: &By, mut done: Done) -> Result<Done> {

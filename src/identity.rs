@@ -65,6 +65,11 @@ impl Caller {
         roles.iter().any(|wanted| self.roles.iter().any(|role| role.as_str() == *wanted))
     }
 
+    /// The purposes that the officer may give.
+    pub fn purposes(&self) -> &BTreeSet<Purpose> {
+        &self.purposes
+    }
+
     /// Whether the officer may give this as a request's purpose.
     pub fn may_state(&self, purpose: &Purpose) -> bool {
         self.purposes.contains(purpose)

@@ -8,7 +8,7 @@ mod entry;
 mod receipt;
 mod tree;
 
-pub use checkpoint::{Checkpoint, Keyring, SigningKey};
+pub use checkpoint::{Checkpoint, Keyring, SigningKey, read_checkpoint};
 pub use entry::{Draft, Entry, Kind, Seed, Slots};
 pub(crate) use entry::{commitment, visible};
 pub use receipt::{Invalidity, Verified, verify};

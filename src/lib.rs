@@ -12,3 +12,8 @@ pub mod decision;
 pub mod store;
 pub mod exchange;
 pub mod release;
+pub mod wire;
+pub mod config;
+pub mod server;
+pub mod client;
+pub mod dev;

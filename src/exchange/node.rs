@@ -84,6 +84,11 @@ impl Node {
         self.agencies.contains_key(agency)
     }
 
+    /// One of the agencies whose records this node holds.
+    pub fn agency(&self, id: &AgencyId) -> Option<&Agency> {
+        self.agencies.get(id)
+    }
+
     /// The clock.
     pub fn clock(&self) -> &Clock {
         &self.clock

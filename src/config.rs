@@ -1,0 +1,188 @@
+//! The node's configuration file, read strictly: an unknown key is an error, and every error names its key.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Agency, AgencyId, Role};
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {problem}")]
+pub struct Error {
+    file: String,
+    problem: String,
+}
+
+impl Error {
+    /// A problem with a file.
+    pub fn new(file: &Path, problem: impl std::fmt::Display) -> Self {
+        Self { file: file.display().to_string(), problem: problem.to_string() }
+    }
+}
+
+/// A node's configuration. Paths are relative to the file's folder.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The node itself.
+    pub node: NodeSection,
+    /// Its certificate.
+    pub tls: TlsSection,
+    /// Every agency that may call it, its own included.
+    pub agency: Vec<AgencySection>,
+    #[serde(skip)]
+    folder: PathBuf,
+    #[serde(skip)]
+    file: PathBuf,
+}
+
+/// `[node]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSection {
+    /// Where to listen, such as `0.0.0.0:8443`.
+    pub listen: SocketAddr,
+    /// What tokens for this node name as their audience.
+    pub audience: String,
+    /// `sqlite:PATH` or `postgres://...`.
+    pub database: String,
+    /// 32 secret bytes in hexadecimal, from which the keys of everything sealed follow.
+    pub secret_file: PathBuf,
+    /// The ledger's signing key, `PRIVATE+KEY+NAME+ID+KEY`.
+    pub ledger_key_file: PathBuf,
+    /// A folder of agreements besides the bundled ones: proposals until an operator activates them.
+    pub agreements: Option<PathBuf>,
+}
+
+/// `[tls]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSection {
+    /// The server's certificate and its intermediates, PEM.
+    pub certificate_file: PathBuf,
+    /// Its private key, PEM.
+    pub key_file: PathBuf,
+}
+
+/// `[[agency]]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgencySection {
+    /// The agency's id.
+    pub id: AgencyId,
+    /// The SPIFFE trust domain of its certificates.
+    pub trust_domain: String,
+    /// The roots of its certificates, PEM.
+    pub roots_file: PathBuf,
+    /// Revocation lists, PEM; one for each issuer once there is any.
+    #[serde(default)]
+    pub revocation_lists_file: Option<PathBuf>,
+    /// Whether this node holds its records.
+    #[serde(default)]
+    pub holds: Option<HoldsSection>,
+    /// Who issues its officers' tokens.
+    #[serde(default)]
+    pub issuer: Vec<IssuerSection>,
+}
+
+/// `[agency.holds]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldsSection {
+    /// Where callers turn to when nothing is released.
+    pub duty_desk: String,
+    /// Where recipients send corrections.
+    pub correction_contact: String,
+}
+
+/// `[[agency.issuer]]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerSection {
+    /// The `iss` of its tokens.
+    pub issuer: String,
+    /// The roles that its tokens may carry.
+    pub roles: BTreeSet<Role>,
+    /// Its keys.
+    pub key: Vec<KeySection>,
+}
+
+/// `[[agency.issuer.key]]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeySection {
+    /// The `kid` of its tokens.
+    pub kid: String,
+    /// The public key, PEM: Ed25519 or P-256.
+    pub public_key_file: PathBuf,
+}
+
+impl Config {
+    /// Reads a file.
+    pub fn load(file: &Path) -> Result<Self, Error> {
+        let text = fs::read_to_string(file).map_err(|e| Error::new(file, e))?;
+        let mut config: Self = toml::from_str(&text).map_err(|e| Error::new(file, e))?;
+        config.folder = file.parent().unwrap_or(Path::new(".")).to_owned();
+        file.clone_into(&mut config.file);
+        if !config.agency.iter().any(|agency| agency.holds.is_some()) {
+            return Err(Error::new(file, "no [[agency]] has [agency.holds]: say whose records this node holds"));
+        }
+        Ok(config)
+    }
+
+    /// Writes a configuration for [`Config::load`].
+    pub fn write(&self, file: &Path) -> Result<(), Error> {
+        let text = toml::to_string(self).map_err(|e| Error::new(file, e))?;
+        fs::write(file, text).map_err(|e| Error::new(file, e))
+    }
+
+    /// A configuration made by a program.
+    pub fn new(node: NodeSection, tls: TlsSection, agency: Vec<AgencySection>) -> Self {
+        Self { node, tls, agency, folder: PathBuf::new(), file: PathBuf::new() }
+    }
+
+    /// A path of the file, seen from where we are.
+    pub fn path(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// The database's URL, with the path of an SQLite file seen from where we are.
+    pub fn database_url(&self) -> String {
+        match self.node.database.strip_prefix("sqlite:") {
+            Some(path) => format!("sqlite:{}", self.path(Path::new(path)).display()),
+            None => self.node.database.clone(),
+        }
+    }
+
+    /// The agencies whose records this node holds.
+    pub fn own_agencies(&self) -> Vec<Agency> {
+        let own = |agency: &AgencySection| {
+            let holds = agency.holds.clone()?;
+            Some(Agency {
+                id: agency.id.clone(),
+                duty_desk: holds.duty_desk,
+                correction_contact: holds.correction_contact,
+            })
+        };
+        self.agency.iter().filter_map(own).collect()
+    }
+
+    /// Reads a file that the configuration names.
+    pub fn read(&self, path: &Path) -> Result<String, Error> {
+        let path = self.path(path);
+        fs::read_to_string(&path).map_err(|e| Error::new(&path, e))
+    }
+
+    /// The node secret.
+    pub fn node_secret(&self) -> Result<zeroize::Zeroizing<[u8; 32]>, Error> {
+        let text = zeroize::Zeroizing::new(self.read(&self.node.secret_file)?);
+        let wrong = || Error::new(&self.node.secret_file, "must be 32 bytes in hexadecimal: `openssl rand -hex 32`");
+        let bytes =
+            zeroize::Zeroizing::new(data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).map_err(|_| wrong())?);
+        bytes.as_slice().try_into().map(zeroize::Zeroizing::new).map_err(|_| wrong())
+    }
+}

@@ -1,0 +1,164 @@
+//! The composition root: from a configuration to a node that serves.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::{AgencySection, Config, IssuerSection};
+use crate::connections::{self, Connections, Limits};
+use crate::decision::Proposal;
+use crate::exchange::{Exchange, Node, Setup};
+use crate::identity::{Issuers, RegisteredIssuer, TokenKey, Tokens};
+use crate::ledger::SigningKey;
+use crate::seal::Seal;
+use crate::store::{Options, Store};
+use crate::tls::{self, Acceptor, Credentials, Trust, TrustedAgency};
+use crate::wire::Desk;
+use crate::{config, proto};
+
+/// Why a node does not start.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// A node that serves.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its connections, by peer.
+    pub connections: Arc<Connections>,
+    /// Its certificate and the agencies that it trusts; store another to replace both as one.
+    pub acceptor: Arc<ArcSwap<Acceptor>>,
+    /// Its token issuers.
+    pub tokens: Arc<Tokens>,
+    exchange: Exchange,
+    shutdown: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl Running {
+    /// Starts a node: opens and checks its ledger, then listens.
+    ///
+    /// Fails without serving if the stored ledger is not the one that was signed last.
+    pub async fn start(config: &Config, clock: Clock) -> Result<Self, Error> {
+        let exchange = Exchange::start(node(config, clock).await?);
+        let issuers = Issuers::new(issuers(config)?)?;
+        let pseudonym_key = exchange.node().seal().pseudonym_key();
+        let tokens = Arc::new(Tokens::new(config.node.audience.clone(), &pseudonym_key, issuers));
+        let acceptor = Arc::new(ArcSwap::from_pointee(acceptor(config)?));
+        let routes = Desk::new(exchange.clone(), Arc::clone(&tokens)).routes().await?;
+
+        let listener = TcpListener::bind(config.node.listen)
+            .await
+            .map_err(|e| format!("cannot listen on {}: {e}", config.node.listen))?;
+        let address = listener.local_addr()?;
+        let connections = Arc::new(Connections::new(Limits::default()));
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(connections::serve(
+            listener,
+            Arc::clone(&acceptor),
+            routes,
+            Arc::clone(&connections),
+            shutdown.clone(),
+        ));
+        tracing::info!(%address, origin = exchange.node().origin(), "serving");
+        Ok(Self { address, connections, acceptor, tokens, exchange, shutdown, serving })
+    }
+
+    /// The node's use cases, for whoever runs in the same process.
+    pub fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// Says goodbye to every connection, waits for what is under way, and closes the database.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        drop(self.serving.await);
+        self.exchange.node().store().close().await;
+    }
+}
+
+/// Opens the node's ledger and checks that it is the one that was signed last.
+pub async fn node(config: &Config, clock: Clock) -> Result<Node, Error> {
+    let key = SigningKey::parse(&config.read(&config.node.ledger_key_file)?)?;
+    let store = Store::open(&Options::serve(config.database_url())).await.map_err(|e| {
+        let hint = "check the database's address; a new SQLite file is made with `concordat ledger init`";
+        format!("{}: {e} ({hint})", config.database_url())
+    })?;
+    let checked = store.check_head(&key).await?;
+    tracing::info!(origin = key.origin(), size = checked.size, "the ledger's head is the one that was signed");
+    Ok(Node::new(Setup {
+        agencies: config.own_agencies(),
+        known: config.agency.iter().map(|agency| agency.id.clone()).collect(),
+        proposals: proposals(config)?,
+        store,
+        seal: Seal::new(&*config.node_secret()?)?,
+        key,
+        clock,
+    })?)
+}
+
+/// The bundled agreements, and those in the configured folder.
+fn proposals(config: &Config) -> Result<Vec<Proposal>, Error> {
+    let bundled = proto::BUNDLED_AGREEMENTS.iter();
+    let mut proposals: Vec<Proposal> = bundled
+        .map(|(_, terms, clauses)| Proposal { terms: (*terms).to_owned(), clauses: (*clauses).to_owned() })
+        .collect();
+    if let Some(folder) = &config.node.agreements {
+        let folder = config.path(folder);
+        for entry in fs::read_dir(&folder).map_err(|e| config::Error::new(&folder, e))? {
+            let path = entry?.path();
+            if path.join("agreement.toml").is_file() {
+                let read = |name: &str| {
+                    let file = path.join(name);
+                    fs::read_to_string(&file).map_err(|e| config::Error::new(&file, e))
+                };
+                proposals.push(Proposal { terms: read("agreement.toml")?, clauses: read("clauses.cedar")? });
+            }
+        }
+    }
+    Ok(proposals)
+}
+
+fn acceptor(config: &Config) -> Result<Acceptor, Error> {
+    let trusted = |agency: &AgencySection| -> Result<TrustedAgency, Error> {
+        Ok(TrustedAgency {
+            agency: agency.id.clone(),
+            trust_domain: agency.trust_domain.clone(),
+            roots: tls::certificates_from_file(&config.path(&agency.roots_file))?,
+            revocation_lists: match &agency.revocation_lists_file {
+                Some(file) => tls::revocation_lists_from_file(&config.path(file))?,
+                None => Vec::new(),
+            },
+        })
+    };
+    let trust = Trust::new(config.agency.iter().map(trusted).collect::<Result<Vec<_>, _>>()?)?;
+    let path = |file: &Path| config.path(file);
+    let credentials = Credentials::from_files(&path(&config.tls.certificate_file), &path(&config.tls.key_file))?;
+    Ok(Acceptor::new(trust, credentials)?)
+}
+
+fn issuers(config: &Config) -> Result<Vec<RegisteredIssuer>, Error> {
+    let registered = |agency: &AgencySection, issuer: &IssuerSection| -> Result<RegisteredIssuer, Error> {
+        let mut keys = Vec::new();
+        for key in &issuer.key {
+            let pem = config.read(&key.public_key_file)?;
+            let token_key = TokenKey::from_pem(&pem).map_err(|e| config::Error::new(&key.public_key_file, e))?;
+            keys.push((key.kid.clone(), token_key));
+        }
+        Ok(RegisteredIssuer {
+            agency: agency.id.clone(),
+            issuer: issuer.issuer.clone(),
+            keys,
+            roles: issuer.roles.clone(),
+        })
+    };
+    let pairs = config.agency.iter().flat_map(|agency| agency.issuer.iter().map(move |issuer| (agency, issuer)));
+    pairs.map(|(agency, issuer)| registered(agency, issuer)).collect()
+}

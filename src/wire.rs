@@ -1,0 +1,81 @@
+//! The contract's services: decode, call a use case, encode. No rule lives here.
+//!
+//! Every handler begins with [`Desk::admit`], which identifies the caller and checks the role that the contract's
+//! `access` option asks for; without its result a handler has no request to work on.
+
+mod admission;
+mod agreements;
+mod authorisations;
+mod consents;
+mod convert;
+mod incidents;
+mod ledger;
+mod organisations;
+mod releases;
+mod status;
+
+use std::sync::Arc;
+
+use tonic::service::Routes;
+
+use crate::exchange::Exchange;
+use crate::identity::Tokens;
+use crate::proto::{self, v1};
+
+pub use status::REASONS;
+
+/// What every service works with.
+#[derive(Clone)]
+pub struct Desk(Arc<Inner>);
+
+struct Inner {
+    exchange: Exchange,
+    tokens: Arc<Tokens>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Desk")
+    }
+}
+
+/// The largest request: an incident with a full narrative fits many times over.
+const MOST_REQUEST_BYTES: usize = 512 * 1024;
+
+impl Desk {
+    /// For one node.
+    pub fn new(exchange: Exchange, tokens: Arc<Tokens>) -> Self {
+        Self(Arc::new(Inner { exchange, tokens }))
+    }
+
+    /// All services, with health and reflection.
+    pub async fn routes(&self) -> Result<Routes, tonic_reflection::server::Error> {
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health.set_service_status("", tonic_health::ServingStatus::Serving).await;
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()?;
+        macro_rules! routes {
+            ($($server:path),+) => {{
+                let mut routes = Routes::builder();
+                routes.add_service(health_service).add_service(reflection);
+                $({
+                    use $server as Server;
+                    let service = Server::new(self.clone()).max_decoding_message_size(MOST_REQUEST_BYTES);
+                    routes.add_service(service);
+                })+
+                routes.routes().prepare()
+            }};
+        }
+        Ok(routes!(
+            v1::agreement_service_server::AgreementServiceServer,
+            v1::organisation_service_server::OrganisationServiceServer,
+            v1::incident_service_server::IncidentServiceServer,
+            v1::consent_service_server::ConsentServiceServer,
+            v1::authorisation_service_server::AuthorisationServiceServer,
+            v1::release_service_server::ReleaseServiceServer,
+            v1::ledger_service_server::LedgerServiceServer
+        ))
+    }
+}
