@@ -61,6 +61,11 @@ impl Exchange {
         &self.node
     }
 
+    /// How many calls wait for the next batch.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Does one change, once: a repeat of the same call gives the first result.
     ///
     /// When this returns, the change and its ledger entry are durable.

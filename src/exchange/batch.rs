@@ -64,6 +64,11 @@ impl Queue {
         Self(sender)
     }
 
+    /// How many calls wait.
+    pub(super) fn len(&self) -> usize {
+        self.0.max_capacity() - self.0.capacity()
+    }
+
     pub(super) async fn change(&self, mutation: Box<dyn Mutation>) -> Result<Done> {
         match self.put(Work::Change(mutation)).await? {
             Reply::Done(done) => Ok(done),

@@ -1,1 +1,7 @@
-fn main(){}
+//! Every integration test in one binary: real servers on loopback, mutual TLS, both databases.
+#![cfg(test)]
+
+mod builders;
+mod flow;
+mod harness;
+mod postgres;

@@ -1,0 +1,189 @@
+//! A node that really serves, its agencies' officers, and a clock that the test moves.
+//!
+//! The clock starts a hundred days ago, so that a test can move it without outliving the certificates, which TLS
+//! judges by the machine's own clock.
+
+use std::future::Future;
+
+use concordat::clock::{Clock, Hand};
+use concordat::client::OfficerChannel;
+use concordat::config::Config;
+use concordat::dev::{self, Workspace};
+use concordat::domain::Instant;
+use concordat::ledger::{Keyring, verify};
+use concordat::proto::v1::agreement_service_client::AgreementServiceClient;
+use concordat::proto::v1::{self, ActivateAgreementRequest, ListAgreementsRequest};
+use concordat::server::Running;
+use concordat::store::{Options, Store};
+use tempfile::TempDir;
+
+/// Which database a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// One node that holds the ICO's, the NCSC's and the NCA's records, with the bundled agreements in force.
+pub(crate) struct World {
+    pub(crate) workspace: Workspace,
+    pub(crate) config: Config,
+    pub(crate) hand: Hand,
+    pub(crate) clock: Clock,
+    pub(crate) node: Running,
+    folder: TempDir,
+}
+
+/// The purposes of all bundled agreements.
+pub(crate) const PURPOSES: [&str; 5] =
+    ["regulatory-assessment", "regulatory-enforcement", "harm-reduction", "serious-organised-crime", "nis-csirt"];
+
+/// What the machine's clock says.
+pub(crate) fn real_now() -> Instant {
+    Clock::system().now()
+}
+
+impl World {
+    /// None where PostgreSQL cannot be had; the reason has been printed then.
+    pub(crate) async fn start(engine: Engine) -> Option<Self> {
+        let world = Self::start_without_agreements(engine).await?;
+        for id in ["ico-ncsc-2023", "ico-nca-2024", "nis-regulations-2018"] {
+            world.activate(id).await;
+        }
+        Some(world)
+    }
+
+    pub(crate) async fn start_without_agreements(engine: Engine) -> Option<Self> {
+        let database = match engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(crate::postgres::database()?),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let now = real_now();
+        let workspace = Workspace::create(folder.path(), now).unwrap();
+        let holds = ["ico", "ncsc", "nca"];
+        let file = workspace.add_node("one", &holds, dev::loopback(0), database.as_deref(), now).await.unwrap();
+        let config = Config::load(&file).unwrap();
+        let (clock, hand) = Clock::set_to(Instant::from_micros(now.micros() - 100 * 86_400 * 1_000_000));
+        let node = Running::start(&config, clock.clone()).await.unwrap();
+        Some(Self { workspace, config, hand, clock, node, folder })
+    }
+
+    /// The node's time.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// A time so many seconds from the node's now, as the contract writes it.
+    pub(crate) fn in_seconds(&self, seconds: i64) -> Option<prost_types::Timestamp> {
+        Some(timestamp(self.now().plus_seconds(seconds)))
+    }
+
+    /// A connection for an officer with these roles, who may state every purpose.
+    pub(crate) fn officer(&self, agency: &str, name: &str, roles: &[&str]) -> OfficerChannel {
+        self.officer_for(agency, name, roles, &PURPOSES)
+    }
+
+    /// A connection for an officer with these roles and purposes.
+    pub(crate) fn officer_for(&self, agency: &str, name: &str, roles: &[&str], purposes: &[&str]) -> OfficerChannel {
+        let context = self.workspace.context(agency, name, roles, purposes, "one", self.node.address);
+        context.officer(self.folder.path(), self.clock.clone()).unwrap()
+    }
+
+    /// Puts a bundled agreement into force, as an operator of one of its parties.
+    pub(crate) async fn activate(&self, id: &str) -> v1::Receipt {
+        let mut operator = AgreementServiceClient::new(self.officer("ico", "op", &["operator"]));
+        let listed = operator.list_agreements(ListAgreementsRequest::default()).await.unwrap().into_inner();
+        let agreement = listed.agreements.into_iter().find(|agreement| agreement.id == id).unwrap();
+        let request = ActivateAgreementRequest {
+            request_id: request_id(),
+            agreement_id: id.to_owned(),
+            digest: agreement.digest,
+        };
+        operator.activate_agreement(request).await.unwrap().into_inner().receipt.unwrap()
+    }
+
+    /// The key that verifies this node's receipts.
+    pub(crate) fn keys(&self) -> Keyring {
+        let file = self.workspace.folder().join("node-one/ledger.pub");
+        Keyring::parse([std::fs::read_to_string(file).unwrap().as_str()]).unwrap()
+    }
+
+    /// Verifies a receipt as its holder would, offline.
+    pub(crate) fn verified(&self, receipt: Option<&v1::Receipt>) -> concordat::ledger::Verified {
+        verify(receipt.expect("a receipt"), &self.keys()).unwrap()
+    }
+
+    /// Stops the node and starts it again on the same ledger.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { workspace, config, hand, clock, node, folder } = self;
+        node.stop().await;
+        let node = Running::start(&config, clock.clone()).await.unwrap();
+        Self { workspace, config, hand, clock, node, folder }
+    }
+
+    /// Every test ends with a check of the whole ledger.
+    pub(crate) async fn finish(self) {
+        let keys = self.keys();
+        let store = Store::open(&Options::inspect(self.config.database_url())).await.unwrap();
+        store.check_ledger(&keys, |_, _| {}).await.unwrap();
+        store.close().await;
+        self.node.stop().await;
+    }
+}
+
+/// A fresh idempotency key.
+pub(crate) fn request_id() -> String {
+    concordat::seal::new_id("test")
+}
+
+/// A time as the contract writes it.
+pub(crate) fn timestamp(at: Instant) -> prost_types::Timestamp {
+    let micros = at.micros();
+    prost_types::Timestamp {
+        seconds: micros.div_euclid(1_000_000),
+        nanos: i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap(),
+    }
+}
+
+/// Runs a test on one database, then checks the ledger that it left.
+pub(crate) fn run<F, T>(engine: Engine, test: F)
+where
+    F: FnOnce(World) -> T,
+    T: Future<Output = World>,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        if let Some(world) = World::start(engine).await {
+            test(world).await.finish().await;
+        }
+    });
+}
+
+/// Each test on both databases, as `name::sqlite` and `name::postgres`. The body may move `world` if it gives it back.
+macro_rules! on_both_databases {
+    ($($(#[$doc:meta])* async fn $name:ident($world:ident: World) $body:block)+) => { $(
+        $(#[$doc])*
+        mod $name {
+            #[expect(clippy::allow_attributes, reason = "not every test uses everything")]
+            #[allow(unused_imports, reason = "not every test uses everything")]
+            use super::*;
+
+            async fn test($world: $crate::harness::World) -> $crate::harness::World {
+                $body
+                $world
+            }
+
+            #[test]
+            fn sqlite() {
+                $crate::harness::run($crate::harness::Engine::Sqlite, test);
+            }
+
+            #[test]
+            fn postgres() {
+                $crate::harness::run($crate::harness::Engine::Postgres, test);
+            }
+        }
+    )+ };
+}
+pub(crate) use on_both_databases;
