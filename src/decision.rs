@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AgreementId, AuthorisationId, Authorisation, Category, ClauseId, Consent, ConsentId, Digest, Incident, IncidentId,
+    AgreementId, Authorisation, AuthorisationId, Category, ClauseId, Consent, ConsentId, Digest, Incident, IncidentId,
     Instant, Markings, Purpose,
 };
 
@@ -197,8 +197,7 @@ fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict 
     if permits.is_empty() {
         return denied("no clause permits it".to_owned());
     }
-    let permits: Vec<&Clause> =
-        coverage.clauses().filter(|clause| permits.contains(clause.id.as_str())).collect();
+    let permits: Vec<&Clause> = coverage.clauses().filter(|clause| permits.contains(clause.id.as_str())).collect();
     let categories = releasable(facts, &found.incident, &permits, consent, authorisation);
     if categories.is_empty() {
         return denied("no category is in ask, clause, consent, authorisation and content alike".to_owned());

@@ -38,7 +38,7 @@ impl Work {
 /// What came of it.
 enum Reply {
     Done(Done),
-    Asked(Asked),
+    Asked(Box<Asked>),
 }
 
 struct Item {
@@ -78,7 +78,7 @@ impl Queue {
 
     pub(super) async fn ask(&self, ask: Box<AskCall>) -> Result<Asked> {
         match self.put(Work::Ask(ask)).await? {
-            Reply::Asked(asked) => Ok(asked),
+            Reply::Asked(asked) => Ok(*asked),
             Reply::Done(_) => Err(Error::Internal("an ask was answered as a change")),
         }
     }
@@ -206,7 +206,9 @@ async fn run(node: &Node, works: &[Arc<Work>]) -> Result<Vec<Result<Reply>>> {
     writes.append(&mut asked.writes);
 
     if locked.is_empty() {
-        replies.extend(asked.into_repeats().map(|(place, reply)| (place, reply.map(Reply::Asked))));
+        replies.extend(
+            asked.into_repeats().map(|(place, reply)| (place, reply.map(|asked| Reply::Asked(Box::new(asked))))),
+        );
     } else {
         locked.write(writes).await?;
         let commit = locked.commit(&node.key).await?;
@@ -217,7 +219,7 @@ async fn run(node: &Node, works: &[Arc<Work>]) -> Result<Vec<Result<Reply>>> {
             replies.insert(place, Ok(Reply::Done(Done { object, version, index, receipt })));
         }
         for (place, reply) in asked.into_committed(&commit)? {
-            replies.insert(place, reply.map(Reply::Asked));
+            replies.insert(place, reply.map(|asked| Reply::Asked(Box::new(asked))));
         }
     }
     let missing = || Err(Error::Internal("a call in a batch had no answer"));

@@ -8,17 +8,18 @@
 //! 6. [`Locked::commit`](crate::store::Locked) makes all of it durable.
 //! 7. [`release`](crate::release) opens content, and takes nothing less than a committed permit.
 //!
-//! The types allow no other order: only `decide` makes a [`Permit`], only `append` takes it, only the commit of the
+//! The types allow no other order: only `decide` makes a [`Permit`](crate::decision::Permit), only `append` takes it, only the commit of the
 //! same transaction gives it back as [`Committed`], and only that can be released.
 
 use std::collections::BTreeMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::decision::{Decision, Permit, Permitted, decide};
+use crate::decision::{Decision, Permitted, decide};
 use crate::domain::{AgencyId, AgreementId, Category, Digest, Instant, Purpose, Question, Reference, Subject};
 use crate::ledger::{Draft, Kind, Seed, Slots};
 use crate::proto::v1::Receipt;
+use crate::release::Releasable;
 use crate::seal;
 use crate::store::{Answer, Appended, Commit, Committed, KnownCall, Locked, Write};
 
@@ -99,26 +100,6 @@ pub enum Outcome {
     },
 }
 
-/// A permit, with the recipient's reference for each incident that it permits.
-#[derive(Debug)]
-pub struct Releasable {
-    permit: Permit,
-    references: Vec<Reference>,
-}
-
-impl Releasable {
-    fn new(permit: Permit, references: &BTreeMap<String, Reference>) -> Self {
-        let reference = |permitted: &Permitted| references.get(permitted.basis.incident.as_str()).cloned();
-        let references = permit.permitted().iter().filter_map(reference).collect();
-        Self { permit, references }
-    }
-
-    /// Each permitted incident with the recipient's reference for it.
-    pub fn incidents(&self) -> impl Iterator<Item = (&Reference, &Permitted)> {
-        self.references.iter().zip(self.permit.permitted())
-    }
-}
-
 /// What was decided, on its way through append and commit.
 #[derive(Debug)]
 enum Decided {
@@ -176,7 +157,7 @@ fn one(node: &Node, locked: &mut Locked, all: &mut AllAsked, place: usize, gathe
     }
     match gathered.earlier {
         Some(call) => all.repeats.push((place, Ok(repeated(locked, call, &gathered, decision)))),
-        None => first_time(node, locked, all, place, gathered, decision)?,
+        None => first_time(node, locked, all, place, &gathered, decision)?,
     }
     Ok(())
 }
@@ -187,10 +168,10 @@ fn first_time(
     locked: &mut Locked,
     all: &mut AllAsked,
     place: usize,
-    gathered: Gathered<'_>,
+    gathered: &Gathered<'_>,
     decision: Decision,
 ) -> Result<()> {
-    let Gathered { facts, question, references, .. } = &gathered;
+    let Gathered { facts, question, references, .. } = gathered;
     let at = facts.at;
     let ask = &facts.ask;
     let mut references = references.clone();

@@ -133,11 +133,11 @@ impl Plan for AmendIncident {
 }
 
 fn keep(context: Context<'_>, incident: &Incident, content: &Content) -> Result<Change> {
-    let by = &context.actor.officer;
+    let officer = &context.actor.officer;
     Ok(Change {
         object: incident.id.to_string(),
         version: incident.revision,
-        writes: Write::incident(incident, content, by, context.at, context.seal())?,
+        writes: Write::incident(incident, content, officer, context.at, context.seal())?,
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::domain::{
     AgencyId, Category, Digest, Incident, IncidentId, Instant, Occurred, OfficerId, OrganisationId, Reference,
 };
-use crate::ledger::commitment;
+use crate::ledger::commit_to;
 use crate::seal::{self, DataKey, Seal};
 
 use super::write::{Table, Write};
@@ -14,8 +14,16 @@ use super::{Reads, Result, Tx, from_json, inconsistent, key_set, on, row, rows, 
 const INCIDENT: Table = Table {
     name: "incident",
     columns: &[
-        "id", "holder", "organisation_id", "revision", "occurred_from", "occurred_until", "markings", "notification",
-        "campaign", "retain_until",
+        "id",
+        "holder",
+        "organisation_id",
+        "revision",
+        "occurred_from",
+        "occurred_until",
+        "markings",
+        "notification",
+        "campaign",
+        "retain_until",
     ],
     keep_existing: false,
 };
@@ -247,7 +255,7 @@ impl Write {
             let salt = seal::random::<32>();
             let sealed =
                 key.seal(&[id, &revision.to_string(), category.as_str()], &[salt.as_slice(), bytes].concat())?;
-            let committed = commitment(&salt, bytes).to_vec();
+            let committed = commit_to(&salt, bytes).to_vec();
             writes.push(Self::insert(
                 &CATEGORY,
                 vec![id.into(), revision.into(), category.as_str().into(), committed.into(), sealed.into()],

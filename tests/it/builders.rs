@@ -66,11 +66,8 @@ impl World {
     }
 
     pub(crate) async fn register_organisation(&self, agency: &str, identifiers: Vec<v1::Identifier>) -> String {
-        let request = v1::RegisterOrganisationRequest {
-            request_id: request_id(),
-            name: "Example Water plc".into(),
-            identifiers,
-        };
+        let request =
+            v1::RegisterOrganisationRequest { request_id: request_id(), name: "Example Water plc".into(), identifiers };
         self.organisations(agency).register_organisation(request).await.unwrap().into_inner().organisation_id
     }
 
@@ -147,8 +144,7 @@ impl World {
 
     /// Verifies a version of a consent, as another officer.
     pub(crate) async fn verify_consent(&self, held: &Held, consent: &str, version: i64) -> Result<u64, Status> {
-        let request =
-            v1::VerifyConsentRequest { request_id: request_id(), consent_id: consent.into(), version };
+        let request = v1::VerifyConsentRequest { request_id: request_id(), consent_id: consent.into(), version };
         let verified = self.verifier(&held.holder).verify_consent(request).await?.into_inner();
         Ok(verified.receipt.unwrap().index)
     }

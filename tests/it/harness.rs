@@ -5,8 +5,8 @@
 
 use std::future::Future;
 
-use concordat::clock::{Clock, Hand};
 use concordat::client::OfficerChannel;
+use concordat::clock::{Clock, Hand};
 use concordat::config::Config;
 use concordat::dev::{self, Workspace};
 use concordat::domain::Instant;
