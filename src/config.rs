@@ -124,7 +124,7 @@ impl Config {
     pub fn load(file: &Path) -> Result<Self, Error> {
         let text = fs::read_to_string(file).map_err(|e| Error::new(file, e))?;
         let mut config: Self = toml::from_str(&text).map_err(|e| Error::new(file, e))?;
-        config.folder = file.parent().unwrap_or(Path::new(".")).to_owned();
+        file.parent().unwrap_or(Path::new(".")).clone_into(&mut config.folder);
         if !config.agency.iter().any(|agency| agency.holds.is_some()) {
             return Err(Error::new(file, "no [[agency]] has [agency.holds]: say whose records this node holds"));
         }

@@ -124,21 +124,33 @@ async fn process(node: &Arc<Node>, items: Vec<Item>) {
         Ok(replies) => replies,
         Err(error) => {
             tracing::warn!(%error, calls = items.len(), "a batch failed and is done call by call");
-            let mut replies = Vec::new();
-            for item in &items {
-                let single = apart(node, vec![Arc::clone(&item.work)]).await;
-                replies.push(match single {
-                    Ok(mut single) => single.pop().unwrap_or(Err(Error::Internal("a batch of one had no answer"))),
-                    Err(error) => Err(error),
-                });
-            }
-            replies
+            singly(node, &items).await
         }
     };
     for (item, reply) in items.into_iter().zip(replies) {
         // A caller that has gone away is not told; its entry stands, and a repeat finds it.
         drop(item.reply.send(reply));
     }
+}
+
+/// How many calls in a row may fail by the store until the rest is told so without a try.
+const MOST_FAILURES: usize = 2;
+
+async fn singly(node: &Arc<Node>, items: &[Item]) -> Vec<Result<Reply>> {
+    let mut replies: Vec<Result<Reply>> = Vec::new();
+    let mut failures = 0;
+    for item in items {
+        let reply = match replies.last() {
+            Some(Err(error)) if failures >= MOST_FAILURES => Err(error.clone()),
+            _ => match apart(node, vec![Arc::clone(&item.work)]).await {
+                Ok(mut single) => single.pop().unwrap_or(Err(Error::Internal("a batch of one had no answer"))),
+                Err(error) => Err(error),
+            },
+        };
+        failures = if matches!(reply, Err(Error::Store(_))) { failures + 1 } else { 0 };
+        replies.push(reply);
+    }
+    replies
 }
 
 /// Runs a batch in a task of its own, so that not even a panic leaves the queue without a consumer.

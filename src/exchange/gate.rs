@@ -142,13 +142,13 @@ pub(super) async fn decide_all(
     for (place, gathered) in gather::gather(node, locked.reads(), asks, known, timing.at).await? {
         match gathered {
             Err(error) => all.repeats.push((place, Err(error))),
-            Ok(gathered) => one(node, locked, &mut all, place, gathered)?,
+            Ok(gathered) => one(node, locked, &mut all, place, &gathered)?,
         }
     }
     Ok(all)
 }
 
-fn one(node: &Node, locked: &mut Locked, all: &mut AllAsked, place: usize, gathered: Gathered<'_>) -> Result<()> {
+fn one(node: &Node, locked: &mut Locked, all: &mut AllAsked, place: usize, gathered: &Gathered<'_>) -> Result<()> {
     let decision = decide(&gathered.facts, &gathered.agreements());
     if let Decision::Open(denial) = &decision
         && let Some(alarm) = denial.alarm()
@@ -156,8 +156,8 @@ fn one(node: &Node, locked: &mut Locked, all: &mut AllAsked, place: usize, gathe
         tracing::error!(holder = %gathered.facts.ask.holder, alarm, "an ask was denied by a fault, not by a rule");
     }
     match gathered.earlier {
-        Some(call) => all.repeats.push((place, Ok(repeated(locked, call, &gathered, decision)))),
-        None => first_time(node, locked, all, place, &gathered, decision)?,
+        Some(call) => all.repeats.push((place, Ok(repeated(locked, call, gathered, decision)))),
+        None => first_time(node, locked, all, place, gathered, decision)?,
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod builders;
+mod cli;
 mod flow;
 mod harness;
 mod postgres;
