@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use cedar_policy::{
     Authorizer, Context, Effect, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request,
-    RestrictedExpression as Value,
+    RestrictedExpression as Value, Schema,
 };
 
 use super::agreement::{Agreement, Clause};
@@ -55,11 +55,10 @@ pub(super) fn may_name(agreement: &Agreement, ask: &Ask, ground: &Ground, at: In
             context.map_err(|e| e.to_string())?,
             Some(&agreement.schema),
         );
-        let entities = Entities::from_entities(agreement.entities.iter().cloned(), None);
-        Ok((request.map_err(|e| e.to_string())?, entities.map_err(|e| e.to_string())?))
+        request.map_err(|e| e.to_string())
     };
-    question().is_ok_and(|(request, entities)| {
-        let answer = ask_cedar(agreement, &request, &entities);
+    question().is_ok_and(|request| {
+        let answer = ask_cedar(agreement, &request, &agreement.entities);
         answer.errors.is_empty() && answer.forbids.is_empty() && !answer.permits.is_empty()
     })
 }
@@ -105,21 +104,22 @@ fn disclosure(agreement: &Agreement, evidence: &Evidence<'_>) -> Result<(Request
     .map_err(|e| e.to_string())?;
 
     // Neither Cedar's request nor its entity validation notices an entity that is named but missing, so every
-    // clause that can be named here is put in: this agreement's own, and the duty's, which may be another's.
-    let mut entities = agreement.entities.clone();
-    entities.push(incident_entity(incident)?);
+    // clause that can be named here is put in: this agreement's own, which were checked against the schema when it
+    // was loaded, and the duty's, which may be another's.
+    let mut own = vec![incident_entity(incident)?];
     if let Some(duty) = coverage.duty()
         && !agreement.clauses().any(|clause| clause.id == duty.id)
     {
-        entities.push(clause_entity(duty)?);
+        own.push(clause_entity(duty)?);
     }
-    let entities = Entities::from_entities(entities, Some(&agreement.schema)).map_err(|e| e.to_string())?;
+    let entities = agreement.entities.clone().add_entities(own, Some(&agreement.schema)).map_err(|e| e.to_string())?;
     Ok((request, entities))
 }
 
-/// The clauses of an agreement as entities.
-pub(super) fn clause_entities(clauses: &[Clause]) -> Result<Vec<Entity>, String> {
-    clauses.iter().map(clause_entity).collect()
+/// The clauses of an agreement as entities, once for all of its evaluations.
+pub(super) fn clause_entities(clauses: &[Clause], schema: &Schema) -> Result<Entities, String> {
+    let entities = clauses.iter().map(clause_entity).collect::<Result<Vec<_>, _>>()?;
+    Entities::from_entities(entities, Some(schema)).map_err(|e| e.to_string())
 }
 
 fn clause_entity(clause: &Clause) -> Result<Entity, String> {
