@@ -77,12 +77,11 @@ pub async fn open(
     seal: &Seal,
     committed: &Committed<Releasable>,
 ) -> Result<Vec<ReleasedIncident>, Error> {
-    let mut reads = store.reads().await?;
     let mut incidents = Vec::new();
     for (reference, permitted) in committed.decided().incidents() {
         let basis = &permitted.basis;
         let mut categories = Vec::new();
-        for sealed in reads.content(&basis.incident, basis.revision, seal).await? {
+        for sealed in store.content(&basis.incident, basis.revision, seal).await? {
             if permitted.categories.contains_key(&sealed.category) {
                 let (salt, content) = sealed.open()?;
                 categories.push(ReleasedCategory { category: sealed.category, content, salt });

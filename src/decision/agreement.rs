@@ -240,7 +240,7 @@ pub struct Agreement {
     review_by: Option<Instant>,
     pub(super) schema: Schema,
     pub(super) policies: PolicySet,
-    pub(super) entities: Vec<cedar_policy::Entity>,
+    pub(super) entities: cedar_policy::Entities,
 }
 
 impl Agreement {
@@ -271,7 +271,7 @@ impl Agreement {
 
         let mut terms = terms;
         let clauses: Vec<Clause> = std::mem::take(&mut terms.clause).into_iter().map(Clause::from).collect();
-        let entities = cedar::clause_entities(&clauses).map_err(|e| wrong("agreement.toml", e))?;
+        let entities = cedar::clause_entities(&clauses, &schema).map_err(|e| wrong("agreement.toml", e))?;
         let mut sum = [0; 32];
         sum.copy_from_slice(digest::digest(&digest::SHA256, text).as_ref());
         Ok(Self {

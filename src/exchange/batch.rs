@@ -215,7 +215,7 @@ async fn run(node: &Node, works: &[Arc<Work>]) -> Result<Vec<Result<Reply>>> {
         })
         .collect();
     let mut asked = gate::decide_all(node, &mut locked, &asks, &known, &timing).await?;
-    writes.append(&mut asked.writes);
+    writes.extend(asked.take_writes());
 
     if locked.is_empty() {
         replies.extend(

@@ -109,8 +109,13 @@ enum Decided {
 }
 
 /// The asks of one batch.
+///
+/// What is to be written is kept by table: rows of one table, one after the other, go in one statement.
+#[derive(Default)]
 pub(super) struct AllAsked {
-    pub(super) writes: Vec<Write>,
+    calls: Vec<Write>,
+    questions: Vec<Write>,
+    references: Vec<Write>,
     appended: Vec<(usize, Answerable, Appended<Decided>)>,
     repeats: Vec<(usize, Result<Asked>)>,
 }
@@ -129,7 +134,7 @@ pub(super) async fn decide_all(
     known: &BTreeMap<String, KnownCall>,
     timing: &Timing,
 ) -> Result<AllAsked> {
-    let mut all = AllAsked { writes: Vec::new(), appended: Vec::new(), repeats: Vec::new() };
+    let mut all = AllAsked::default();
     if asks.is_empty() {
         return Ok(all);
     }
@@ -183,7 +188,7 @@ fn first_time(
         references.entry(permitted.basis.incident.to_string()).or_insert_with(|| {
             let reference = Reference::known(seal::new_id("ref"));
             let to = &ask.requester.agency;
-            all.writes.push(Write::reference(&reference, &permitted.basis.incident, &ask.holder, to, at));
+            all.references.push(Write::reference(&reference, &permitted.basis.incident, &ask.holder, to, at));
             reference
         });
     }
@@ -220,9 +225,9 @@ fn first_time(
     };
     let appended = locked.append(decided, &draft, Some(&sealed_facts), Slots::REQUESTER, at, &node.seal)?;
     let index = appended.index();
-    all.writes.push(Write::call(&gathered.call.by.call, index, question.id.as_str(), 0, at, Some(&answer))?);
+    all.calls.push(Write::call(&gathered.call.by.call, index, question.id.as_str(), 0, at, Some(&answer))?);
     if gathered.is_new {
-        all.writes.push(Write::question(question, &node.seal)?);
+        all.questions.push(Write::question(question, &node.seal)?);
     }
     let answerable =
         Answerable { question: question.id.clone(), holder: ask.holder.clone(), open_until: question.open_until };
@@ -256,6 +261,12 @@ fn repeated(locked: &Locked, call: &KnownCall, gathered: &Gathered<'_>, decision
 }
 
 impl AllAsked {
+    /// What is to be written beside the entries; calls first, after those of the changes.
+    pub(super) fn take_writes(&mut self) -> impl Iterator<Item = Write> {
+        let Self { calls, questions, references, .. } = self;
+        calls.drain(..).chain(questions.drain(..)).chain(references.drain(..))
+    }
+
     /// The answers where nothing was appended: there are only repeats and errors.
     pub(super) fn into_repeats(self) -> impl Iterator<Item = (usize, Result<Asked>)> {
         self.repeats.into_iter()

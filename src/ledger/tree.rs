@@ -117,7 +117,8 @@ impl Growth {
     ///
     /// Its left siblings are complete subtrees, so each is in the old frontier or was completed since.
     pub fn prove(&self, index: u64) -> Result<Vec<Vec<u8>>, Error> {
-        prove_inclusion(self.size, index).1(&self.nodes)
+        let proof = tlog::prove_record(self.size, index, &self.nodes).map_err(tree_error)?;
+        Ok(proof.into_iter().map(|hash| hash.0.to_vec()).collect())
     }
 }
 
