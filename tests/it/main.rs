@@ -1,7 +1,9 @@
 //! Every integration test in one binary: real servers on loopback, mutual TLS, both databases.
 #![cfg(test)]
 
+mod architecture;
 mod builders;
+mod completeness;
 mod flow;
 mod harness;
 mod postgres;
