@@ -6,4 +6,6 @@ mod builders;
 mod completeness;
 mod flow;
 mod harness;
+mod oracles;
 mod postgres;
+mod statements;
