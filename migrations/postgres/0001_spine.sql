@@ -203,3 +203,7 @@ $$;
 
 CREATE TRIGGER entry_append_only BEFORE UPDATE OR DELETE ON entry
 FOR EACH ROW EXECUTE FUNCTION entry_is_append_only();
+
+-- A row's trigger does not see its table emptied. SQLite has no such statement.
+CREATE TRIGGER entry_never_emptied BEFORE TRUNCATE ON entry
+FOR EACH STATEMENT EXECUTE FUNCTION entry_is_append_only();

@@ -2,14 +2,16 @@
 //!
 //! WHY: tonic answers a deadline that has passed with CANCELLED. So it never sees the header.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use tokio::time::timeout;
-use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 use tower::ServiceExt;
 
 use super::Limits;
@@ -27,8 +29,16 @@ where
     request.headers_mut().remove(HEADER);
     match timeout(deadline, routes.oneshot(request)).await {
         Ok(Ok(response)) => response,
-        Err(_) => Status::deadline_exceeded("the request's deadline has passed").into_http(),
+        Err(_) => passed().into_http(),
     }
+}
+
+/// The one status that `wire` cannot choose, because nothing there is left to choose it. Its reason is in
+/// `wire::REASONS` like every other.
+fn passed() -> Status {
+    let details = ErrorDetails::with_error_info("DEADLINE", "concordat", HashMap::new());
+    let message = "the request's deadline has passed: ask again with the same request_id";
+    Status::with_error_details(Code::DeadlineExceeded, message, details)
 }
 
 /// What the caller's header says: up to 8 digits and a unit. A malformed one counts as none.

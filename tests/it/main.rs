@@ -1,8 +1,12 @@
 //! Every integration test in one binary: real servers on loopback, mutual TLS, both databases.
 #![cfg(test)]
 
+mod architecture;
 mod builders;
 mod cli;
+mod completeness;
 mod flow;
 mod harness;
+mod oracles;
 mod postgres;
+mod statements;
