@@ -173,7 +173,7 @@ struct Verdict {
 }
 
 fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict {
-    let consent = found.consent_for(&facts.ask, facts.at);
+    let consent = found.consent_for(&facts.ask, facts.at, coverage.is_enforcement());
     let authorisation = found.authorisation_for(&facts.ask, facts.at, coverage);
     let evidence = cedar::Evidence { facts, incident: &found.incident, consent, authorisation, coverage };
 

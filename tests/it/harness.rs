@@ -58,7 +58,7 @@ impl World {
             Engine::Sqlite => None,
             Engine::Postgres => Some(crate::postgres::database()?),
         };
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::postgres::quick_folder("concordat-").unwrap();
         let now = real_now();
         let workspace = Workspace::create(folder.path(), now).unwrap();
         let holds = ["ico", "ncsc", "nca"];
@@ -90,9 +90,14 @@ impl World {
         context.officer(self.folder.path(), self.clock.clone()).unwrap()
     }
 
+    /// Agreements, as an officer of an agency with these roles.
+    pub(crate) fn agreements(&self, agency: &str, roles: &[&str]) -> AgreementServiceClient<OfficerChannel> {
+        AgreementServiceClient::new(self.officer(agency, "op", roles))
+    }
+
     /// Puts a bundled agreement into force, as an operator of one of its parties.
     pub(crate) async fn activate(&self, id: &str) -> v1::Receipt {
-        let mut operator = AgreementServiceClient::new(self.officer("ico", "op", &["operator"]));
+        let mut operator = self.agreements("ico", &["operator"]);
         let listed = operator.list_agreements(ListAgreementsRequest::default()).await.unwrap().into_inner();
         let agreement = listed.agreements.into_iter().find(|agreement| agreement.id == id).unwrap();
         let request = ActivateAgreementRequest {
