@@ -1,5 +1,11 @@
 //! What agencies live through, one module for each row of the agreements and for each part of the gate.
 
+mod answers;
 mod consent_first;
+mod holder_decides;
+mod not_covered;
 mod row_a3a;
+mod row_a3c;
 mod row_n3a;
+mod row_n3c;
+mod row_reg12_8;
