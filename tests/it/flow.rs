@@ -3,7 +3,9 @@
 mod answers;
 mod consent_first;
 mod holder_decides;
+mod naming;
 mod not_covered;
+mod references;
 mod row_a3a;
 mod row_a3c;
 mod row_n3a;
