@@ -2,6 +2,7 @@
 
 mod answers;
 mod consent_first;
+mod batch;
 mod holder_decides;
 mod naming;
 mod not_covered;
