@@ -1,9 +1,12 @@
 //! What agencies live through, one module for each row of the agreements and for each part of the gate.
 
 mod answers;
-mod consent_first;
 mod batch;
+mod consent_first;
+mod door;
 mod holder_decides;
+mod idempotency;
+mod ledger;
 mod naming;
 mod not_covered;
 mod references;

@@ -165,7 +165,8 @@ where
     });
 }
 
-/// Each test on both databases, as `name::sqlite` and `name::postgres`. The body may move `world` if it gives it back.
+/// Each test on both databases, as `name::sqlite` and `name::postgres`. The body may put another
+/// `world` in its place, such as the one after a restart.
 macro_rules! on_both_databases {
     ($($(#[$doc:meta])* async fn $name:ident($world:ident: World) $body:block)+) => { $(
         $(#[$doc])*
@@ -174,7 +175,9 @@ macro_rules! on_both_databases {
             #[allow(unused_imports, reason = "not every test uses everything")]
             use super::*;
 
-            async fn test($world: $crate::harness::World) -> $crate::harness::World {
+            #[expect(clippy::allow_attributes, reason = "few tests put another world in its place")]
+            #[allow(unused_mut, reason = "few tests put another world in its place")]
+            async fn test(mut $world: $crate::harness::World) -> $crate::harness::World {
                 $body
                 $world
             }
