@@ -237,11 +237,12 @@ fn first_time(
 
 /// The same ask again: the same outcome and entry, and the content only while all that it rested on still stands.
 fn repeated(locked: &Locked, call: &KnownCall, gathered: &Gathered<'_>, decision: Decision) -> Asked {
-    let recent = gathered.facts.at.micros_since(call.at) < SEND_AGAIN_MICROS;
+    let since = gathered.facts.at.micros_since(call.at);
+    let recent = since < SEND_AGAIN_MICROS;
     let outcome = match call.answer.clone() {
         Some(Answer::Released { basis }) => {
             let still = match decision {
-                Decision::Permit(permit) if recent => permit.restricted_to(&basis),
+                Decision::Permit(permit) if recent => permit.restricted_to(&basis, since),
                 _ => None,
             };
             let releasable = still.map(|permit| Releasable::new(permit, &gathered.references));
