@@ -6,6 +6,8 @@ mod builders;
 mod completeness;
 mod flow;
 mod harness;
+mod indistinguishable;
 mod oracles;
 mod postgres;
+mod raw;
 mod statements;
