@@ -98,7 +98,8 @@ fn category_table(pool: &DescriptorPool) -> Result<String, Failure> {
 
 /// The agreements that ship with the binary: `(folder, terms, clauses)`.
 fn bundled_agreements() -> Result<String, Failure> {
-    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?).join("agreements");
+    let root =
+        PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?).join("agreements");
     let mut folders: Vec<PathBuf> = fs::read_dir(&root)?
         .filter_map(Result::ok)
         .map(|entry| entry.path())
@@ -109,7 +110,12 @@ fn bundled_agreements() -> Result<String, Failure> {
     for folder in folders {
         let name = folder.file_name().and_then(|name| name.to_str()).ok_or("a folder name is not UTF-8")?.to_owned();
         let (terms, clauses) = (folder.join("agreement.toml"), folder.join("clauses.cedar"));
-        writeln!(rows, "    (\"{name}\", include_str!(\"{}\"), include_str!(\"{}\")),", terms.display(), clauses.display())?;
+        writeln!(
+            rows,
+            "    (\"{name}\", include_str!(\"{}\"), include_str!(\"{}\")),",
+            terms.display(),
+            clauses.display()
+        )?;
     }
     Ok(format!("&[\n{rows}]\n"))
 }

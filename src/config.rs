@@ -36,8 +36,6 @@ pub struct Config {
     pub agency: Vec<AgencySection>,
     #[serde(skip)]
     folder: PathBuf,
-    #[serde(skip)]
-    file: PathBuf,
 }
 
 /// `[node]`
@@ -126,8 +124,7 @@ impl Config {
     pub fn load(file: &Path) -> Result<Self, Error> {
         let text = fs::read_to_string(file).map_err(|e| Error::new(file, e))?;
         let mut config: Self = toml::from_str(&text).map_err(|e| Error::new(file, e))?;
-        config.folder = file.parent().unwrap_or(Path::new(".")).to_owned();
-        file.clone_into(&mut config.file);
+        file.parent().unwrap_or(Path::new(".")).clone_into(&mut config.folder);
         if !config.agency.iter().any(|agency| agency.holds.is_some()) {
             return Err(Error::new(file, "no [[agency]] has [agency.holds]: say whose records this node holds"));
         }
@@ -142,7 +139,7 @@ impl Config {
 
     /// A configuration made by a program.
     pub fn new(node: NodeSection, tls: TlsSection, agency: Vec<AgencySection>) -> Self {
-        Self { node, tls, agency, folder: PathBuf::new(), file: PathBuf::new() }
+        Self { node, tls, agency, folder: PathBuf::new() }
     }
 
     /// A path of the file, seen from where we are.
@@ -181,8 +178,9 @@ impl Config {
     pub fn node_secret(&self) -> Result<zeroize::Zeroizing<[u8; 32]>, Error> {
         let text = zeroize::Zeroizing::new(self.read(&self.node.secret_file)?);
         let wrong = || Error::new(&self.node.secret_file, "must be 32 bytes in hexadecimal: `openssl rand -hex 32`");
-        let bytes =
-            zeroize::Zeroizing::new(data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).map_err(|_| wrong())?);
+        let bytes = zeroize::Zeroizing::new(
+            data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).map_err(|_| wrong())?,
+        );
         bytes.as_slice().try_into().map(zeroize::Zeroizing::new).map_err(|_| wrong())
     }
 }

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AgreementId, AuthorisationId, Authorisation, Category, ClauseId, Consent, ConsentId, Digest, Incident, IncidentId,
+    AgreementId, Authorisation, AuthorisationId, Category, ClauseId, Consent, ConsentId, Digest, Incident, IncidentId,
     Instant, Markings, Purpose,
 };
 
@@ -72,9 +72,9 @@ pub struct Basis {
     pub clauses: BTreeSet<ClauseId>,
     /// The texts of the agreements that were read.
     pub agreements: Vec<(AgreementId, Digest)>,
-    /// The consent, at its version.
+    /// The consent, at its version, where a clause asks for one.
     pub consent: Option<(ConsentId, i64)>,
-    /// The authorisation.
+    /// The authorisation, where a clause asks for one.
     pub authorisation: Option<AuthorisationId>,
 }
 
@@ -173,7 +173,7 @@ struct Verdict {
 }
 
 fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict {
-    let consent = found.consent_for(&facts.ask, facts.at);
+    let consent = found.consent_for(&facts.ask, facts.at, coverage.is_enforcement());
     let authorisation = found.authorisation_for(&facts.ask, facts.at, coverage);
     let evidence = cedar::Evidence { facts, incident: &found.incident, consent, authorisation, coverage };
 
@@ -197,20 +197,22 @@ fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict 
     if permits.is_empty() {
         return denied("no clause permits it".to_owned());
     }
-    let permits: Vec<&Clause> =
-        coverage.clauses().filter(|clause| permits.contains(clause.id.as_str())).collect();
+    let permits: Vec<&Clause> = coverage.clauses().filter(|clause| permits.contains(clause.id.as_str())).collect();
     let categories = releasable(facts, &found.incident, &permits, consent, authorisation);
     if categories.is_empty() {
         return denied("no category is in ask, clause, consent, authorisation and content alike".to_owned());
     }
+    // Under a clause that asks for neither, a consent or an authorisation may come and go without effect.
+    let rests_on_consent = permits.iter().any(|clause| clause.consent_required);
+    let rests_on_authorisation = permits.iter().any(|clause| clause.modality != Modality::Duty);
     let basis = Basis {
         incident: found.incident.id.clone(),
         revision: found.incident.revision,
         categories: categories.keys().cloned().collect(),
         clauses: permits.iter().map(|clause| clause.id.clone()).collect(),
         agreements: coverage.agreements().map(|agreement| (agreement.id().clone(), agreement.digest())).collect(),
-        consent: consent.map(|consent| (consent.id.clone(), consent.version)),
-        authorisation: authorisation.map(|authorisation| authorisation.id.clone()),
+        consent: consent.filter(|_| rests_on_consent).map(|consent| (consent.id.clone(), consent.version)),
+        authorisation: authorisation.filter(|_| rests_on_authorisation).map(|given| given.id.clone()),
     };
     let handling = handling(facts, &found.incident, &permits, consent, coverage);
     let clauses: Vec<&str> = basis.clauses.iter().map(ClauseId::as_str).collect();

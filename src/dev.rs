@@ -9,9 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::client::{Context, TokenSection};
-use crate::config::{
-    AgencySection, Config, HoldsSection, IssuerSection, KeySection, NodeSection, TlsSection,
-};
+use crate::config::{AgencySection, Config, HoldsSection, IssuerSection, KeySection, NodeSection, TlsSection};
 use crate::domain::{AgencyId, Instant, OfficerId, Purpose, Role, Unit};
 use crate::ledger::SigningKey;
 use crate::pki::{Authority, TokenKeyPair};
@@ -82,7 +80,8 @@ impl Workspace {
     ) -> Result<PathBuf, Error> {
         let home = self.folder.join(format!("node-{name}"));
         fs::create_dir_all(&home)?;
-        let authority = holds.first().and_then(|agency| self.authority(agency)).ok_or("a node holds an agency's records")?;
+        let authority =
+            holds.first().and_then(|agency| self.authority(agency)).ok_or("a node holds an agency's records")?;
         let server = authority.issue_server(&["localhost", "127.0.0.1"], now)?;
         let origin = format!("{name}.concordat.example");
         let seed = seal::random();

@@ -25,7 +25,7 @@ pub use consents::{
     WithdrawConsent,
 };
 pub use error::Error;
-pub use gate::{AskFor, Asked, Outcome, Releasable};
+pub use gate::{AskFor, Asked, Outcome};
 pub use incidents::{AmendIncident, IssueReference, RegisterIncident, VerifyNotification};
 pub use node::{Node, Setup};
 pub use organisations::{AmendOrganisation, RegisterOrganisation};
@@ -35,7 +35,7 @@ pub(crate) use statement::{handling, timestamp};
 
 use std::sync::Arc;
 
-use crate::release::{self, ReleasedIncident};
+use crate::release::{self, Releasable, ReleasedIncident};
 use crate::store::Committed;
 
 /// A result of a use case.

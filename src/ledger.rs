@@ -9,8 +9,8 @@ mod receipt;
 mod tree;
 
 pub use checkpoint::{Checkpoint, Keyring, SigningKey, read_checkpoint};
-pub use entry::{Draft, Entry, Kind, Seed, Slots};
-pub(crate) use entry::{commitment, visible};
+pub(crate) use entry::visible;
+pub use entry::{Draft, Entry, Kind, Seed, Slots, commit_to};
 pub use receipt::{Invalidity, Verified, verify};
 pub use tree::{Growth, Nodes, leaf_hash, prove_consistency, prove_inclusion};
 

@@ -1,19 +1,48 @@
-//! Concordat.
+//! Concordat: one agency asks another for what it holds of a cyber incident; the clauses of their agreements, the
+//! affected organisation's consent and the holder's authorisation are checked; a ledger entry is committed; only then
+//! is exactly what may be released released, with its proof.
+//!
+//! The modules stand in the order in which a request meets them. `ARCHITECTURE.md` walks through them; the gate itself
+//! is one page, in `exchange/gate.rs`.
+//!
+//! ```text
+//! connections, tls     an agency's certificate            -> Peer
+//! wire, proto          the contract's services
+//! identity             certificate + token                -> Caller
+//! exchange             the use cases: lock, facts, decision, entry, commit
+//! decision             facts, purely                      -> Permit | Denial
+//! ledger               leaves, tree, checkpoints, receipts, purely
+//! store                transactions on two databases      -> Committed<Permit>
+//! release, seal        Committed<Permit>                  -> content
+//! domain               the nouns and their rules
+//! ```
+
 pub mod connections;
-pub mod identity;
-pub mod pki;
 pub mod tls;
+
+pub mod proto;
+pub mod wire;
+
+pub mod identity;
+
+pub mod exchange;
+
+pub mod decision;
+
+pub mod ledger;
+
+pub mod store;
+
+pub mod release;
+pub mod seal;
+
 pub mod clock;
 pub mod domain;
-pub mod ledger;
-pub mod proto;
-pub mod seal;
-pub mod decision;
-pub mod store;
-pub mod exchange;
-pub mod release;
-pub mod wire;
-pub mod config;
-pub mod server;
+pub mod veris;
+
+// From here on: what puts a node together, and what calls one.
 pub mod client;
+pub mod config;
 pub mod dev;
+pub mod pki;
+pub mod server;

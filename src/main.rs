@@ -1,1 +1,9 @@
-fn main(){}
+//! `concordat`: a node, and the tools around it.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

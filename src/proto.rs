@@ -2,7 +2,6 @@
 //! define. Only `wire` speaks the services; `ledger` uses the messages that are hashed.
 
 /// The messages and services of `concordat.v1`.
-
 #[expect(clippy::pedantic, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
 pub mod v1 {
     tonic::include_proto!("concordat.v1");

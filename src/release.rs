@@ -1,7 +1,9 @@
 //! Opens content. For another agency it takes a committed permit, and nothing less.
 
+use std::collections::BTreeMap;
+
+use crate::decision::{Handling, Permit, Permitted};
 use crate::domain::{Category, Incident, Reference};
-use crate::exchange::Releasable;
 use crate::seal::Seal;
 use crate::store::{self, Committed, Reads, Store};
 
@@ -11,6 +13,27 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+/// A permit, with the recipient's reference for each incident that it permits.
+#[derive(Debug)]
+pub struct Releasable {
+    permit: Permit,
+    references: Vec<Reference>,
+}
+
+impl Releasable {
+    /// The permit, with those of the references that are for what it permits.
+    pub(crate) fn new(permit: Permit, references: &BTreeMap<String, Reference>) -> Self {
+        let reference = |permitted: &Permitted| references.get(permitted.basis.incident.as_str()).cloned();
+        let references = permit.permitted().iter().filter_map(reference).collect();
+        Self { permit, references }
+    }
+
+    /// Each permitted incident with the recipient's reference for it.
+    pub fn incidents(&self) -> impl Iterator<Item = (&Reference, &Permitted)> {
+        self.references.iter().zip(self.permit.permitted())
+    }
 }
 
 /// One category as it leaves: exactly the bytes that the entry commits to.
@@ -30,7 +53,7 @@ pub struct ReleasedIncident {
     /// The categories that the permit names.
     pub categories: Vec<ReleasedCategory>,
     /// What the recipient may do with it.
-    pub handling: crate::decision::Handling,
+    pub handling: Handling,
 }
 
 impl std::fmt::Debug for ReleasedCategory {
@@ -54,12 +77,11 @@ pub async fn open(
     seal: &Seal,
     committed: &Committed<Releasable>,
 ) -> Result<Vec<ReleasedIncident>, Error> {
-    let mut reads = store.reads().await?;
     let mut incidents = Vec::new();
     for (reference, permitted) in committed.decided().incidents() {
         let basis = &permitted.basis;
         let mut categories = Vec::new();
-        for sealed in reads.content(&basis.incident, basis.revision, seal).await? {
+        for sealed in store.content(&basis.incident, basis.revision, seal).await? {
             if permitted.categories.contains_key(&sealed.category) {
                 let (salt, content) = sealed.open()?;
                 categories.push(ReleasedCategory { category: sealed.category, content, salt });

@@ -44,8 +44,11 @@ impl SealingKey {
     fn open(&self, bound_to: &[&str], sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
         let (nonce, sealed) = sealed.split_first_chunk::<12>().ok_or(Unopened)?;
         let mut plain = sealed.to_vec();
-        let length =
-            self.0.open_in_place(Nonce::from(nonce), Aad::from(binding(bound_to)), &mut plain).map_err(|_| Unopened)?.len();
+        let length = self
+            .0
+            .open_in_place(Nonce::from(nonce), Aad::from(binding(bound_to)), &mut plain)
+            .map_err(|_| Unopened)?
+            .len();
         plain.truncate(length);
         Ok(plain)
     }

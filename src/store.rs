@@ -71,8 +71,8 @@ pub enum Error {
 /// A result of the store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-fn inconsistent(table: &'static str, row: impl Into<String>, problem: impl ToString) -> Error {
-    Error::Inconsistent { table, row: row.into(), problem: problem.to_string() }
+fn inconsistent(table: &'static str, row: impl Into<String>, problem: impl std::fmt::Display) -> Error {
+    Error::Inconsistent { table, row: row.into(), problem: format!("{problem}") }
 }
 
 /// The database of one node.
@@ -109,7 +109,10 @@ impl Store {
     pub async fn reads(&self) -> Result<Reads> {
         Ok(Reads(match &self.reader {
             Pool::Sqlite(pool) => Tx::Sqlite(pool.begin().await?),
-            Pool::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            // All statements of one reading see one state, as SQLite's do.
+            Pool::Postgres(pool) => {
+                Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?)
+            }
         }))
     }
 
@@ -169,7 +172,7 @@ use {on, row, rows};
 
 /// A set of keys, as the set-based statements take it.
 fn key_set<'a>(keys: impl IntoIterator<Item = &'a str>) -> String {
-    serde_json::Value::from_iter(keys.into_iter().map(serde_json::Value::from)).to_string()
+    keys.into_iter().map(serde_json::Value::from).collect::<serde_json::Value>().to_string()
 }
 
 fn to_json<T: serde::Serialize>(table: &'static str, value: &T) -> Result<String> {

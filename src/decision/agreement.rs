@@ -3,7 +3,7 @@
 //! A file is a proposal only. What decisions read is the text that was activated, found by its digest: terms,
 //! clauses, schema and hard limits together, so that nothing else can change what a decision meant.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use aws_lc_rs::digest;
@@ -240,7 +240,7 @@ pub struct Agreement {
     review_by: Option<Instant>,
     pub(super) schema: Schema,
     pub(super) policies: PolicySet,
-    pub(super) entities: Vec<cedar_policy::Entity>,
+    pub(super) entities: cedar_policy::Entities,
 }
 
 impl Agreement {
@@ -253,7 +253,8 @@ impl Agreement {
         let name = terms.id.to_string();
         let wrong = |file, problem: String| LoadError { agreement: name.clone(), file, problem };
 
-        let (schema, _) = Schema::from_cedarschema_str(schema).map_err(|e| wrong("schema.cedarschema", e.to_string()))?;
+        let (schema, _) =
+            Schema::from_cedarschema_str(schema).map_err(|e| wrong("schema.cedarschema", e.to_string()))?;
         let mut policies = PolicySet::new();
         let clause_ids = add_policies(&mut policies, clauses).map_err(|e| wrong("clauses.cedar", e))?;
         let limit_ids = add_policies(&mut policies, limits).map_err(|e| wrong("limits.cedar", e))?;
@@ -270,7 +271,7 @@ impl Agreement {
 
         let mut terms = terms;
         let clauses: Vec<Clause> = std::mem::take(&mut terms.clause).into_iter().map(Clause::from).collect();
-        let entities = cedar::clause_entities(&clauses).map_err(|e| wrong("agreement.toml", e))?;
+        let entities = cedar::clause_entities(&clauses, &schema).map_err(|e| wrong("agreement.toml", e))?;
         let mut sum = [0; 32];
         sum.copy_from_slice(digest::digest(&digest::SHA256, text).as_ref());
         Ok(Self {
@@ -387,13 +388,13 @@ fn check_terms(terms: &Terms, clauses: &BTreeSet<String>, limits: &BTreeSet<Stri
         return fail(format!("kind `{}` must be `memorandum` or `statute`", terms.kind));
     }
     let purposes: BTreeSet<&Purpose> = terms.purpose.iter().map(|purpose| &purpose.id).collect();
-    let mut seen = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     for clause in &terms.clause {
         let id = &clause.id;
         if !id.as_str().starts_with(&format!("{}/", terms.id)) {
             return fail(format!("the clause `{id}` must be named `{}/...`", terms.id));
         }
-        if seen.insert(id.as_str(), ()).is_some() {
+        if !seen.insert(id.as_str()) {
             return fail(format!("the clause `{id}` is there twice"));
         }
         if !clauses.contains(id.as_str()) {
@@ -421,7 +422,7 @@ fn check_terms(terms: &Terms, clauses: &BTreeSet<String>, limits: &BTreeSet<Stri
             return fail(format!("the clause `{id}`: a duty, and only a duty, says on which notification it rests"));
         }
     }
-    if let Some(id) = clauses.iter().find(|id| !seen.contains_key(id.as_str())) {
+    if let Some(id) = clauses.iter().find(|id| !seen.contains(id.as_str())) {
         return fail(format!("clauses.cedar has a policy `{id}` of which there is no [[clause]]"));
     }
     Ok(())

@@ -1,10 +1,11 @@
 //! Domain records as Cedar sees them. Nothing goes through JSON, and only what one question needs is built.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::LazyLock;
 
 use cedar_policy::{
     Authorizer, Context, Effect, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request,
-    RestrictedExpression as Value,
+    RestrictedExpression as Value, Schema,
 };
 
 use super::agreement::{Agreement, Clause};
@@ -49,17 +50,16 @@ pub(super) fn may_name(agreement: &Agreement, ask: &Ask, ground: &Ground, at: In
             field("ground", text(ground.as_str())),
         ]);
         let request = Request::new(
-            uid("Agency", ask.holder.as_str()),
-            uid("Action", "name-in-request"),
-            uid("Agency", ask.requester.agency.as_str()),
+            uid(&KINDS.agency, ask.holder.as_str()),
+            uid(&KINDS.action, "name-in-request"),
+            uid(&KINDS.agency, ask.requester.agency.as_str()),
             context.map_err(|e| e.to_string())?,
             Some(&agreement.schema),
         );
-        let entities = Entities::from_entities(agreement.entities.iter().cloned(), None);
-        Ok((request.map_err(|e| e.to_string())?, entities.map_err(|e| e.to_string())?))
+        request.map_err(|e| e.to_string())
     };
-    question().is_ok_and(|(request, entities)| {
-        let answer = ask_cedar(agreement, &request, &entities);
+    question().is_ok_and(|request| {
+        let answer = ask_cedar(agreement, &request, &agreement.entities);
         answer.errors.is_empty() && answer.forbids.is_empty() && !answer.permits.is_empty()
     })
 }
@@ -93,33 +93,34 @@ fn disclosure(agreement: &Agreement, evidence: &Evidence<'_>) -> Result<(Request
         context.push(field("authorisation", authorisation_record(authorisation)?));
     }
     if let Some(duty) = coverage.duty() {
-        context.push(field("duty", Value::new_entity_uid(uid("Clause", duty.id.as_str()))));
+        context.push(field("duty", Value::new_entity_uid(uid(&KINDS.clause, duty.id.as_str()))));
     }
     let request = Request::new(
-        uid("Agency", facts.ask.requester.agency.as_str()),
-        uid("Action", "disclose"),
-        uid("Incident", incident.id.as_str()),
+        uid(&KINDS.agency, facts.ask.requester.agency.as_str()),
+        uid(&KINDS.action, "disclose"),
+        uid(&KINDS.incident, incident.id.as_str()),
         Context::from_pairs(context).map_err(|e| e.to_string())?,
         Some(&agreement.schema),
     )
     .map_err(|e| e.to_string())?;
 
     // Neither Cedar's request nor its entity validation notices an entity that is named but missing, so every
-    // clause that can be named here is put in: this agreement's own, and the duty's, which may be another's.
-    let mut entities = agreement.entities.clone();
-    entities.push(incident_entity(incident)?);
+    // clause that can be named here is put in: this agreement's own, which were checked against the schema when it
+    // was loaded, and the duty's, which may be another's.
+    let mut own = vec![incident_entity(incident)?];
     if let Some(duty) = coverage.duty()
         && !agreement.clauses().any(|clause| clause.id == duty.id)
     {
-        entities.push(clause_entity(duty)?);
+        own.push(clause_entity(duty)?);
     }
-    let entities = Entities::from_entities(entities, Some(&agreement.schema)).map_err(|e| e.to_string())?;
+    let entities = agreement.entities.clone().add_entities(own, Some(&agreement.schema)).map_err(|e| e.to_string())?;
     Ok((request, entities))
 }
 
-/// The clauses of an agreement as entities.
-pub(super) fn clause_entities(clauses: &[Clause]) -> Result<Vec<Entity>, String> {
-    clauses.iter().map(clause_entity).collect()
+/// The clauses of an agreement as entities, once for all of its evaluations.
+pub(super) fn clause_entities(clauses: &[Clause], schema: &Schema) -> Result<Entities, String> {
+    let entities = clauses.iter().map(clause_entity).collect::<Result<Vec<_>, _>>()?;
+    Entities::from_entities(entities, Some(schema)).map_err(|e| e.to_string())
 }
 
 fn clause_entity(clause: &Clause) -> Result<Entity, String> {
@@ -133,13 +134,13 @@ fn clause_entity(clause: &Clause) -> Result<Entity, String> {
     if let Some(notification) = &clause.notification {
         attributes.extend([field("notification", text(notification))]);
     }
-    Entity::new(uid("Clause", clause.id.as_str()), attributes, HashSet::new()).map_err(|e| e.to_string())
+    Entity::new(uid(&KINDS.clause, clause.id.as_str()), attributes, HashSet::new()).map_err(|e| e.to_string())
 }
 
 fn incident_entity(incident: &Incident) -> Result<Entity, String> {
     let mut attributes = HashMap::from([
         field("holder", agency(incident.holder.as_str())),
-        field("organisation", Value::new_entity_uid(uid("Organisation", incident.organisation.as_str()))),
+        field("organisation", Value::new_entity_uid(uid(&KINDS.organisation, incident.organisation.as_str()))),
         field("revision", Value::new_long(incident.revision)),
         field("tlp", Value::new_long(incident.markings.tlp.rank())),
         field("pap", Value::new_long(incident.markings.pap.rank())),
@@ -148,7 +149,7 @@ fn incident_entity(incident: &Incident) -> Result<Entity, String> {
     if let Some(notification) = &incident.notification {
         attributes.extend([field("notification", notification_record(notification)?)]);
     }
-    Entity::new(uid("Incident", incident.id.as_str()), attributes, HashSet::new()).map_err(|e| e.to_string())
+    Entity::new(uid(&KINDS.incident, incident.id.as_str()), attributes, HashSet::new()).map_err(|e| e.to_string())
 }
 
 fn notification_record(notification: &Notification) -> Result<Value, String> {
@@ -165,7 +166,7 @@ fn consent_record(consent: &Consent) -> Result<Option<Value>, String> {
         ConsentCoverage::Incident { id, revision, covers_updates } => (Some(id), *revision, *covers_updates),
     };
     let mut fields = vec![
-        field("organisation", Value::new_entity_uid(uid("Organisation", consent.organisation.as_str()))),
+        field("organisation", Value::new_entity_uid(uid(&KINDS.organisation, consent.organisation.as_str()))),
         field("disclosing", agency(consent.holder.as_str())),
         field("receiving", agency(scope.recipient.as_str())),
         field("state", text(consent.state.as_str())),
@@ -176,13 +177,13 @@ fn consent_record(consent: &Consent) -> Result<Option<Value>, String> {
         field("validFrom", long(scope.valid_from)),
         field("validUntil", long(scope.valid_until)),
     ];
-    fields.extend(incident.map(|id| field("incident", Value::new_entity_uid(uid("Incident", id.as_str())))));
+    fields.extend(incident.map(|id| field("incident", Value::new_entity_uid(uid(&KINDS.incident, id.as_str())))));
     record(fields).map(Some)
 }
 
 fn authorisation_record(authorisation: &Authorisation) -> Result<Value, String> {
     let mut fields = vec![
-        field("incident", Value::new_entity_uid(uid("Incident", authorisation.incident.as_str()))),
+        field("incident", Value::new_entity_uid(uid(&KINDS.incident, authorisation.incident.as_str()))),
         field("disclosing", agency(authorisation.holder.as_str())),
         field("receiving", agency(authorisation.recipient.as_str())),
         field("purposes", set(authorisation.purposes.iter().map(crate::domain::Purpose::as_str))),
@@ -217,11 +218,30 @@ fn set<'a>(values: impl Iterator<Item = &'a str>) -> Value {
 }
 
 fn agency(id: &str) -> Value {
-    Value::new_entity_uid(uid("Agency", id))
+    Value::new_entity_uid(uid(&KINDS.agency, id))
 }
 
-fn uid(kind: &'static str, id: &str) -> EntityUid {
-    // The kinds are literals of this file, each a valid Cedar name.
-    let name = kind.parse::<EntityTypeName>().unwrap_or_else(|_| unreachable!("{kind} is a Cedar name"));
-    EntityUid::from_type_name_and_id(name, EntityId::new(id))
+fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
 }
+
+/// The kinds of entities. A name is parsed when it is made, so each is made once.
+struct Kinds {
+    action: EntityTypeName,
+    agency: EntityTypeName,
+    clause: EntityTypeName,
+    incident: EntityTypeName,
+    organisation: EntityTypeName,
+}
+
+static KINDS: LazyLock<Kinds> = LazyLock::new(|| {
+    // Each is a literal of this file and a valid Cedar name.
+    let kind = |name: &str| name.parse().unwrap_or_else(|_| unreachable!("{name} is a Cedar name"));
+    Kinds {
+        action: kind("Action"),
+        agency: kind("Agency"),
+        clause: kind("Clause"),
+        incident: kind("Incident"),
+        organisation: kind("Organisation"),
+    }
+});

@@ -63,7 +63,8 @@ pub fn cover<'a>(ask: &Ask, agreements: &[&'a Agreement], at: Instant) -> Result
         .filter(|agreement| agreement.clauses().any(|clause| clause.discloses(holder, requester)))
         .collect();
     if between.is_empty() {
-        let text = format!("no agreement in force lets `{holder}` disclose to `{requester}`; ListAgreements shows yours");
+        let text =
+            format!("no agreement in force lets `{holder}` disclose to `{requester}`; ListAgreements shows yours");
         return not_covered("NO_AGREEMENT", text);
     }
     if let Some((id, digest)) = &ask.pinned {
@@ -101,7 +102,10 @@ pub fn cover<'a>(ask: &Ask, agreements: &[&'a Agreement], at: Instant) -> Result
     let clauses: Vec<&'a Clause> =
         purposeful.into_iter().filter(|clause| !clause.categories.is_disjoint(&ask.categories)).collect();
     if clauses.is_empty() {
-        return not_covered("CATEGORY_NOT_COVERED", "no clause for this purpose names any category asked for".to_owned());
+        return not_covered(
+            "CATEGORY_NOT_COVERED",
+            "no clause for this purpose names any category asked for".to_owned(),
+        );
     }
     cover_naming(ask, &in_force, at)?;
     let duty = clauses.iter().copied().find(|clause| clause.modality == Modality::Duty);
@@ -113,17 +117,20 @@ pub fn cover<'a>(ask: &Ask, agreements: &[&'a Agreement], at: Instant) -> Result
 fn cover_naming(ask: &Ask, in_force: &[&Agreement], at: Instant) -> Result<(), NotCovered> {
     let Subject::Organisation(named) = &ask.subject else { return Ok(()) };
     let (holder, requester) = (&ask.holder, &ask.requester.agency);
-    let names = |clause: &&Clause| {
+    let lets_name = |clause: &Clause| {
         clause.activity == Activity::NameInRequest && clause.disclosing == *requester && clause.receiving == *holder
     };
-    let clauses: Vec<&Clause> = in_force.iter().flat_map(|agreement| agreement.clauses()).filter(names).collect();
-    if clauses.is_empty() {
-        let text = format!("no clause lets `{requester}` name an organisation to `{holder}`; ask by a reference it issued");
+    if !in_force.iter().flat_map(|agreement| agreement.clauses()).any(lets_name) {
+        let text =
+            format!("no clause lets `{requester}` name an organisation to `{holder}`; ask by a reference it issued");
         return not_covered("NAMING_NOT_COVERED", text);
     }
     let permitted = in_force.iter().any(|agreement| cedar::may_name(agreement, ask, &named.ground, at));
     if !permitted {
-        let text = format!("no clause lets `{requester}` name an organisation to `{holder}` for `{}` on the ground `{}`", ask.purpose, named.ground);
+        let text = format!(
+            "no clause lets `{requester}` name an organisation to `{holder}` for `{}` on the ground `{}`",
+            ask.purpose, named.ground
+        );
         return not_covered("NAMING_GROUND_NOT_COVERED", text);
     }
     Ok(())

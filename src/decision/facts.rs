@@ -49,14 +49,15 @@ impl Match {
     /// The consent that the clauses look at: the one that seems to apply and permits most, else the newest there is.
     ///
     /// A wrong choice here can only deny: the clauses check every condition again.
-    pub(super) fn consent_for(&self, ask: &Ask, at: Instant) -> Option<&Consent> {
+    pub(super) fn consent_for(&self, ask: &Ask, at: Instant, enforcement: bool) -> Option<&Consent> {
         self.consents
             .iter()
             .filter(|consent| consent.scope.is_some())
             .filter(|consent| consent.organisation == self.incident.organisation)
             .filter(|consent| consent.holder == ask.holder && consent.recipient == ask.requester.agency)
             .max_by_key(|consent| {
-                let applies = consent.seems_to_apply(&self.incident, &ask.purpose, at);
+                let enforceable = !enforcement || consent.scope.as_ref().is_some_and(|scope| scope.enforcement);
+                let applies = enforceable && consent.seems_to_apply(&self.incident, &ask.purpose, at);
                 (applies, consent.breadth(&ask.categories), consent.version, consent.id.clone())
             })
     }

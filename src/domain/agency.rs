@@ -15,6 +15,23 @@ pub struct Agency {
     pub correction_contact: String,
 }
 
+/// Who asks, as far as another agency may know it: no officer's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requester {
+    /// The agency.
+    pub agency: AgencyId,
+    /// The officer's unit.
+    pub unit: Unit,
+    /// Stands for the officer.
+    pub pseudonym: String,
+}
+
+impl From<&Actor> for Requester {
+    fn from(actor: &Actor) -> Self {
+        Self { agency: actor.agency.clone(), unit: actor.unit.clone(), pseudonym: actor.pseudonym.clone() }
+    }
+}
+
 /// Who acts: one officer of one agency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {

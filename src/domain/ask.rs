@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, AgencyId, AgreementId, Category, Digest, Ground, Identifier, Occurred, Purpose, Question, Reference,
-    RequestId,
+    AgencyId, AgreementId, Category, Digest, Ground, Identifier, Occurred, Purpose, Question, Reference, RequestId,
+    Requester,
 };
 
 /// An organisation and a period, named by the requester on a ground of its own.
@@ -38,7 +38,7 @@ pub struct Ask {
     /// The call's idempotency key.
     pub request_id: RequestId,
     /// The officer who asks.
-    pub requester: Actor,
+    pub requester: Requester,
     /// The agency asked.
     pub holder: AgencyId,
     /// What it is about.

@@ -96,4 +96,3 @@ names! {
     /// A request to a holder.
     Question: |t| is_visible(t, 1, 64), "is not a request";
 }
-

@@ -17,12 +17,17 @@ impl Identifier {
     /// Schemes without rules of their own are compared as upper-case text without spaces.
     pub fn parse(scheme: &str, value: &str) -> Result<Self, Invalid> {
         check(!scheme.is_empty(), "scheme", "is required")?;
-        let named = scheme.len() <= 32 && scheme.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        let named =
+            scheme.len() <= 32 && scheme.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         check(named, "scheme", "is not a scheme: 1 to 32 of a-z, 0-9 and `-`, such as `gb-coh`")?;
         check(!value.trim().is_empty(), "value", "is required")?;
         check(value.len() <= 100, "value", "must have at most 100 characters")?;
         let compact: String = value.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_uppercase();
-        check(compact.is_ascii() && !compact.chars().any(|c| c.is_ascii_control()), "value", "must be printable ASCII")?;
+        check(
+            compact.is_ascii() && !compact.chars().any(|c| c.is_ascii_control()),
+            "value",
+            "must be printable ASCII",
+        )?;
         let value = match scheme {
             "gb-coh" => company_number(&compact)?,
             "lei" => legal_entity_identifier(&compact)?,
@@ -59,9 +64,10 @@ fn company_number(value: &str) -> Result<String, Invalid> {
 fn legal_entity_identifier(value: &str) -> Result<String, Invalid> {
     let form = value.len() == 20 && value.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
     check(form, "value", "is not an LEI: 20 letters and digits")?;
-    let remainder = value.chars().filter_map(|c| c.to_digit(36)).fold(0, |sum, digit| {
-        if digit < 10 { (sum * 10 + digit) % 97 } else { (sum * 100 + digit) % 97 }
-    });
+    let remainder = value
+        .chars()
+        .filter_map(|c| c.to_digit(36))
+        .fold(0, |sum, digit| if digit < 10 { (sum * 10 + digit) % 97 } else { (sum * 100 + digit) % 97 });
     check(remainder == 1, "value", "is not an LEI: its check digits are wrong")?;
     Ok(value.to_owned())
 }

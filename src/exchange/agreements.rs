@@ -36,13 +36,22 @@ pub struct AgreementView {
     pub state: String,
 }
 
+impl AgreementView {
+    /// Its place in a list: by id, what is or was in force before what is proposed.
+    pub(super) fn key(&self) -> String {
+        let rank = u8::from(self.state == "proposed");
+        format!("{} {rank} {}", self.agreement.id(), self.agreement.digest().to_hex())
+    }
+}
+
 impl Plan for ActivateAgreement {
     const KIND: Kind = Kind::Agreement;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let proposal = context.node.proposals.get(&self.id);
-        let (proposal, agreement) =
-            proposal.filter(|(_, agreement)| agreement.binds(context.agency())).ok_or(Rejected::NotFound("agreement"))?;
+        let (proposal, agreement) = proposal
+            .filter(|(_, agreement)| agreement.binds(context.agency()))
+            .ok_or(Rejected::NotFound("agreement"))?;
         if agreement.digest() != self.digest {
             let problem = "is not the digest of the proposal: read it again with GetAgreement";
             return Err(Rejected::invalid("digest", problem).into());
@@ -79,20 +88,22 @@ impl Plan for EndAgreement {
 }
 
 impl Node {
-    /// The agreements that an agency is a party to, by id: what is in force or was last, else what is proposed.
+    /// The agreements that an agency is a party to, by id: what is in force or was ended last, and what is proposed
+    /// where that is another text.
     pub(super) async fn agreements_of(&self, reads: &mut Reads, agency: &AgencyId) -> Result<Vec<AgreementView>> {
-        let mut views = BTreeMap::new();
-        for (id, (_, agreement)) in &self.proposals {
-            let view = AgreementView { agreement: Arc::clone(agreement), state: "proposed".to_owned() };
-            views.insert(id.clone(), view);
-        }
-        for row in reads.agreements().await? {
-            if row.state == "superseded" {
-                continue;
-            }
+        let mut last = BTreeMap::new();
+        for row in reads.agreements().await?.into_iter().filter(|row| row.state != "superseded") {
             let agreement = self.agreement(reads, row.digest).await?;
-            views.insert(row.id, AgreementView { agreement, state: row.state });
+            last.insert(row.id, AgreementView { agreement, state: row.state });
         }
-        Ok(views.into_values().filter(|view| view.agreement.binds(agency)).collect())
+        let mut views: Vec<AgreementView> = last.into_values().collect();
+        for (_, agreement) in self.proposals.values() {
+            if views.iter().all(|view| view.agreement.digest() != agreement.digest()) {
+                views.push(AgreementView { agreement: Arc::clone(agreement), state: "proposed".to_owned() });
+            }
+        }
+        views.retain(|view| view.agreement.binds(agency));
+        views.sort_by_key(AgreementView::key);
+        Ok(views)
     }
 }

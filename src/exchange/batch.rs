@@ -38,7 +38,7 @@ impl Work {
 /// What came of it.
 enum Reply {
     Done(Done),
-    Asked(Asked),
+    Asked(Box<Asked>),
 }
 
 struct Item {
@@ -78,7 +78,7 @@ impl Queue {
 
     pub(super) async fn ask(&self, ask: Box<AskCall>) -> Result<Asked> {
         match self.put(Work::Ask(ask)).await? {
-            Reply::Asked(asked) => Ok(asked),
+            Reply::Asked(asked) => Ok(*asked),
             Reply::Done(_) => Err(Error::Internal("an ask was answered as a change")),
         }
     }
@@ -124,21 +124,33 @@ async fn process(node: &Arc<Node>, items: Vec<Item>) {
         Ok(replies) => replies,
         Err(error) => {
             tracing::warn!(%error, calls = items.len(), "a batch failed and is done call by call");
-            let mut replies = Vec::new();
-            for item in &items {
-                let single = apart(node, vec![Arc::clone(&item.work)]).await;
-                replies.push(match single {
-                    Ok(mut single) => single.pop().unwrap_or(Err(Error::Internal("a batch of one had no answer"))),
-                    Err(error) => Err(error),
-                });
-            }
-            replies
+            singly(node, &items).await
         }
     };
     for (item, reply) in items.into_iter().zip(replies) {
         // A caller that has gone away is not told; its entry stands, and a repeat finds it.
         drop(item.reply.send(reply));
     }
+}
+
+/// How many calls in a row may fail by the store until the rest is told so without a try.
+const MOST_FAILURES: usize = 2;
+
+async fn singly(node: &Arc<Node>, items: &[Item]) -> Vec<Result<Reply>> {
+    let mut replies: Vec<Result<Reply>> = Vec::new();
+    let mut failures = 0;
+    for item in items {
+        let reply = match replies.last() {
+            Some(Err(error)) if failures >= MOST_FAILURES => Err(error.clone()),
+            _ => match apart(node, vec![Arc::clone(&item.work)]).await {
+                Ok(mut single) => single.pop().unwrap_or(Err(Error::Internal("a batch of one had no answer"))),
+                Err(error) => Err(error),
+            },
+        };
+        failures = if matches!(reply, Err(Error::Store(_))) { failures + 1 } else { 0 };
+        replies.push(reply);
+    }
+    replies
 }
 
 /// Runs a batch in a task of its own, so that not even a panic leaves the queue without a consumer.
@@ -203,10 +215,12 @@ async fn run(node: &Node, works: &[Arc<Work>]) -> Result<Vec<Result<Reply>>> {
         })
         .collect();
     let mut asked = gate::decide_all(node, &mut locked, &asks, &known, &timing).await?;
-    writes.append(&mut asked.writes);
+    writes.extend(asked.take_writes());
 
     if locked.is_empty() {
-        replies.extend(asked.into_repeats().map(|(place, reply)| (place, reply.map(Reply::Asked))));
+        replies.extend(
+            asked.into_repeats().map(|(place, reply)| (place, reply.map(|asked| Reply::Asked(Box::new(asked))))),
+        );
     } else {
         locked.write(writes).await?;
         let commit = locked.commit(&node.key).await?;
@@ -217,7 +231,7 @@ async fn run(node: &Node, works: &[Arc<Work>]) -> Result<Vec<Result<Reply>>> {
             replies.insert(place, Ok(Reply::Done(Done { object, version, index, receipt })));
         }
         for (place, reply) in asked.into_committed(&commit)? {
-            replies.insert(place, reply.map(Reply::Asked));
+            replies.insert(place, reply.map(|asked| Reply::Asked(Box::new(asked))));
         }
     }
     let missing = || Err(Error::Internal("a call in a batch had no answer"));

@@ -211,24 +211,19 @@ impl Plan for RecordConsent {
         check_received(&self.evidence, context.at)?;
         check_organisation(context, reads, &self.organisation).await?;
         let scope = self.scope.scope(context, reads, &self.organisation, None).await?;
-        match &self.id {
-            Some(id) => {
-                let versions = versions(context, reads, id).await?;
-                if versions.first().is_some_and(|sought| sought.organisation != self.organisation) {
-                    return Err(Rejected::invalid("organisation_id", "is not the organisation that was asked").into());
-                }
-                let by = &context.actor.officer;
-                let step = history(&versions)?.record(scope, self.evidence.clone(), by, context.at)?;
-                change(context, id, step)
-            }
-            None => {
-                let mut consent = first(context, &self.organisation, &scope.recipient, ConsentState::Recorded);
-                consent.scope = Some(scope);
-                consent.evidence = Some(self.evidence.clone());
-                let writes = vec![Write::consent(&consent, context.seal())?];
-                Ok(Change { object: consent.id.to_string(), version: 1, writes })
-            }
+        let Some(id) = &self.id else {
+            let mut consent = first(context, &self.organisation, &scope.recipient, ConsentState::Recorded);
+            consent.scope = Some(scope);
+            consent.evidence = Some(self.evidence.clone());
+            let writes = vec![Write::consent(&consent, context.seal())?];
+            return Ok(Change { object: consent.id.to_string(), version: 1, writes });
+        };
+        let versions = versions(context, reads, id).await?;
+        if versions.first().is_some_and(|sought| sought.organisation != self.organisation) {
+            return Err(Rejected::invalid("organisation_id", "is not the organisation that was asked").into());
         }
+        let by = &context.actor.officer;
+        change(context, id, history(&versions)?.record(scope, self.evidence.clone(), by, context.at)?)
     }
 }
 

@@ -23,7 +23,7 @@ pub enum Error {
     /// The clock cannot be trusted, so nothing is released. Changes go on.
     #[error("releases are stopped: {0}")]
     Clock(&'static str),
-    /// The store failed. Ask again with the same request_id: if the call was done, this gives its result.
+    /// The store failed. Ask again with the same `request_id`: if the call was done, this gives its result.
     #[error("the store failed: {0}")]
     Store(Arc<store::Error>),
     /// A mistake of ours.

@@ -8,17 +8,18 @@
 //! 6. [`Locked::commit`](crate::store::Locked) makes all of it durable.
 //! 7. [`release`](crate::release) opens content, and takes nothing less than a committed permit.
 //!
-//! The types allow no other order: only `decide` makes a [`Permit`], only `append` takes it, only the commit of the
+//! The types allow no other order: only `decide` makes a [`Permit`](crate::decision::Permit), only `append` takes it, only the commit of the
 //! same transaction gives it back as [`Committed`], and only that can be released.
 
 use std::collections::BTreeMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::decision::{Decision, Permit, Permitted, decide};
+use crate::decision::{Decision, Permitted, decide};
 use crate::domain::{AgencyId, AgreementId, Category, Digest, Instant, Purpose, Question, Reference, Subject};
 use crate::ledger::{Draft, Kind, Seed, Slots};
 use crate::proto::v1::Receipt;
+use crate::release::Releasable;
 use crate::seal;
 use crate::store::{Answer, Appended, Commit, Committed, KnownCall, Locked, Write};
 
@@ -99,26 +100,6 @@ pub enum Outcome {
     },
 }
 
-/// A permit, with the recipient's reference for each incident that it permits.
-#[derive(Debug)]
-pub struct Releasable {
-    permit: Permit,
-    references: Vec<Reference>,
-}
-
-impl Releasable {
-    fn new(permit: Permit, references: &BTreeMap<String, Reference>) -> Self {
-        let reference = |permitted: &Permitted| references.get(permitted.basis.incident.as_str()).cloned();
-        let references = permit.permitted().iter().filter_map(reference).collect();
-        Self { permit, references }
-    }
-
-    /// Each permitted incident with the recipient's reference for it.
-    pub fn incidents(&self) -> impl Iterator<Item = (&Reference, &Permitted)> {
-        self.references.iter().zip(self.permit.permitted())
-    }
-}
-
 /// What was decided, on its way through append and commit.
 #[derive(Debug)]
 enum Decided {
@@ -128,8 +109,13 @@ enum Decided {
 }
 
 /// The asks of one batch.
+///
+/// What is to be written is kept by table: rows of one table, one after the other, go in one statement.
+#[derive(Default)]
 pub(super) struct AllAsked {
-    pub(super) writes: Vec<Write>,
+    calls: Vec<Write>,
+    questions: Vec<Write>,
+    references: Vec<Write>,
     appended: Vec<(usize, Answerable, Appended<Decided>)>,
     repeats: Vec<(usize, Result<Asked>)>,
 }
@@ -148,7 +134,7 @@ pub(super) async fn decide_all(
     known: &BTreeMap<String, KnownCall>,
     timing: &Timing,
 ) -> Result<AllAsked> {
-    let mut all = AllAsked { writes: Vec::new(), appended: Vec::new(), repeats: Vec::new() };
+    let mut all = AllAsked::default();
     if asks.is_empty() {
         return Ok(all);
     }
@@ -161,13 +147,13 @@ pub(super) async fn decide_all(
     for (place, gathered) in gather::gather(node, locked.reads(), asks, known, timing.at).await? {
         match gathered {
             Err(error) => all.repeats.push((place, Err(error))),
-            Ok(gathered) => one(node, locked, &mut all, place, gathered)?,
+            Ok(gathered) => one(node, locked, &mut all, place, &gathered)?,
         }
     }
     Ok(all)
 }
 
-fn one(node: &Node, locked: &mut Locked, all: &mut AllAsked, place: usize, gathered: Gathered<'_>) -> Result<()> {
+fn one(node: &Node, locked: &mut Locked, all: &mut AllAsked, place: usize, gathered: &Gathered<'_>) -> Result<()> {
     let decision = decide(&gathered.facts, &gathered.agreements());
     if let Decision::Open(denial) = &decision
         && let Some(alarm) = denial.alarm()
@@ -175,7 +161,7 @@ fn one(node: &Node, locked: &mut Locked, all: &mut AllAsked, place: usize, gathe
         tracing::error!(holder = %gathered.facts.ask.holder, alarm, "an ask was denied by a fault, not by a rule");
     }
     match gathered.earlier {
-        Some(call) => all.repeats.push((place, Ok(repeated(locked, call, &gathered, decision)))),
+        Some(call) => all.repeats.push((place, Ok(repeated(locked, call, gathered, decision)))),
         None => first_time(node, locked, all, place, gathered, decision)?,
     }
     Ok(())
@@ -187,10 +173,10 @@ fn first_time(
     locked: &mut Locked,
     all: &mut AllAsked,
     place: usize,
-    gathered: Gathered<'_>,
+    gathered: &Gathered<'_>,
     decision: Decision,
 ) -> Result<()> {
-    let Gathered { facts, question, references, .. } = &gathered;
+    let Gathered { facts, question, references, .. } = gathered;
     let at = facts.at;
     let ask = &facts.ask;
     let mut references = references.clone();
@@ -202,7 +188,7 @@ fn first_time(
         references.entry(permitted.basis.incident.to_string()).or_insert_with(|| {
             let reference = Reference::known(seal::new_id("ref"));
             let to = &ask.requester.agency;
-            all.writes.push(Write::reference(&reference, &permitted.basis.incident, &ask.holder, to, at));
+            all.references.push(Write::reference(&reference, &permitted.basis.incident, &ask.holder, to, at));
             reference
         });
     }
@@ -239,9 +225,9 @@ fn first_time(
     };
     let appended = locked.append(decided, &draft, Some(&sealed_facts), Slots::REQUESTER, at, &node.seal)?;
     let index = appended.index();
-    all.writes.push(Write::call(&gathered.call.by.call, index, question.id.as_str(), 0, at, Some(&answer))?);
+    all.calls.push(Write::call(&gathered.call.by.call, index, question.id.as_str(), 0, at, Some(&answer))?);
     if gathered.is_new {
-        all.writes.push(Write::question(question, &node.seal)?);
+        all.questions.push(Write::question(question, &node.seal)?);
     }
     let answerable =
         Answerable { question: question.id.clone(), holder: ask.holder.clone(), open_until: question.open_until };
@@ -275,6 +261,12 @@ fn repeated(locked: &Locked, call: &KnownCall, gathered: &Gathered<'_>, decision
 }
 
 impl AllAsked {
+    /// What is to be written beside the entries; calls first, after those of the changes.
+    pub(super) fn take_writes(&mut self) -> impl Iterator<Item = Write> {
+        let Self { calls, questions, references, .. } = self;
+        calls.drain(..).chain(questions.drain(..)).chain(references.drain(..))
+    }
+
     /// The answers where nothing was appended: there are only repeats and errors.
     pub(super) fn into_repeats(self) -> impl Iterator<Item = (usize, Result<Asked>)> {
         self.repeats.into_iter()

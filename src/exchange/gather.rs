@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::decision::{Agreement, Facts, InForce, Match, cover};
+use crate::decision::{Agreement, Facts, InForce, MOST_MATCHES, Match, cover};
 use crate::domain::{
     Ask, Incident, IncidentId, Instant, Occurred, OrganisationId, Question, Reference, Rejected, Subject,
 };
@@ -54,10 +54,8 @@ pub(super) async fn gather<'a>(
     at: Instant,
 ) -> Result<Vec<(usize, Result<Gathered<'a>>)>> {
     let agreements = node.in_force(reads).await?;
-    let in_force: Vec<InForce> = agreements
-        .iter()
-        .map(|agreement| InForce { id: agreement.id().clone(), digest: agreement.digest() })
-        .collect();
+    let in_force: Vec<InForce> =
+        agreements.iter().map(|agreement| InForce { id: agreement.id().clone(), digest: agreement.digest() }).collect();
     let borrowed: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();
 
     let questions = stored_questions(node, reads, asks, known).await?;
@@ -74,7 +72,7 @@ pub(super) async fn gather<'a>(
         }
     }
 
-    let mut found = Found::read(node, reads, &puts).await?;
+    let found = Found::read(node, reads, &puts).await?;
     for put in puts {
         let matches = found.matches(&put.ask, put.covered, node);
         let references = found.references(&put.ask, &matches);
@@ -166,7 +164,7 @@ fn put<'a>(
     let ask = Ask {
         question: question.id.clone(),
         request_id: by.call.request_id.clone(),
-        requester: by.actor.clone(),
+        requester: (&by.actor).into(),
         holder: question.holder.clone(),
         subject: question.subject.clone(),
         purpose: question.purpose.clone(),
@@ -219,19 +217,18 @@ impl Found {
         }
         let incidents: Vec<IncidentId> = incidents.into_iter().collect();
         let organisations: Vec<&OrganisationId> = organisations.into_iter().collect();
-        let mut categories = reads.categories(&incidents).await?;
+        let categories = reads.categories(&incidents).await?;
         let consents = reads.consents_of(&organisations).await?;
         let authorisations = reads.authorisations_of(&incidents).await?;
         let references = reads.references(&incidents).await?;
         for key in &mut keys {
             key.incident.categories = categories.get(&key.incident.id).cloned().unwrap_or_default();
         }
-        categories.clear();
         Ok(Self { keys, consents, authorisations, references })
     }
 
     /// What one ask matches: each incident once, of the holder asked, by a key that is this requester's to use.
-    fn matches(&mut self, ask: &Ask, covered: bool, node: &Node) -> Vec<Match> {
+    fn matches(&self, ask: &Ask, covered: bool, node: &Node) -> Vec<Match> {
         if !covered {
             return Vec::new();
         }
@@ -256,6 +253,7 @@ impl Found {
         let towards = &ask.requester.agency;
         matched
             .into_values()
+            .take(MOST_MATCHES + 1)
             .map(|incident| Match {
                 consents: self
                     .consents

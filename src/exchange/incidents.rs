@@ -132,12 +132,11 @@ impl Plan for AmendIncident {
     }
 }
 
-fn keep(context: Context<'_>, incident: &Incident, content: &Content) -> Result<Change> {
-    let by = &context.actor.officer;
+fn keep(context: Context<'_>, incident: &Incident, categories: &Content) -> Result<Change> {
     Ok(Change {
         object: incident.id.to_string(),
         version: incident.revision,
-        writes: Write::incident(incident, content, by, context.at, context.seal())?,
+        writes: Write::incident(incident, categories, &context.actor.officer, context.at, context.seal())?,
     })
 }
 

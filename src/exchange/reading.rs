@@ -93,9 +93,9 @@ impl Exchange {
             Box::pin(async move {
                 let (after, read) = (page.after(node)?, page.rows()?);
                 let mut views = node.agreements_of(reads, &page.agency).await?;
-                views.retain(|view| view.agreement.id().as_str() > after.as_str());
+                views.retain(|view| view.key() > after);
                 views.truncate(usize::try_from(read).unwrap_or_default());
-                page.turn(node, views, read, |view| view.agreement.id().to_string())
+                page.turn(node, views, read, AgreementView::key)
             })
         })
         .await

@@ -151,10 +151,6 @@ impl Keyring {
         if verified.is_empty() {
             return Err(Error::Checkpoint("no trusted key signed the checkpoint".into()));
         }
-        Ok(Checkpoint {
-            origin: checkpoint.origin().to_owned(),
-            size: checkpoint.size(),
-            root: checkpoint.hash().0,
-        })
+        Ok(Checkpoint { origin: checkpoint.origin().to_owned(), size: checkpoint.size(), root: checkpoint.hash().0 })
     }
 }

@@ -98,7 +98,7 @@ impl Draft {
     /// INVARIANT: these bytes are made once. Nothing encodes an entry a second time.
     pub fn entry(&self, at: Instant) -> Result<Entry, Error> {
         let commitments =
-            SLOTS.iter().map(|&slot| commitment(&self.seed.salt(slot), self.payload(slot)).to_vec()).collect();
+            SLOTS.iter().map(|&slot| commit_to(&self.seed.salt(slot), self.payload(slot)).to_vec()).collect();
         let leaf =
             LedgerEntry { format: 1, kind: self.kind as i32, at_micros: at.micros(), commitments }.encode_to_vec();
         if leaf.len() > usize::from(u16::MAX) {
@@ -130,8 +130,8 @@ pub struct Entry {
     pub at: Instant,
 }
 
-/// SHA-256 over salt and payload.
-pub(crate) fn commitment(salt: &[u8], payload: &[u8]) -> [u8; 32] {
+/// The commitment to a payload: SHA-256 over salt and payload.
+pub fn commit_to(salt: &[u8], payload: &[u8]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(salt);
     context.update(payload);

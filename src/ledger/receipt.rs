@@ -3,7 +3,7 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal as equal;
 use prost::Message;
 
-use super::entry::commitment;
+use super::entry::commit_to;
 use super::{Checkpoint, Keyring, tree};
 use crate::proto::v1::{
     Act, AskStatement, GroundsStatement, LedgerEntry, OutcomeStatement, Receipt, Slot, SubjectStatement,
@@ -56,14 +56,18 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
     }
     let entry = LedgerEntry::decode(receipt.entry.as_slice()).map_err(|_| invalid("the entry cannot be read"))?;
     if entry.format != 1 {
-        return Err(Invalidity::Invalid(format!("the entry has format {}, which this verifier doesn't know", entry.format)));
+        return Err(Invalidity::Invalid(format!(
+            "the entry has format {}, which this verifier doesn't know",
+            entry.format
+        )));
     }
     let is_ask = entry.kind() == super::Kind::Ask;
-    let mut verified = Verified { checkpoint, entry, act: None, ask: None, subject: None, outcome: None, grounds: None };
+    let mut verified =
+        Verified { checkpoint, entry, act: None, ask: None, subject: None, outcome: None, grounds: None };
     for opening in &receipt.openings {
         let place = usize::try_from(opening.slot - 1).ok();
         let promised = place.and_then(|place| verified.entry.commitments.get(place));
-        let opened = commitment(&opening.salt, &opening.payload);
+        let opened = commit_to(&opening.salt, &opening.payload);
         let holds = opening.salt.len() == 32 && promised.is_some_and(|promised| equal(promised, &opened).is_ok());
         if !holds {
             return Err(invalid("an opening does not belong to the entry"));

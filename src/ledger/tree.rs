@@ -93,8 +93,8 @@ impl Growth {
     /// Appends a leaf; gives its index and the hashes for its row.
     pub fn append(&mut self, leaf: &[u8]) -> Result<(u64, Vec<u8>), Error> {
         let index = self.size;
-        let completed = tlog::stored_hashes_for_record_hash(index, tlog::record_hash(leaf), &self.nodes)
-            .map_err(tree_error)?;
+        let completed =
+            tlog::stored_hashes_for_record_hash(index, tlog::record_hash(leaf), &self.nodes).map_err(tree_error)?;
         let row: Vec<u8> = completed.iter().flat_map(|hash| hash.0).collect();
         self.nodes.add_row(index, &row);
         self.size += 1;
@@ -117,7 +117,8 @@ impl Growth {
     ///
     /// Its left siblings are complete subtrees, so each is in the old frontier or was completed since.
     pub fn prove(&self, index: u64) -> Result<Vec<Vec<u8>>, Error> {
-        prove_inclusion(self.size, index).1(&self.nodes)
+        let proof = tlog::prove_record(self.size, index, &self.nodes).map_err(tree_error)?;
+        Ok(proof.into_iter().map(|hash| hash.0.to_vec()).collect())
     }
 }
 

@@ -5,11 +5,8 @@ use crate::domain::{AgreementId, Digest, Instant};
 use super::write::{Table, Write};
 use super::{Reads, Result, Tx, inconsistent, on, row, rows, sql};
 
-const AGREEMENT: Table = Table {
-    name: "agreement",
-    columns: &["id", "version", "digest", "state", "activated_at"],
-    keep_existing: false,
-};
+const AGREEMENT: Table =
+    Table { name: "agreement", columns: &["id", "version", "digest", "state", "activated_at"], keep_existing: false };
 const TEXT: Table = Table { name: "agreement_text", columns: &["digest", "text"], keep_existing: true };
 
 /// One activation of an agreement.

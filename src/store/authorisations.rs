@@ -10,8 +10,19 @@ use super::{Reads, Result, Tx, from_json, key_set, on, row, rows, sql, to_json};
 const AUTHORISATION: Table = Table {
     name: "authorisation",
     columns: &[
-        "id", "holder", "incident_id", "recipient", "revision", "covers_updates", "purposes", "categories", "ground",
-        "given_by", "given_at", "valid_until", "revoked_at",
+        "id",
+        "holder",
+        "incident_id",
+        "recipient",
+        "revision",
+        "covers_updates",
+        "purposes",
+        "categories",
+        "ground",
+        "given_by",
+        "given_at",
+        "valid_until",
+        "revoked_at",
     ],
     keep_existing: false,
 };

@@ -2,7 +2,7 @@
 
 use crate::ledger::{Growth, Keyring, SigningKey};
 
-use super::{Error, Reads, Result, Store, index, inconsistent, locked, on, rows, sql, stored, Tx};
+use super::{Error, Reads, Result, Store, Tx, inconsistent, index, locked, on, rows, sql, stored};
 
 /// What a check found to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,10 @@ impl Store {
         let (size, root) = signed(&mut reads, &keys).await?;
         let computed = head.growth.root().map_err(Error::from)?;
         if head.growth.size() != size || computed != root {
-            let problem = format!("the head has {} entries, the last checkpoint {size}, or their roots differ", head.growth.size());
+            let problem = format!(
+                "the head has {} entries, the last checkpoint {size}, or their roots differ",
+                head.growth.size()
+            );
             return Err(CheckFailed::Mismatch(problem));
         }
         Ok(Checked { size, root })

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{
-    AgencyId, Consent, ConsentId, ConsentState, Evidence, Instant, OfficerId, OrganisationId,
-};
+use crate::domain::{AgencyId, Consent, ConsentId, ConsentState, Evidence, Instant, OfficerId, OrganisationId};
 use crate::seal::Seal;
 
 use super::write::{Table, Write};
@@ -13,8 +11,17 @@ use super::{Reads, Result, Tx, from_json, inconsistent, key_set, on, rows, sql, 
 const CONSENT: Table = Table {
     name: "consent",
     columns: &[
-        "id", "version", "holder", "organisation_id", "recipient", "state", "scope", "wrapped_key", "evidence",
-        "recorded_by", "recorded_at",
+        "id",
+        "version",
+        "holder",
+        "organisation_id",
+        "recipient",
+        "state",
+        "scope",
+        "wrapped_key",
+        "evidence",
+        "recorded_by",
+        "recorded_at",
     ],
     keep_existing: false,
 };

@@ -164,7 +164,7 @@ impl Reads {
     }
 
     async fn nodes(&mut self, needed: &[u64]) -> Result<Nodes> {
-        let set = serde_json::Value::from_iter(needed.iter().copied()).to_string();
+        let set = needed.iter().copied().collect::<serde_json::Value>().to_string();
         let mut nodes = Nodes::default();
         for row in rows!(self, sql::NODES, NodeRow, set) {
             nodes.add_row(index(row.idx), &row.hashes);

@@ -1,21 +1,30 @@
 //! Incidents, their sealed content, and the references by which other agencies may ask about them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::domain::{
     AgencyId, Category, Digest, Incident, IncidentId, Instant, Occurred, OfficerId, OrganisationId, Reference,
 };
-use crate::ledger::commitment;
+use crate::ledger::commit_to;
 use crate::seal::{self, DataKey, Seal};
 
 use super::write::{Table, Write};
-use super::{Reads, Result, Tx, from_json, inconsistent, key_set, on, row, rows, sql, to_json};
+use super::{Pool, Reads, Result, Store, Tx, from_json, inconsistent, key_set, on, row, rows, sql, to_json};
 
 const INCIDENT: Table = Table {
     name: "incident",
     columns: &[
-        "id", "holder", "organisation_id", "revision", "occurred_from", "occurred_until", "markings", "notification",
-        "campaign", "retain_until",
+        "id",
+        "holder",
+        "organisation_id",
+        "revision",
+        "occurred_from",
+        "occurred_until",
+        "markings",
+        "notification",
+        "campaign",
+        "retain_until",
     ],
     keep_existing: false,
 };
@@ -73,7 +82,7 @@ pub struct IncidentKey {
 pub struct SealedCategory {
     /// The category.
     pub category: Category,
-    key: DataKey,
+    key: Arc<DataKey>,
     bound_to: [String; 3],
     sealed: Vec<u8>,
 }
@@ -169,20 +178,7 @@ impl Reads {
 
     /// The sealed content of one revision; empty once it is erased.
     pub async fn content(&mut self, id: &IncidentId, revision: i64, seal: &Seal) -> Result<Vec<SealedCategory>> {
-        let name = key_name(id.as_str(), revision);
-        let mut content = Vec::new();
-        for (category, sealed, wrapped) in
-            rows!(self, sql::CONTENT, (String, Vec<u8>, Option<Vec<u8>>), id.as_str(), revision)
-        {
-            let Some(wrapped) = wrapped else { continue };
-            content.push(SealedCategory {
-                key: seal.unwrap_key(&name, &wrapped)?,
-                bound_to: [id.to_string(), revision.to_string(), category.clone()],
-                category: Category::known(category),
-                sealed,
-            });
-        }
-        Ok(content)
+        sealed(rows!(self, sql::CONTENT, ContentRow, id.as_str(), revision), id, revision, seal)
     }
 
     /// The references that recipients already have for these incidents.
@@ -194,6 +190,36 @@ impl Reads {
         };
         Ok(found.into_iter().map(|row: (String, String, String)| pair(row)).collect())
     }
+}
+
+impl Store {
+    /// The sealed content of one revision, in a statement of its own: nothing but erasure ever changes it, so there is
+    /// nothing that it would have to be read together with.
+    ///
+    /// The caller must run it to its end in a task of its own: a dropped future would spoil the connection.
+    pub async fn content(&self, id: &IncidentId, revision: i64, seal: &Seal) -> Result<Vec<SealedCategory>> {
+        let (sqlite, postgres) = (sql::CONTENT.sqlite, sql::CONTENT.postgres);
+        let rows: Vec<ContentRow> = match &self.reader {
+            Pool::Sqlite(pool) => sqlx::query_as(sqlite).bind(id.as_str()).bind(revision).fetch_all(pool).await?,
+            Pool::Postgres(pool) => sqlx::query_as(postgres).bind(id.as_str()).bind(revision).fetch_all(pool).await?,
+        };
+        sealed(rows, id, revision, seal)
+    }
+}
+
+/// Category, sealed content, and the revision's wrapped key until that is erased.
+type ContentRow = (String, Vec<u8>, Option<Vec<u8>>);
+
+fn sealed(rows: Vec<ContentRow>, id: &IncidentId, revision: i64, seal: &Seal) -> Result<Vec<SealedCategory>> {
+    let Some((_, _, Some(wrapped))) = rows.first() else { return Ok(Vec::new()) };
+    let key = Arc::new(seal.unwrap_key(&key_name(id.as_str(), revision), wrapped)?);
+    let category = |(category, sealed, _): ContentRow| SealedCategory {
+        key: Arc::clone(&key),
+        bound_to: [id.to_string(), revision.to_string(), category.clone()],
+        category: Category::known(category),
+        sealed,
+    };
+    Ok(rows.into_iter().map(category).collect())
 }
 
 fn found(rows: Vec<FoundRow>) -> Result<Vec<IncidentKey>> {
@@ -247,7 +273,7 @@ impl Write {
             let salt = seal::random::<32>();
             let sealed =
                 key.seal(&[id, &revision.to_string(), category.as_str()], &[salt.as_slice(), bytes].concat())?;
-            let committed = commitment(&salt, bytes).to_vec();
+            let committed = commit_to(&salt, bytes).to_vec();
             writes.push(Self::insert(
                 &CATEGORY,
                 vec![id.into(), revision.into(), category.as_str().into(), committed.into(), sealed.into()],

@@ -17,8 +17,7 @@ const ENTRY: Table = Table {
     columns: &["idx", "kind", "at", "leaf", "hashes", "wrapped_key", "openings", "facts"],
     keep_existing: false,
 };
-const ENTRY_PARTY: Table =
-    Table { name: "entry_party", columns: &["agency", "idx", "slots"], keep_existing: false };
+const ENTRY_PARTY: Table = Table { name: "entry_party", columns: &["agency", "idx", "slots"], keep_existing: false };
 const CHECKPOINT: Table = Table { name: "checkpoint", columns: &["size", "note"], keep_existing: true };
 
 /// The transaction that holds the ledger's head. Dropping it rolls everything back.
@@ -159,6 +158,7 @@ impl Locked {
     }
 
     /// What a call that was done earlier came to. Its entry was committed then; this only says so again.
+    #[expect(clippy::unused_self, reason = "only under the lock is it known what was committed")]
     pub(crate) fn committed_earlier<D>(&self, call: &KnownCall, decided: D) -> Committed<D> {
         Committed { decided, index: call.index, receipt: None }
     }
@@ -236,7 +236,13 @@ pub(super) async fn sign_empty_tree(store: &Store, key: &SigningKey) -> Result<(
 
 impl Store {
     /// The receipt of an entry for one party, against the latest checkpoint.
-    pub async fn receipt(reads: &mut Reads, origin: &str, agency: &AgencyId, at: u64, seal: &Seal) -> Result<Option<Receipt>> {
+    pub async fn receipt(
+        reads: &mut Reads,
+        origin: &str,
+        agency: &AgencyId,
+        at: u64,
+        seal: &Seal,
+    ) -> Result<Option<Receipt>> {
         let Some(entry) = reads.entry_for(agency, at).await? else { return Ok(None) };
         entries::receipt(reads, origin, entry, seal).await.map(Some)
     }

@@ -5,17 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::SqlStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::SqlStr;
 
 use super::{Error, Pool, Result, Store};
 
-const SQLITE: &[(i64, &str, &str)] =
-    &[(1, "spine", include_str!("../../migrations/sqlite/0001_spine.sql"))];
-const POSTGRES: &[(i64, &str, &str)] =
-    &[(1, "spine", include_str!("../../migrations/postgres/0001_spine.sql"))];
+const SQLITE: &[(i64, &str, &str)] = &[(1, "spine", include_str!("../../migrations/sqlite/0001_spine.sql"))];
+const POSTGRES: &[(i64, &str, &str)] = &[(1, "spine", include_str!("../../migrations/postgres/0001_spine.sql"))];
 
 /// How to open a database.
 #[derive(Debug, Clone)]
@@ -24,8 +22,9 @@ pub struct Options {
     pub url: String,
     /// Whether an SQLite file that is not there is made. Without it a mistyped path cannot start a second history.
     pub create: bool,
-    /// Whether to take the SQLite file for this process alone; a tool that only reads does not.
-    pub exclusive: bool,
+    /// Whether this is a node: it brings the schema up to date and takes an SQLite file for itself alone. A tool
+    /// that only reads does neither.
+    pub serves: bool,
     /// Connections for reading.
     pub readers: u32,
 }
@@ -33,12 +32,12 @@ pub struct Options {
 impl Options {
     /// For a node that serves.
     pub fn serve(url: impl Into<String>) -> Self {
-        Self { url: url.into(), create: false, exclusive: true, readers: 4 }
+        Self { url: url.into(), create: false, serves: true, readers: 4 }
     }
 
     /// For a tool that reads while a node may be serving.
     pub fn inspect(url: impl Into<String>) -> Self {
-        Self { url: url.into(), create: false, exclusive: false, readers: 1 }
+        Self { url: url.into(), create: false, serves: false, readers: 1 }
     }
 
     /// The same, making the SQLite file if it is not there.
@@ -49,7 +48,7 @@ impl Options {
 }
 
 impl Store {
-    /// Opens the database and brings its schema up to date.
+    /// Opens the database; for a node, brings its schema up to date.
     pub async fn open(options: &Options) -> Result<Self> {
         if let Some(path) = options.url.strip_prefix("sqlite:") {
             Self::open_sqlite(Path::new(path.trim_start_matches("//")), options).await
@@ -59,7 +58,7 @@ impl Store {
     }
 
     async fn open_sqlite(path: &Path, options: &Options) -> Result<Self> {
-        let in_use = if options.exclusive { Some(Arc::new(take(path)?)) } else { None };
+        let in_use = if options.serves { Some(Arc::new(take(path)?)) } else { None };
         let connect = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(options.create)
@@ -72,7 +71,9 @@ impl Store {
             .busy_timeout(Duration::from_secs(5));
         let pool = |size| SqlitePoolOptions::new().max_connections(size).acquire_timeout(Duration::from_secs(5));
         let writer = pool(1).connect_with(connect.clone()).await?;
-        migrator(SQLITE).run(&writer).await?;
+        if options.serves {
+            migrator(SQLITE).run(&writer).await?;
+        }
         let reader = pool(options.readers).connect_with(connect).await?;
         Ok(Self { writer: Pool::Sqlite(writer), reader: Pool::Sqlite(reader), _in_use: in_use })
     }
@@ -93,7 +94,9 @@ impl Store {
                 .test_before_acquire(false)
         };
         let writer = pool(1).connect_with(connect.clone()).await?;
-        migrator(POSTGRES).run(&writer).await?;
+        if options.serves {
+            migrator(POSTGRES).run(&writer).await?;
+        }
         let reader = pool(options.readers).connect_with(connect).await?;
         Ok(Self { writer: Pool::Postgres(writer), reader: Pool::Postgres(reader), _in_use: None })
     }

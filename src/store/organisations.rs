@@ -13,11 +13,8 @@ const ORGANISATION: Table = Table {
     columns: &["id", "holder", "version", "wrapped_key", "sealed"],
     keep_existing: false,
 };
-const IDENTIFIER: Table = Table {
-    name: "organisation_identifier",
-    columns: &["lookup", "holder", "organisation_id"],
-    keep_existing: false,
-};
+const IDENTIFIER: Table =
+    Table { name: "organisation_identifier", columns: &["lookup", "holder", "organisation_id"], keep_existing: false };
 
 #[derive(sqlx::FromRow)]
 struct Row {

@@ -19,7 +19,15 @@ const CALL: Table = Table {
 const REQUEST: Table = Table {
     name: "request",
     columns: &[
-        "id", "holder", "requester", "purpose", "form", "categories", "wrapped_key", "subject", "created_at",
+        "id",
+        "holder",
+        "requester",
+        "purpose",
+        "form",
+        "categories",
+        "wrapped_key",
+        "subject",
+        "created_at",
         "open_until",
     ],
     keep_existing: false,
@@ -180,10 +188,7 @@ impl Reads {
     /// Which of these calls were done, by their keys in the store.
     pub(crate) async fn calls(&mut self, keys: &[String]) -> Result<BTreeMap<String, KnownCall>> {
         let set = key_set(keys.iter().map(String::as_str));
-        rows!(self, sql::CALLS, CallRow, set)
-            .into_iter()
-            .map(|row| Ok((row.key.clone(), call(row)?)))
-            .collect()
+        rows!(self, sql::CALLS, CallRow, set).into_iter().map(|row| Ok((row.key.clone(), call(row)?))).collect()
     }
 
     /// The asks that put a question, oldest first.

@@ -32,7 +32,13 @@ impl AgreementService for Desk {
         let call = self.admit("AgreementService/GetAgreement", request)?;
         let id = convert::field("agreement_id", &call.message.agreement_id, AgreementId::parse).map_err(invalid)?;
         let (views, _) = call.exchange.agreements(call.page(200, "", "")).await.map_err(failed)?;
-        let view = views.iter().find(|view| *view.agreement.id() == id);
+        let digest = match call.message.digest.as_slice() {
+            [] => None,
+            bytes => Some(convert::digest("digest", bytes).map_err(invalid)?),
+        };
+        let view = views
+            .iter()
+            .find(|view| *view.agreement.id() == id && digest.is_none_or(|digest| view.agreement.digest() == digest));
         let view = view.ok_or_else(|| failed(Rejected::NotFound("agreement").into()))?;
         Ok(Response::new(GetAgreementResponse { agreement: Some(convert::agreement(view)) }))
     }

@@ -60,7 +60,7 @@ impl AuthorisationService for Desk {
         convert::optional("incident_id", &message.incident_id, IncidentId::parse).map_err(invalid)?;
         let page = call.page(message.page_size, &message.page_token, &message.incident_id);
         let (found, next_page_token) = call.exchange.authorisations(page).await.map_err(failed)?;
-        let authorisations = found.into_iter().map(convert::authorisation).collect();
+        let authorisations = found.iter().map(convert::authorisation).collect();
         Ok(Response::new(ListAuthorisationsResponse { authorisations, next_page_token }))
     }
 }

@@ -288,7 +288,7 @@ fn consent_version(value: Consent, at: Instant) -> v1::ConsentVersion {
     }
 }
 
-pub(super) fn authorisation(value: Authorisation) -> v1::Authorisation {
+pub(super) fn authorisation(value: &Authorisation) -> v1::Authorisation {
     v1::Authorisation {
         id: value.id.to_string(),
         incident_id: value.incident.to_string(),

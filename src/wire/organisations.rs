@@ -58,8 +58,8 @@ impl OrganisationService for Desk {
         request: Request<GetOrganisationRequest>,
     ) -> Result<Response<GetOrganisationResponse>, Status> {
         let call = self.admit("OrganisationService/GetOrganisation", request)?;
-        let id = convert::field("organisation_id", &call.message.organisation_id, OrganisationId::parse)
-            .map_err(invalid)?;
+        let id =
+            convert::field("organisation_id", &call.message.organisation_id, OrganisationId::parse).map_err(invalid)?;
         let found = call.exchange.organisation(call.caller.agency().clone(), id).await.map_err(failed)?;
         Ok(Response::new(GetOrganisationResponse { organisation: Some(convert::organisation(found)) }))
     }

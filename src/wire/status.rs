@@ -74,7 +74,6 @@ pub(super) fn invalid(invalid: Invalid) -> Status {
 }
 
 /// The status of a use case that came to no result.
-#[expect(clippy::needless_pass_by_value, reason = "used as `map_err(failed)`")]
 pub(super) fn failed(failure: Error) -> Status {
     let message = failure.to_string();
     match failure {

@@ -1,15 +1,19 @@
 //! What a test needs before it says what it is about: every default is valid, so a test states the difference.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use concordat::client::OfficerChannel;
 use concordat::proto::v1::authorisation_service_client::AuthorisationServiceClient;
 use concordat::proto::v1::consent_service_client::ConsentServiceClient;
 use concordat::proto::v1::incident_service_client::IncidentServiceClient;
+use concordat::proto::v1::ledger_service_client::LedgerServiceClient;
 use concordat::proto::v1::organisation_service_client::OrganisationServiceClient;
 use concordat::proto::v1::release_service_client::ReleaseServiceClient;
 use concordat::proto::v1::request_release_request::Target;
 use concordat::proto::v1::request_release_response::Outcome;
 use concordat::proto::v1::{self};
-use tonic::Status;
+use prost::Message;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
 
 use crate::harness::{World, request_id};
 
@@ -31,6 +35,22 @@ pub(crate) fn content() -> v1::IncidentContent {
         narrative: Some(v1::Narrative { text: "nothing that must leave unasked".into() }),
         ..v1::IncidentContent::default()
     }
+}
+
+/// More than [`content`]: some that the clauses of every row cover, some that not every clause covers, and one,
+/// `sector`, that no test asks for.
+pub(crate) fn wide_content() -> v1::IncidentContent {
+    v1::IncidentContent {
+        sector: Some(v1::Sector { code: "22".into(), ..v1::Sector::default() }),
+        ransom: Some(v1::Ransom { demanded: true, ..v1::Ransom::default() }),
+        assessment: Some(v1::Assessment { ncsc_category: "3".into(), ..v1::Assessment::default() }),
+        ..content()
+    }
+}
+
+/// Words as the contract's lists want them.
+pub(crate) fn names(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 /// An identifier that no other organisation in the test has.
@@ -61,16 +81,23 @@ impl World {
         AuthorisationServiceClient::new(self.officer(agency, "aut", &["authoriser"]))
     }
 
+    pub(crate) fn ledger(&self, agency: &str) -> LedgerServiceClient<OfficerChannel> {
+        LedgerServiceClient::new(self.officer(agency, "led", &["auditor"]))
+    }
+
+    /// How many entries the ledger has.
+    pub(crate) async fn size(&self) -> u64 {
+        let got = self.ledger("ico").get_checkpoint(v1::GetCheckpointRequest {}).await.unwrap().into_inner();
+        got.checkpoint.unwrap().size
+    }
+
     pub(crate) fn requester(&self, agency: &str) -> ReleaseServiceClient<OfficerChannel> {
         ReleaseServiceClient::new(self.officer(agency, "req", &["requester"]))
     }
 
     pub(crate) async fn register_organisation(&self, agency: &str, identifiers: Vec<v1::Identifier>) -> String {
-        let request = v1::RegisterOrganisationRequest {
-            request_id: request_id(),
-            name: "Example Water plc".into(),
-            identifiers,
-        };
+        let request =
+            v1::RegisterOrganisationRequest { request_id: request_id(), name: "Example Water plc".into(), identifiers };
         self.organisations(agency).register_organisation(request).await.unwrap().into_inner().organisation_id
     }
 
@@ -147,8 +174,7 @@ impl World {
 
     /// Verifies a version of a consent, as another officer.
     pub(crate) async fn verify_consent(&self, held: &Held, consent: &str, version: i64) -> Result<u64, Status> {
-        let request =
-            v1::VerifyConsentRequest { request_id: request_id(), consent_id: consent.into(), version };
+        let request = v1::VerifyConsentRequest { request_id: request_id(), consent_id: consent.into(), version };
         let verified = self.verifier(&held.holder).verify_consent(request).await?.into_inner();
         Ok(verified.receipt.unwrap().index)
     }
@@ -164,6 +190,63 @@ impl World {
         let request = v1::WithdrawConsentRequest { request_id: request_id(), consent_id: consent.into() };
         let withdrawn = self.consents(&held.holder).withdraw_consent(request).await?.into_inner();
         Ok(withdrawn.receipt.unwrap().index)
+    }
+
+    pub(crate) async fn seek_consent(&self, held: &Held) -> String {
+        let request = v1::SeekConsentRequest {
+            request_id: request_id(),
+            organisation_id: held.organisation.clone(),
+            recipient: held.recipient.clone(),
+        };
+        self.consents(&held.holder).seek_consent(request).await.unwrap().into_inner().consent_id
+    }
+
+    pub(crate) async fn refuse_consent(&self, held: &Held, consent: &str) {
+        let request = v1::RefuseConsentRequest { request_id: request_id(), consent_id: consent.into() };
+        self.consents(&held.holder).refuse_consent(request).await.unwrap();
+    }
+
+    /// Narrows a consent to this scope, and gives the entry's index.
+    pub(crate) async fn narrow_consent(
+        &self,
+        held: &Held,
+        consent: &str,
+        scope: v1::ConsentScope,
+    ) -> Result<u64, Status> {
+        let request =
+            v1::NarrowConsentRequest { request_id: request_id(), consent_id: consent.into(), scope: Some(scope) };
+        let narrowed = self.consents(&held.holder).narrow_consent(request).await?.into_inner();
+        Ok(narrowed.receipt.unwrap().index)
+    }
+
+    /// Records a new version of a consent, and gives its number.
+    pub(crate) async fn reconfirm_consent(&self, held: &Held, consent: &str, scope: v1::ConsentScope) -> i64 {
+        let request = v1::ReconfirmConsentRequest {
+            request_id: request_id(),
+            consent_id: consent.into(),
+            scope: Some(scope),
+            evidence: Some(self.evidence()),
+        };
+        self.consents(&held.holder).reconfirm_consent(request).await.unwrap().into_inner().version
+    }
+
+    /// A new revision of the incident that says the same, and its number.
+    pub(crate) async fn amend(&self, held: &Held) -> i64 {
+        self.amend_with(held, content(), v1::Markings::default()).await
+    }
+
+    pub(crate) async fn amend_with(&self, held: &Held, content: v1::IncidentContent, markings: v1::Markings) -> i64 {
+        let mut incidents = self.incidents(&held.holder);
+        let request = v1::GetIncidentRequest { incident_id: held.incident.clone() };
+        let present = incidents.get_incident(request).await.unwrap().into_inner().incident.unwrap();
+        let request = v1::AmendIncidentRequest {
+            request_id: request_id(),
+            incident_id: held.incident.clone(),
+            etag: present.etag,
+            markings: Some(markings),
+            content: Some(content),
+        };
+        incidents.amend_incident(request).await.unwrap().into_inner().revision
     }
 
     /// An authorisation that covers what [`World::ask`] asks for.
@@ -187,9 +270,27 @@ impl World {
     }
 
     pub(crate) async fn authorise(&self, held: &Held) -> String {
-        let request = self.authorisation(held);
+        self.authorise_as(held, self.authorisation(held)).await
+    }
+
+    pub(crate) async fn authorise_as(&self, held: &Held, request: v1::GiveAuthorisationRequest) -> String {
         let given = self.authorisations(&held.holder).give_authorisation(request).await.unwrap();
         given.into_inner().authorisation_id
+    }
+
+    /// Revokes an authorisation, and gives the entry's index.
+    pub(crate) async fn revoke(&self, held: &Held, authorisation: &str) -> Result<u64, Status> {
+        let request =
+            v1::RevokeAuthorisationRequest { request_id: request_id(), authorisation_id: authorisation.into() };
+        let revoked = self.authorisations(&held.holder).revoke_authorisation(request).await?.into_inner();
+        Ok(revoked.receipt.unwrap().index)
+    }
+
+    /// Ends an agreement, and gives the entry's index.
+    pub(crate) async fn end_agreement(&self, id: &str) -> Result<u64, Status> {
+        let request = v1::EndAgreementRequest { request_id: request_id(), agreement_id: id.into() };
+        let ended = self.agreements("ico", &["operator"]).end_agreement(request).await?.into_inner();
+        Ok(ended.receipt.unwrap().index)
     }
 
     /// An ask by reference for two categories.
@@ -220,6 +321,45 @@ impl World {
     }
 }
 
+impl World {
+    /// Verifies a release as its recipient would, offline: the receipt, and that the outcome which the receipt proves
+    /// names exactly what was handed over, each category by a commitment to its very bytes, on the same terms.
+    #[track_caller]
+    pub(crate) fn assert_proved(&self, response: &v1::RequestReleaseResponse) {
+        let Some(Outcome::Released(released)) = &response.outcome else { panic!("nothing was released") };
+        assert!(released.content_included, "the release is without its content");
+        let stated = self.verified(response.receipt.as_ref()).outcome.expect("an outcome open to the requester");
+        assert_eq!(stated.outcome, "released");
+        assert_eq!(stated.released.len(), released.incidents.len(), "as many incidents stated as handed over");
+        for (stated, incident) in stated.released.iter().zip(&released.incidents) {
+            assert_eq!(stated.reference, incident.reference);
+            assert_eq!(stated.handling, incident.handling, "the terms stated are those handed over");
+            let committed = |one: &v1::ReleasedCategory| {
+                let commitment = digest(&SHA256, &[one.salt.as_slice(), &one.content].concat());
+                v1::CategoryStatement { category: one.category.clone(), commitment: commitment.as_ref().to_vec() }
+            };
+            let handed_over: Vec<v1::CategoryStatement> = incident.categories.iter().map(committed).collect();
+            assert_eq!(stated.categories, handed_over, "what is stated is what was handed over");
+        }
+    }
+}
+
+/// The one released incident.
+#[track_caller]
+pub(crate) fn only_incident(outcome: &Outcome) -> &v1::ReleasedIncident {
+    let Outcome::Released(released) = outcome else { panic!("expected a release, got {outcome:?}") };
+    let [incident] = released.incidents.as_slice() else {
+        panic!("expected one incident, got {}", released.incidents.len())
+    };
+    incident
+}
+
+/// The categories of one incident put together again.
+pub(crate) fn whole(incident: &v1::ReleasedIncident) -> v1::IncidentContent {
+    let bytes: Vec<u8> = incident.categories.iter().flat_map(|one| one.content.iter().copied()).collect();
+    v1::IncidentContent::decode(bytes.as_slice()).unwrap()
+}
+
 /// The categories that were released, of all incidents together.
 pub(crate) fn released(outcome: &Outcome) -> Vec<String> {
     match outcome {
@@ -243,4 +383,35 @@ pub(crate) fn assert_open(outcome: &Outcome) {
 pub(crate) fn assert_released(outcome: &Outcome, categories: &[&str]) {
     assert!(matches!(outcome, Outcome::Released(_)), "expected a release, got {outcome:?}");
     assert_eq!(released(outcome), categories);
+}
+
+/// As [`assert_open`], in a table: says with what.
+#[track_caller]
+pub(crate) fn assert_open_with(what: &str, outcome: &Outcome) {
+    assert!(matches!(outcome, Outcome::Open(_)), "with {what}: expected open, got {:?}", released(outcome));
+}
+
+/// Asserts that the agreements do not allow it, for this reason, and gives the explanation.
+#[track_caller]
+pub(crate) fn assert_not_covered(outcome: &Outcome, reason: &str) -> String {
+    let Outcome::NotCovered(not_covered) = outcome else { panic!("expected {reason}, got {outcome:?}") };
+    assert_eq!(not_covered.reason, reason, "{}", not_covered.explanation);
+    not_covered.explanation.clone()
+}
+
+/// Asserts that a call came to no result, and why.
+#[track_caller]
+pub(crate) fn assert_error<T>(result: Result<T, Status>, code: Code, reason: &str) {
+    let Err(status) = result else { panic!("expected {code:?} {reason}, but the call was done") };
+    let stated = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
+    assert_eq!((status.code(), stated.as_str()), (code, reason), "{}", status.message());
+}
+
+/// Asserts that a call was turned away for one field.
+#[track_caller]
+pub(crate) fn assert_invalid<T>(result: Result<T, Status>, field: &str) {
+    let Err(status) = result else { panic!("expected `{field}` to be turned away, but the call was done") };
+    let violations = status.get_details_bad_request().map(|found| found.field_violations).unwrap_or_default();
+    let fields: Vec<&str> = violations.iter().map(|violation| violation.field.as_str()).collect();
+    assert_eq!((status.code(), fields.as_slice()), (Code::InvalidArgument, [field].as_slice()), "{}", status.message());
 }

@@ -5,8 +5,8 @@
 
 use std::future::Future;
 
-use concordat::clock::{Clock, Hand};
 use concordat::client::OfficerChannel;
+use concordat::clock::{Clock, Hand};
 use concordat::config::Config;
 use concordat::dev::{self, Workspace};
 use concordat::domain::Instant;
@@ -58,7 +58,7 @@ impl World {
             Engine::Sqlite => None,
             Engine::Postgres => Some(crate::postgres::database()?),
         };
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::postgres::quick_folder("concordat-").unwrap();
         let now = real_now();
         let workspace = Workspace::create(folder.path(), now).unwrap();
         let holds = ["ico", "ncsc", "nca"];
@@ -90,9 +90,14 @@ impl World {
         context.officer(self.folder.path(), self.clock.clone()).unwrap()
     }
 
+    /// Agreements, as an officer of an agency with these roles.
+    pub(crate) fn agreements(&self, agency: &str, roles: &[&str]) -> AgreementServiceClient<OfficerChannel> {
+        AgreementServiceClient::new(self.officer(agency, "op", roles))
+    }
+
     /// Puts a bundled agreement into force, as an operator of one of its parties.
     pub(crate) async fn activate(&self, id: &str) -> v1::Receipt {
-        let mut operator = AgreementServiceClient::new(self.officer("ico", "op", &["operator"]));
+        let mut operator = self.agreements("ico", &["operator"]);
         let listed = operator.list_agreements(ListAgreementsRequest::default()).await.unwrap().into_inner();
         let agreement = listed.agreements.into_iter().find(|agreement| agreement.id == id).unwrap();
         let request = ActivateAgreementRequest {
@@ -114,12 +119,16 @@ impl World {
         verify(receipt.expect("a receipt"), &self.keys()).unwrap()
     }
 
-    /// Stops the node and starts it again on the same ledger.
-    pub(crate) async fn restart(self) -> Self {
+    /// Stops the node; what it was made of stays.
+    pub(crate) async fn stop(self) -> Stopped {
         let Self { workspace, config, hand, clock, node, folder } = self;
         node.stop().await;
-        let node = Running::start(&config, clock.clone()).await.unwrap();
-        Self { workspace, config, hand, clock, node, folder }
+        Stopped { workspace, config, hand, clock, folder }
+    }
+
+    /// Stops the node and starts it again on the same ledger.
+    pub(crate) async fn restart(self) -> Self {
+        self.stop().await.start().await
     }
 
     /// Every test ends with a check of the whole ledger.
@@ -129,6 +138,28 @@ impl World {
         store.check_ledger(&keys, |_, _| {}).await.unwrap();
         store.close().await;
         self.node.stop().await;
+    }
+}
+
+/// A world whose node does not run.
+pub(crate) struct Stopped {
+    workspace: Workspace,
+    config: Config,
+    hand: Hand,
+    clock: Clock,
+    folder: TempDir,
+}
+
+impl Stopped {
+    /// Tries to start the node on the ledger as it is now.
+    pub(crate) async fn try_start(&self) -> Result<Running, concordat::server::Error> {
+        Running::start(&self.config, self.clock.clone()).await
+    }
+
+    pub(crate) async fn start(self) -> World {
+        let node = self.try_start().await.unwrap();
+        let Self { workspace, config, hand, clock, folder } = self;
+        World { workspace, config, hand, clock, node, folder }
     }
 }
 
@@ -169,7 +200,9 @@ macro_rules! on_both_databases {
             #[allow(unused_imports, reason = "not every test uses everything")]
             use super::*;
 
-            async fn test($world: $crate::harness::World) -> $crate::harness::World {
+            #[expect(clippy::allow_attributes, reason = "not every test stops its world and starts it again")]
+            #[allow(unused_mut, reason = "not every test stops its world and starts it again")]
+            async fn test(mut $world: $crate::harness::World) -> $crate::harness::World {
                 $body
                 $world
             }

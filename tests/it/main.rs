@@ -3,6 +3,7 @@
 
 mod architecture;
 mod builders;
+mod cli;
 mod completeness;
 mod flow;
 mod harness;

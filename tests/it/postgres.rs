@@ -85,8 +85,8 @@ impl Server {
     fn start(durability: Durability) -> Result<Self, String> {
         let programs = programs()?;
         let folder = match durability {
-            Durability::None if is_roomy(MEMORY) => TempDir::with_prefix_in(PREFIX, MEMORY),
-            Durability::None | Durability::Full => TempDir::with_prefix(PREFIX),
+            Durability::None => quick_folder(PREFIX),
+            Durability::Full => TempDir::with_prefix(PREFIX),
         };
         let folder = folder.map_err(|e| format!("there is no temporary folder: {e}"))?;
         let user = unprivileged_user(folder.path())?;
@@ -168,6 +168,12 @@ fn programs() -> Result<PathBuf, String> {
         .chain(newest_first)
         .find(|folder| PROGRAMS.iter().all(|program| folder.join(program).is_file()))
         .ok_or_else(|| format!("{PROGRAMS:?} are not installed (on Debian: `apt-get install postgresql`)"))
+}
+
+/// A folder for what nobody needs after the test: in memory where that has room, since a disk that several tests flush
+/// to makes each wait for all.
+pub(crate) fn quick_folder(prefix: &str) -> io::Result<TempDir> {
+    if is_roomy(MEMORY) { TempDir::with_prefix_in(prefix, MEMORY) } else { TempDir::with_prefix(prefix) }
 }
 
 /// Whether a file system has room for the databases of a whole test run; in a container this one is often tiny.

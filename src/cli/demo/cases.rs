@@ -1,0 +1,88 @@
+//! The incidents of the demonstration: invented ones, or real ones with invented identifiers.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+use concordat::proto::v1;
+use concordat::veris::{self, VerisIncident};
+
+/// The incidents that the story is played over. The first is the one that the story is about.
+pub(super) struct Cases {
+    /// Where they come from, for the reader.
+    pub(super) label: String,
+    pub(super) incidents: Vec<VerisIncident>,
+}
+
+/// A company number that cannot be real: Companies House has none that begin with 99.
+pub(super) fn invented_identifier(number: usize) -> v1::Identifier {
+    v1::Identifier { scheme: "gb-coh".to_owned(), value: format!("99{number:06}") }
+}
+
+/// Three incidents that never happened.
+pub(super) fn invented() -> Cases {
+    let incident = |key: &str, name: &str, day: i64, narrative: &str| {
+        let first = 1_767_225_600 + day * 86_400;
+        VerisIncident {
+            key: key.to_owned(),
+            name: name.to_owned(),
+            occurred: (first, first + 86_400),
+            campaign: String::new(),
+            content: v1::IncidentContent {
+                identity: Some(v1::Identity { name: name.to_owned(), ..v1::Identity::default() }),
+                timeline: Some(v1::Timeline {
+                    discovery: "an operator saw unknown processes".to_owned(),
+                    ..v1::Timeline::default()
+                }),
+                root_cause: Some(v1::RootCause {
+                    actions: vec!["malware".to_owned()],
+                    varieties: vec!["Ransomware".to_owned()],
+                    vectors: vec!["Email link".to_owned()],
+                    ..v1::RootCause::default()
+                }),
+                impact: Some(v1::Impact { people_affected: Some(12_400), ..v1::Impact::default() }),
+                narrative: Some(v1::Narrative { text: narrative.to_owned() }),
+                ..v1::IncidentContent::default()
+            },
+        }
+    };
+    Cases {
+        label: "three invented incidents".to_owned(),
+        incidents: vec![
+            incident("invented-1", "Northwold Water (invented)", 3, "The billing system was encrypted overnight."),
+            incident("invented-2", "Tarn Valley Council (invented)", 17, "A supplier's account was misused."),
+            incident("invented-3", "Brackenfield Clinics (invented)", 40, "Appointment records were copied."),
+        ],
+    }
+}
+
+/// Real incidents, the first one a ransomware or hacking incident in the United Kingdom.
+pub(super) fn from_veris(file: &Path) -> anyhow::Result<Cases> {
+    let text = fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let mut incidents = Vec::new();
+    let mut rejected = 0_usize;
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        match veris::read(line) {
+            Ok(incident) => incidents.push(incident),
+            Err(_) => rejected += 1,
+        }
+    }
+    let fits = |incident: &VerisIncident| {
+        let british = incident.content.identity.as_ref().is_some_and(|identity| identity.countries == ["GB"]);
+        let cause = incident.content.root_cause.as_ref();
+        let cyber =
+            cause.is_some_and(|cause| cause.actions.iter().any(|action| action == "malware" || action == "hacking"));
+        let people = incident.content.impact.as_ref().is_some_and(|impact| impact.people_affected.is_some());
+        british && cyber && people
+    };
+    let first = incidents.iter().position(fits).or((!incidents.is_empty()).then_some(0));
+    let first = first.context("the file has no incident that names an organisation")?;
+    incidents.swap(0, first);
+    let label = format!(
+        "{} real incidents from {} (VERIS; {rejected} name no organisation and are left out), their identifiers, \
+         consents and authorisations invented",
+        incidents.len(),
+        file.file_name().unwrap_or_default().to_string_lossy()
+    );
+    Ok(Cases { label, incidents })
+}

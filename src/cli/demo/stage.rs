@@ -1,0 +1,139 @@
+//! Three nodes on loopback, one for each agency, and their officers.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use concordat::client::OfficerChannel;
+use concordat::clock::Clock;
+use concordat::config::Config;
+use concordat::dev::{self, Workspace};
+use concordat::domain::Instant;
+use concordat::ledger::{Keyring, Verified, verify};
+use concordat::proto::v1::Receipt;
+use concordat::proto::v1::agreement_service_client::AgreementServiceClient;
+use concordat::server::Running;
+use concordat::store::{Options, Store};
+
+use super::super::output::{BOLD, DIM, KEY, line};
+use super::super::serve::activate_all;
+
+const PURPOSES: [&str; 5] =
+    ["regulatory-assessment", "regulatory-enforcement", "harm-reduction", "serious-organised-crime", "nis-csirt"];
+
+/// One agency's node.
+struct AgencyNode {
+    agency: &'static str,
+    config: Config,
+    running: Running,
+}
+
+/// Three nodes that serve.
+pub(super) struct Stage {
+    folder: PathBuf,
+    workspace: Workspace,
+    clock: Clock,
+    nodes: Vec<AgencyNode>,
+}
+
+impl Stage {
+    /// Makes the agencies, starts a node for each, and has each put into force what its agency is a party to.
+    pub(super) async fn build(folder: &Path) -> anyhow::Result<Self> {
+        let clock = Clock::system();
+        let workspace = Workspace::create(folder, clock.now()).map_err(anyhow::Error::from_boxed)?;
+        let mut stage = Self { folder: folder.to_owned(), workspace, clock, nodes: Vec::new() };
+        for agency in dev::AGENCIES {
+            let now = stage.clock.now();
+            let file = stage.workspace.add_node(agency, &[agency], dev::loopback(0), None, now).await;
+            let config = Config::load(&file.map_err(anyhow::Error::from_boxed)?)?;
+            let running = Running::start(&config, stage.clock.clone()).await.map_err(anyhow::Error::from_boxed)?;
+            let address = running.address;
+            stage.nodes.push(AgencyNode { agency, config, running });
+            let mut operator = AgreementServiceClient::new(stage.officer(agency, "operator", &["operator"], agency)?);
+            let active = activate_all(&mut operator).await?;
+            let name = agency.to_uppercase();
+            line(&format!("  {KEY}{name:<5}{KEY:#} node on {address}  {DIM}in force: {}{DIM:#}", active.join(", ")));
+        }
+        Ok(stage)
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn node(&self, agency: &str) -> anyhow::Result<&AgencyNode> {
+        self.nodes.iter().find(|node| node.agency == agency).with_context(|| format!("there is no node of {agency}"))
+    }
+
+    /// An officer of an agency, calling a node.
+    pub(super) fn officer(
+        &self,
+        agency: &str,
+        officer: &str,
+        roles: &[&str],
+        node: &str,
+    ) -> anyhow::Result<OfficerChannel> {
+        let address = self.node(node)?.running.address;
+        let context = self.workspace.context(agency, officer, roles, &PURPOSES, node, address);
+        context.officer(&self.folder, self.clock.clone()).map_err(anyhow::Error::from_boxed)
+    }
+
+    /// Verifies a receipt with the node's public key file alone, as its recipient would.
+    pub(super) fn verify(&self, node: &str, receipt: Option<&Receipt>) -> anyhow::Result<Verified> {
+        let key = std::fs::read_to_string(self.folder.join(format!("node-{node}/ledger.pub")))?;
+        let receipt = receipt.context("there is no receipt")?;
+        Ok(verify(receipt, &Keyring::parse([key.as_str()])?)?)
+    }
+
+    /// Recomputes a node's tree from its database and compares it with its last signed checkpoint.
+    pub(super) async fn check_ledger(&self, node: &str) -> anyhow::Result<u64> {
+        let key = std::fs::read_to_string(self.folder.join(format!("node-{node}/ledger.pub")))?;
+        let store = Store::open(&Options::inspect(self.node(node)?.config.database_url())).await?;
+        let checked = store.check_ledger(&Keyring::parse([key.as_str()])?, |_, _| {}).await;
+        store.close().await;
+        Ok(checked?.size)
+    }
+
+    /// Writes contexts for people, and says what they can type.
+    pub(super) fn invite(&self, request: &str) -> anyhow::Result<()> {
+        let ncsc = self.node("ncsc")?.running.address;
+        let mut files = Vec::new();
+        for (agency, officer, roles) in [
+            ("ico", "case-officer", ["requester", "auditor"].as_slice()),
+            ("ncsc", "desk-officer", ["recorder", "auditor"].as_slice()),
+            ("ncsc", "senior-officer", ["verifier", "authoriser"].as_slice()),
+        ] {
+            let context = self.workspace.context(agency, officer, roles, &PURPOSES, "ncsc", ncsc);
+            let written = self.workspace.write_context(&format!("{agency}-{officer}"), &context);
+            files.push(written.map_err(anyhow::Error::from_boxed)?.display().to_string());
+        }
+        let [ico, desk, senior] = files.as_slice() else { return Ok(()) };
+        let here = self.folder.display();
+        let mut text = String::new();
+        writeln!(text, "\n{BOLD}The nodes stay up. In another terminal:{BOLD:#}\n")?;
+        writeln!(text, "  {DIM}# the ICO asks the NCSC again, and verifies what it gets{DIM:#}")?;
+        writeln!(
+            text,
+            "  concordat call ReleaseService/RequestRelease '{{\"request\": \"{request}\"}}' --context {ico} \\"
+        )?;
+        writeln!(text, "    | concordat verify - --key {here}/node-ncsc/ledger.pub")?;
+        writeln!(text, "  {DIM}# the NCSC looks at its consents, and at what its ledger says{DIM:#}")?;
+        writeln!(text, "  concordat call ConsentService/ListConsents --context {desk}")?;
+        writeln!(text, "  concordat call LedgerService/ListEntries '{{\"page_size\": 3}}' --context {desk}")?;
+        writeln!(text, "  concordat ledger check --config {here}/node-ncsc/node.toml")?;
+        writeln!(text, "  {DIM}# the same with grpcurl{DIM:#}")?;
+        writeln!(text, "  grpcurl -cacert {here}/roots.pem -cert {here}/ico/client.pem -key {here}/ico/client.key \\")?;
+        writeln!(text, "    -servername localhost -H \"authorization: Bearer $(concordat token --context {ico})\" \\")?;
+        writeln!(text, "    {ncsc} concordat.v1.AgreementService/ListAgreements\n")?;
+        writeln!(text, "  {DIM}`concordat` is `cargo run -q --` in this folder. A senior officer is {senior}.{DIM:#}")?;
+        write!(text, "  {DIM}Ctrl-C ends it.{DIM:#}")?;
+        line(&text);
+        Ok(())
+    }
+
+    pub(super) async fn stop(self) {
+        for node in self.nodes {
+            node.running.stop().await;
+        }
+    }
+}

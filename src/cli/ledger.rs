@@ -1,0 +1,105 @@
+//! `concordat ledger`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use concordat::config::Config;
+use concordat::ledger::{Keyring, SigningKey};
+use concordat::seal;
+use concordat::store::{CheckFailed, Options, Store};
+use serde_json::json;
+
+use super::Verdict;
+use super::output::{BAD, GOOD, is_terminal, line, progress};
+
+/// Make, check or describe a node's ledger.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make the database of a new node. A database that is there already is only brought up to date.
+    Init(ConfigArgument),
+    /// Recompute the tree from the database and compare it with the last signed checkpoint.
+    #[command(after_help = "Exit code: 0 it checks, 1 it does not, 2 wrong usage, 3 cannot decide.
+
+The node may be serving meanwhile: what it appends after the check began is left to the next check.")]
+    Check(ConfigArgument),
+    /// Print a new ledger key: the private line for the key file, and the verifier key to hand out.
+    Keygen {
+        /// The ledger's name, such as `ncsc.example`.
+        origin: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ConfigArgument {
+    /// The node's configuration.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
+    match arguments.command {
+        Command::Init(argument) => {
+            let config = Config::load(&argument.config)?;
+            Store::open(&Options::serve(config.database_url()).creating()).await?.close().await;
+            line(&format!("{} is ready", config.database_url()));
+            Ok(Verdict::Well)
+        }
+        Command::Check(argument) => check(&argument).await,
+        Command::Keygen { origin } => {
+            let seed = seal::random();
+            let private = SigningKey::write(&origin, &seed)?;
+            line(private.trim_end());
+            line(&SigningKey::from_seed(&origin, &seed)?.verifier_key());
+            Ok(Verdict::Well)
+        }
+    }
+}
+
+async fn check(argument: &ConfigArgument) -> anyhow::Result<Verdict> {
+    let config = Config::load(&argument.config)?;
+    let key = SigningKey::parse(&config.read(&config.node.ledger_key_file)?)?;
+    let keys = Keyring::parse([key.verifier_key().as_str()])?;
+    let store = Store::open(&Options::inspect(config.database_url())).await?;
+    let bar = progress(0, "checking");
+    let checked = store
+        .check_ledger(&keys, |done, size| {
+            bar.set_length(size);
+            bar.set_position(done);
+        })
+        .await;
+    bar.finish_and_clear();
+    store.close().await;
+    match checked {
+        Ok(checked) => {
+            let root = data_encoding::BASE64.encode(&checked.root);
+            if is_terminal() {
+                line(&format!(
+                    "{GOOD}checks{GOOD:#}: {} entries, root {root}, as signed by {}",
+                    checked.size,
+                    key.origin()
+                ));
+            } else {
+                line(
+                    &json!({ "checks": true, "origin": key.origin(), "size": checked.size, "root": root }).to_string(),
+                );
+            }
+            Ok(Verdict::Well)
+        }
+        Err(CheckFailed::Mismatch(problem)) => {
+            if is_terminal() {
+                line(&format!("{BAD}does not check{BAD:#}: {problem}"));
+                line("Stop the node, keep the database as it is, and compare it with the receipts that others hold.");
+            } else {
+                line(&json!({ "checks": false, "origin": key.origin(), "problem": problem }).to_string());
+            }
+            Ok(Verdict::NotWell)
+        }
+        Err(CheckFailed::Store(error)) => Err(error.into()),
+    }
+}

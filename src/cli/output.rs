@@ -1,0 +1,64 @@
+//! What people see: data on stdout, everything else on stderr; colours and tables in a terminal only.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use tracing_subscriber::EnvFilter;
+
+pub(super) const BOLD: Style = Style::new().bold();
+pub(super) const DIM: Style = Style::new().dimmed();
+pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(super) const KEY: Style = AnsiColor::Cyan.on_default();
+
+/// Whether stdout is a terminal.
+pub(super) fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// A line on stdout.
+pub(super) fn line(text: &str) {
+    anstream::println!("{text}");
+}
+
+/// What went wrong, on stderr.
+pub(super) fn problem(text: &str) {
+    anstream::eprintln!("{BAD}error{BAD:#}: {text}");
+}
+
+/// A hint or a warning, on stderr.
+pub(super) fn note(text: &str) {
+    anstream::eprintln!("{text}");
+}
+
+/// A table for a terminal.
+pub(super) fn table(head: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(head.iter().copied());
+    table
+}
+
+/// A progress bar on stderr, hidden where that is not a terminal.
+pub(super) fn progress(length: u64, what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(length).with_message(what);
+    if let Ok(style) = ProgressStyle::with_template("  {msg} {wide_bar} {pos}/{len} ({eta})") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Logs to stderr: JSON for machines, plain text in a terminal. `RUST_LOG` chooses what.
+pub(super) fn logs(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        logs.with_target(false).init();
+    } else {
+        logs.json().with_ansi(false).init();
+    }
+}

@@ -1,0 +1,129 @@
+//! `concordat serve`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use concordat::clock::Clock;
+use concordat::config::Config;
+use concordat::dev::{self, Workspace};
+use concordat::proto::v1::agreement_service_client::AgreementServiceClient;
+use concordat::proto::v1::{ActivateAgreementRequest, ListAgreementsRequest};
+use concordat::server::Running;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Verdict;
+use super::output::{BOLD, DIM, line, logs};
+
+/// Run a node.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  concordat serve --config /etc/concordat/node.toml
+  concordat serve --dev
+  concordat serve --dev --port 8443 --folder /tmp/concordat-dev")]
+pub(super) struct Arguments {
+    /// The node's configuration.
+    #[arg(long, value_name = "FILE", required_unless_present = "dev")]
+    config: Option<PathBuf>,
+    /// A developer's own node: throw-away agencies, keys and ledger, on loopback only.
+    #[arg(long, conflicts_with = "config")]
+    dev: bool,
+    /// The port of the developer's node; 0: any.
+    #[arg(long, default_value_t = 0, requires = "dev")]
+    port: u16,
+    /// Where the developer's node keeps its files. Emptied at each start.
+    #[arg(long, value_name = "FOLDER", default_value = ".concordat/dev", requires = "dev")]
+    folder: PathBuf,
+}
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
+    logs("info");
+    let running = match &arguments.config {
+        Some(file) => Running::start(&Config::load(file)?, Clock::system()).await.map_err(anyhow::Error::from_boxed)?,
+        None => start_dev(&arguments.folder, arguments.port).await?,
+    };
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    tracing::info!("stopping: no new calls, those under way are finished");
+    running.stop().await;
+    Ok(Verdict::Well)
+}
+
+/// Empties a folder that this program made before, and only such a one.
+pub(super) fn empty_folder(folder: &Path) -> anyhow::Result<()> {
+    let mark = folder.join("made-by-concordat");
+    if folder.exists() {
+        if !mark.exists() && fs::read_dir(folder)?.next().is_some() {
+            bail!("{} has files that are not ours: name an empty folder", folder.display());
+        }
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    fs::write(mark, "Throw-away agencies: nothing here is secret, and nothing may be used for anything else.\n")?;
+    Ok(())
+}
+
+async fn start_dev(folder: &Path, port: u16) -> anyhow::Result<Running> {
+    empty_folder(folder)?;
+    let clock = Clock::system();
+    let workspace = Workspace::create(folder, clock.now()).map_err(anyhow::Error::from_boxed)?;
+    let file = workspace
+        .add_node("dev", &dev::AGENCIES, dev::loopback(port), None, clock.now())
+        .await
+        .map_err(anyhow::Error::from_boxed)?;
+    let running = Running::start(&Config::load(&file)?, clock.clone()).await.map_err(anyhow::Error::from_boxed)?;
+
+    let purposes =
+        ["regulatory-assessment", "regulatory-enforcement", "harm-reduction", "serious-organised-crime", "nis-csirt"];
+    let mut contexts = Vec::new();
+    for agency in dev::AGENCIES {
+        for (officer, roles) in [
+            ("case-officer", ["requester", "recorder", "auditor"].as_slice()),
+            ("senior-officer", ["verifier", "authoriser", "operator"].as_slice()),
+        ] {
+            let context = workspace.context(agency, officer, roles, &purposes, "dev", running.address);
+            let file =
+                workspace.write_context(&format!("{agency}-{officer}"), &context).map_err(anyhow::Error::from_boxed)?;
+            contexts.push((file, context));
+        }
+    }
+    if let Some((_, operator)) = contexts.iter().find(|(file, _)| file.ends_with("ico-senior-officer.toml")) {
+        let channel = operator.officer(folder, clock).map_err(anyhow::Error::from_boxed)?;
+        activate_all(&mut AgreementServiceClient::new(channel)).await?;
+    }
+    line(&format!(
+        "{BOLD}A developer's node{BOLD:#} at {}: the ICO's, the NCSC's and the NCA's, agreements in force.",
+        running.address
+    ));
+    line(&format!("{DIM}Made new at each start; for nothing but development.{DIM:#}\n"));
+    for (file, context) in &contexts {
+        let roles: Vec<&str> = context.token.roles.iter().map(concordat::domain::Role::as_str).collect();
+        line(&format!("  {}  {DIM}{}{DIM:#}", file.display(), roles.join(", ")));
+    }
+    if let Some((file, _)) = contexts.first() {
+        line(&format!("\nTry: concordat call AgreementService/ListAgreements --context {}", file.display()));
+    }
+    Ok(running)
+}
+
+/// Puts every proposal that the operator's agency is a party to into force.
+pub(super) async fn activate_all(
+    agreements: &mut AgreementServiceClient<concordat::client::OfficerChannel>,
+) -> anyhow::Result<Vec<String>> {
+    let listed = agreements.list_agreements(ListAgreementsRequest::default()).await?.into_inner().agreements;
+    let mut ids = Vec::new();
+    for agreement in listed.into_iter().filter(|agreement| agreement.state == "proposed") {
+        let request = ActivateAgreementRequest {
+            request_id: concordat::seal::new_id("call"),
+            agreement_id: agreement.id.clone(),
+            digest: agreement.digest,
+        };
+        agreements.activate_agreement(request).await?;
+        ids.push(agreement.id);
+    }
+    Ok(ids)
+}
