@@ -7,6 +7,8 @@ mod cli;
 mod completeness;
 mod flow;
 mod harness;
+mod indistinguishable;
 mod oracles;
 mod postgres;
+mod raw;
 mod statements;
