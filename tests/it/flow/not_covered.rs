@@ -76,7 +76,7 @@ on_both_databases! {
         let mut agreements = world.agreements("ico", &[]);
         let mut digests = Vec::new();
         for id in ["ico-ncsc-2023", "nis-regulations-2018"] {
-            let request = v1::GetAgreementRequest { agreement_id: id.into() };
+            let request = v1::GetAgreementRequest { agreement_id: id.into(), digest: Vec::new() };
             digests.push(agreements.get_agreement(request).await.unwrap().into_inner().agreement.unwrap().digest);
         }
         let pinned = |agreement_id: &str, digest: &[u8]| v1::RequestReleaseRequest {
@@ -94,7 +94,7 @@ on_both_databases! {
         let listed = world.agreements("nca", &[]).list_agreements(v1::ListAgreementsRequest::default()).await;
         let listed: Vec<String> = listed.unwrap().into_inner().agreements.into_iter().map(|one| one.id).collect();
         assert_eq!(listed, ["ico-nca-2024"]);
-        let request = v1::GetAgreementRequest { agreement_id: "ico-ncsc-2023".into() };
+        let request = v1::GetAgreementRequest { agreement_id: "ico-ncsc-2023".into(), digest: Vec::new() };
         let got = world.agreements("nca", &[]).get_agreement(request).await;
         crate::builders::assert_error(got, tonic::Code::NotFound, "NOT_FOUND");
         let request = v1::EndAgreementRequest {
