@@ -95,6 +95,7 @@ const RULES: &[Rule] = &[
         outside: &[],
     },
     Rule { module: "proto", modules: &[], crates: &["tonic"], outside: &[] },
+    Rule { module: "veris", modules: &["proto"], crates: &["serde_json", "time"], outside: &[] },
     Rule {
         module: "seal",
         modules: &["domain"],
@@ -124,7 +125,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "release",
-        modules: &["decision", "domain", "exchange", "seal", "store"],
+        modules: &["decision", "domain", "seal", "store"],
         crates: &["thiserror"],
         outside: &[],
     },
