@@ -4,6 +4,7 @@
 mod architecture;
 mod bad_input;
 mod builders;
+mod cancelled;
 mod cli;
 mod completeness;
 mod flow;
