@@ -109,8 +109,14 @@ impl Permit {
     }
 
     /// The same permit for exactly what an earlier one rested on; none unless all of that still stands.
-    pub fn restricted_to(mut self, earlier: &[Basis]) -> Option<Self> {
+    ///
+    /// Its terms count from the earlier one, which was so many microseconds before: they are in that one's receipt.
+    pub fn restricted_to(mut self, earlier: &[Basis], micros_before: i64) -> Option<Self> {
         self.permitted.retain(|permitted| earlier.contains(&permitted.basis));
+        for permitted in &mut self.permitted {
+            let review_by = &mut permitted.handling.review_by;
+            *review_by = Instant::from_micros(review_by.micros().saturating_sub(micros_before));
+        }
         let all = earlier.iter().all(|basis| self.permitted.iter().any(|permitted| permitted.basis == *basis));
         (all && !earlier.is_empty()).then_some(self)
     }

@@ -5,6 +5,7 @@
 //! leaves nothing behind.
 
 mod agreements;
+mod asks;
 mod authorisations;
 mod batch;
 mod consents;
@@ -19,13 +20,13 @@ mod reading;
 mod statement;
 
 pub use agreements::{ActivateAgreement, AgreementView, EndAgreement};
+pub use asks::{AskFor, Asked, Outcome};
 pub use authorisations::{GiveAuthorisation, RevokeAuthorisation};
 pub use consents::{
     NarrowConsent, ReconfirmConsent, RecordConsent, RefuseConsent, ScopeTerms, SeekConsent, VerifyConsent,
     WithdrawConsent,
 };
 pub use error::Error;
-pub use gate::{AskFor, Asked, Outcome};
 pub use incidents::{AmendIncident, IssueReference, RegisterIncident, VerifyNotification};
 pub use node::{Node, Setup};
 pub use organisations::{AmendOrganisation, RegisterOrganisation};
@@ -79,7 +80,7 @@ impl Exchange {
     /// When this returns, the entry is durable; what a permit allows is opened by `release` and nowhere else.
     pub async fn ask(&self, by: By, ask: AskFor) -> Result<Asked> {
         let agency = by.actor.agency.clone();
-        let mut asked = self.queue.ask(Box::new(gate::AskCall { by, ask })).await?;
+        let mut asked = self.queue.ask(Box::new(asks::AskCall { by, ask })).await?;
         if asked.receipt.is_none() {
             asked.receipt = Some(self.receipt(&agency, asked.index).await?);
         }

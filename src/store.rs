@@ -83,7 +83,7 @@ fn inconsistent(table: &'static str, row: impl Into<String>, problem: impl std::
 pub struct Store {
     writer: Pool,
     reader: Pool,
-    _in_use: Option<std::sync::Arc<std::fs::File>>,
+    in_use: Option<std::sync::Arc<std::fs::File>>,
 }
 
 #[derive(Debug, Clone)]
@@ -116,13 +116,19 @@ impl Store {
         }))
     }
 
-    /// Closes every connection; what was committed is safe before and after.
+    /// Closes every connection and lets go of the SQLite file; what was committed is safe before and after.
+    ///
+    /// Whoever else still holds this store can do nothing more with it, so another node may take the file.
     pub async fn close(&self) {
         for pool in [&self.reader, &self.writer] {
             match pool {
                 Pool::Sqlite(pool) => pool.close().await,
                 Pool::Postgres(pool) => pool.close().await,
             }
+        }
+        if let Some(file) = &self.in_use {
+            // If it fails, the lock goes with the last holder of this store.
+            drop(file.unlock());
         }
     }
 }

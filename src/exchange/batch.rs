@@ -4,16 +4,14 @@
 //! that take a permission away first), decides the asks, appends one entry each, and commits once. It runs apart
 //! from its callers: a caller that goes away takes nothing with it.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::store;
-
-use super::gate::{self, AskCall, Asked};
-use super::plan::{self, Done, Mutation};
-use super::{Error, Node, Result};
+use super::asks::{AskCall, Asked};
+use super::plan::{Done, Mutation};
+use super::{Error, Node, Result, gate};
 
 /// How many calls may wait.
 const MOST_QUEUED: usize = 1_024;
@@ -21,13 +19,13 @@ const MOST_QUEUED: usize = 1_024;
 const MOST_AT_ONCE: usize = 256;
 
 /// What is to be done.
-enum Work {
+pub(super) enum Work {
     Change(Box<dyn Mutation>),
     Ask(Box<AskCall>),
 }
 
 impl Work {
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         match self {
             Self::Change(mutation) => mutation.by().call.stored(),
             Self::Ask(ask) => ask.by.call.stored(),
@@ -36,7 +34,7 @@ impl Work {
 }
 
 /// What came of it.
-enum Reply {
+pub(super) enum Reply {
     Done(Done),
     Asked(Box<Asked>),
 }
@@ -156,92 +154,7 @@ async fn singly(node: &Arc<Node>, items: &[Item]) -> Vec<Result<Reply>> {
 /// Runs a batch in a task of its own, so that not even a panic leaves the queue without a consumer.
 async fn apart(node: &Arc<Node>, works: Vec<Arc<Work>>) -> Result<Vec<Result<Reply>>> {
     let node = Arc::clone(node);
-    tokio::spawn(async move { run(&node, &works).await })
+    tokio::spawn(async move { gate::pass(&node, &works).await })
         .await
         .unwrap_or(Err(Error::Internal("a batch was stopped by a panic")))
-}
-
-/// The section between lock and commit.
-async fn run(node: &Node, works: &[Arc<Work>]) -> Result<Vec<Result<Reply>>> {
-    let mut locked = node.store.lock().await?;
-    let timing = node.timing(&locked);
-    let keys: Vec<String> = works.iter().map(|work| work.key()).collect();
-    let known = locked.reads().calls(&keys).await?;
-
-    let mut replies: HashMap<usize, Result<Reply>> = HashMap::new();
-    let mut writes = Vec::new();
-
-    // Whatever takes a permission away comes first, then the other changes, then the asks.
-    let mut changes: Vec<(usize, &dyn Mutation)> = works
-        .iter()
-        .enumerate()
-        .filter_map(|(place, work)| match &**work {
-            Work::Change(mutation) => Some((place, &**mutation)),
-            Work::Ask(_) => None,
-        })
-        .collect();
-    changes.sort_by_key(|(_, mutation)| !mutation.stops());
-    let mut done = Vec::new();
-    for (place, mutation) in changes {
-        let by = mutation.by();
-        if let Some(call) = known.get(&by.call.stored()) {
-            replies.insert(place, repeat(call, by));
-            continue;
-        }
-        let change = match mutation.plan(node, timing.at, locked.reads()).await {
-            Ok(change) => change,
-            Err(Error::Store(error)) => return Err(Error::Store(error)),
-            Err(error) => {
-                replies.insert(place, Err(error));
-                continue;
-            }
-        };
-        let draft = plan::draft(mutation.kind(), by, &change);
-        locked.write(change.writes).await?;
-        let slots = crate::ledger::Slots::ACT;
-        let appended =
-            locked.append((change.object.clone(), change.version), &draft, None, slots, timing.at, &node.seal)?;
-        let index = appended.index();
-        writes.push(store::Write::call(&by.call, index, &change.object, change.version, timing.at, None)?);
-        done.push((place, appended));
-    }
-
-    let asks: Vec<(usize, &AskCall)> = works
-        .iter()
-        .enumerate()
-        .filter_map(|(place, work)| match &**work {
-            Work::Ask(ask) => Some((place, &**ask)),
-            Work::Change(_) => None,
-        })
-        .collect();
-    let mut asked = gate::decide_all(node, &mut locked, &asks, &known, &timing).await?;
-    writes.extend(asked.take_writes());
-
-    if locked.is_empty() {
-        replies.extend(
-            asked.into_repeats().map(|(place, reply)| (place, reply.map(|asked| Reply::Asked(Box::new(asked))))),
-        );
-    } else {
-        locked.write(writes).await?;
-        let commit = locked.commit(&node.key).await?;
-        for (place, appended) in done {
-            let committed = commit.committed(appended)?;
-            let (object, version) = committed.decided().clone();
-            let (index, receipt) = (committed.index(), committed.receipt().cloned());
-            replies.insert(place, Ok(Reply::Done(Done { object, version, index, receipt })));
-        }
-        for (place, reply) in asked.into_committed(&commit)? {
-            replies.insert(place, reply.map(|asked| Reply::Asked(Box::new(asked))));
-        }
-    }
-    let missing = || Err(Error::Internal("a call in a batch had no answer"));
-    Ok((0..works.len()).map(|place| replies.remove(&place).unwrap_or_else(missing)).collect())
-}
-
-/// A change that was done before: the same result, or an error if it was another change.
-fn repeat(call: &store::KnownCall, by: &plan::By) -> Result<Reply> {
-    if call.digest != by.call.digest {
-        return Err(Error::KeyReused);
-    }
-    Ok(Reply::Done(Done { object: call.object.clone(), version: call.version, index: call.index, receipt: None }))
 }

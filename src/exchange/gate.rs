@@ -1,307 +1,224 @@
-//! The gate: facts, decision, ledger entry, in that order, under the lock. START HERE.
+//! The gate: facts, decision, ledger entry, commit, in that order, under the lock. START HERE.
 //!
 //! 1. `wire` has identified the caller: an officer of an agency, by certificate and token.
-//! 2. [`batch`](super::batch) has taken the ledger's head, so nothing that a decision reads can change until the end.
+//! 2. [`Store::lock`](crate::store::Store::lock) takes the ledger's head: until the commit, nothing that a decision
+//!    reads can change.
 //! 3. [`gather`](super::gather) reads the facts of every ask, by set.
-//! 4. [`decide`](crate::decision::decide) turns the facts of one ask into a permit or a denial, purely.
+//! 4. [`decide`] turns the facts of one ask into a permit or a denial, purely.
 //! 5. [`Locked::append`] puts one entry into the ledger, whatever was decided.
-//! 6. [`Locked::commit`](crate::store::Locked) makes all of it durable.
+//! 6. [`Locked::commit`] makes all of it durable.
 //! 7. [`release`](crate::release) opens content, and takes nothing less than a committed permit.
 //!
-//! The types allow no other order: only `decide` makes a [`Permit`](crate::decision::Permit), only `append` takes it, only the commit of the
-//! same transaction gives it back as [`Committed`], and only that can be released.
+//! The types allow no other order: only `decide` makes a [`Permit`](crate::decision::Permit), only `append` takes
+//! what is made of it, only the commit of the same transaction gives that back as [`Committed`], and only that can
+//! be released.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
-
-use crate::decision::{Decision, Permitted, decide};
-use crate::domain::{AgencyId, AgreementId, Category, Digest, Instant, Purpose, Question, Reference, Subject};
-use crate::ledger::{Draft, Kind, Seed, Slots};
-use crate::proto::v1::Receipt;
+use crate::decision::{Decision, decide};
+use crate::domain::{AgencyId, Instant, Question};
+use crate::ledger::Slots;
 use crate::release::Releasable;
-use crate::seal;
-use crate::store::{Answer, Appended, Commit, Committed, KnownCall, Locked, Write};
+use crate::store::{Answer, Appended, Committed, KnownCall, Locked, Write};
 
-use super::gather::{self, Gathered};
+use super::asks::{self, Asked, Outcome};
+use super::batch::{Reply, Work};
+use super::gather::{Gathered, gather};
 use super::node::Timing;
-use super::plan::By;
-use super::{Error, Node, Result, statement};
+use super::plan::{self, Done, Mutation};
+use super::{Error, Node, Result};
 
-/// How long after an ask its content may be sent again.
-const SEND_AGAIN_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
-
-/// What is asked: a new question, or one that was put before.
-#[derive(Debug)]
-pub enum AskFor {
-    /// A new question.
-    New {
-        /// The agency asked.
-        holder: AgencyId,
-        /// What it is about.
-        subject: Subject,
-        /// The purpose.
-        purpose: Purpose,
-        /// The categories wanted.
-        categories: std::collections::BTreeSet<Category>,
-        /// The requester's own case number.
-        external_ref: String,
-        /// The text of the agreement that the caller relies on.
-        pinned: Option<(AgreementId, Digest)>,
-    },
-    /// The same question again.
-    Again {
-        /// The question.
-        question: Question,
-        /// The purposes that the token allows.
-        purposes: std::collections::BTreeSet<Purpose>,
-        /// The text of the agreement that the caller relies on.
-        pinned: Option<(AgreementId, Digest)>,
-    },
-}
-
-/// One call that puts an ask.
-#[derive(Debug)]
-pub(super) struct AskCall {
-    pub(super) by: By,
-    pub(super) ask: AskFor,
-}
-
-/// What an ask came to.
-#[derive(Debug)]
-pub struct Asked {
-    /// The question, with which to ask again.
-    pub question: Question,
-    /// The agency asked.
-    pub holder: AgencyId,
-    /// Until when it may be asked again.
-    pub open_until: Instant,
-    /// The outcome.
-    pub outcome: Outcome,
-    /// Its entry.
-    pub index: u64,
-    /// The proof, for the requester.
-    pub receipt: Option<Receipt>,
-}
-
-/// The outcome of an ask.
-#[derive(Debug)]
-pub enum Outcome {
-    /// This may be released. None: a repeat whose content is not sent again.
-    Released(Option<Committed<Releasable>>),
-    /// Nothing is released now, and nothing is said about why.
-    Open,
-    /// The agreements do not allow it.
-    NotCovered {
-        /// The reason.
-        reason: String,
-        /// The same in words.
-        explanation: String,
-    },
-}
-
-/// What was decided, on its way through append and commit.
-#[derive(Debug)]
-enum Decided {
-    Release(Releasable),
-    Open,
-    NotCovered { reason: String, explanation: String },
-}
-
-/// The asks of one batch.
+/// Takes a batch through the gate. One answer for each of its works, in their order.
 ///
-/// What is to be written is kept by table: rows of one table, one after the other, go in one statement.
-#[derive(Default)]
-pub(super) struct AllAsked {
-    calls: Vec<Write>,
-    questions: Vec<Write>,
-    references: Vec<Write>,
-    appended: Vec<(usize, Answerable, Appended<Decided>)>,
-    repeats: Vec<(usize, Result<Asked>)>,
+/// An error here is the whole batch's: nothing of it was done, or it is not known whether it was.
+pub(super) async fn pass(node: &Node, works: &[Arc<Work>]) -> Result<Vec<Result<Reply>>> {
+    let mut passage = Passage::begin(node, works).await?;
+    // Whatever takes a permission away comes before all else, then the other changes, then the asks.
+    for (place, mutation) in changes(works) {
+        passage.change(place, mutation).await?;
+    }
+    for (place, gathered) in passage.gather(works).await? {
+        passage.ask(place, gathered)?;
+    }
+    passage.commit(works.len()).await
 }
 
-struct Answerable {
+/// One batch between lock and commit.
+struct Passage<'a> {
+    node: &'a Node,
+    locked: Locked,
+    timing: Timing,
+    known: BTreeMap<String, KnownCall>,
+    appended: Vec<(usize, Appended<Entered>)>,
+    writes: Vec<Write>,
+    replies: HashMap<usize, Result<Reply>>,
+}
+
+/// What an entry was appended for.
+#[derive(Debug)]
+enum Entered {
+    Change { object: String, version: i64 },
+    Ask { asked: About, answer: Answer, releasable: Option<Releasable> },
+}
+
+/// The question that an ask put.
+#[derive(Debug)]
+struct About {
     question: Question,
     holder: AgencyId,
     open_until: Instant,
 }
 
-/// Decides every ask of a batch on facts read under the lock, and appends an entry for each.
-pub(super) async fn decide_all(
-    node: &Node,
-    locked: &mut Locked,
-    asks: &[(usize, &AskCall)],
-    known: &BTreeMap<String, KnownCall>,
-    timing: &Timing,
-) -> Result<AllAsked> {
-    let mut all = AllAsked::default();
-    if asks.is_empty() {
-        return Ok(all);
-    }
-    if let Err(error) = &timing.releases {
-        // Not only permits: an answer that came while permits are stopped would be a denial.
-        tracing::error!(%error, "asks are turned away until the clocks agree; check time synchronisation");
-        all.repeats = asks.iter().map(|(place, _)| (*place, Err(error.clone()))).collect();
-        return Ok(all);
-    }
-    for (place, gathered) in gather::gather(node, locked.reads(), asks, known, timing.at).await? {
-        match gathered {
-            Err(error) => all.repeats.push((place, Err(error))),
-            Ok(gathered) => one(node, locked, &mut all, place, &gathered)?,
-        }
-    }
-    Ok(all)
-}
-
-fn one(node: &Node, locked: &mut Locked, all: &mut AllAsked, place: usize, gathered: &Gathered<'_>) -> Result<()> {
-    let decision = decide(&gathered.facts, &gathered.agreements());
-    if let Decision::Open(denial) = &decision
-        && let Some(alarm) = denial.alarm()
-    {
-        tracing::error!(holder = %gathered.facts.ask.holder, alarm, "an ask was denied by a fault, not by a rule");
-    }
-    match gathered.earlier {
-        Some(call) => all.repeats.push((place, Ok(repeated(locked, call, gathered, decision)))),
-        None => first_time(node, locked, all, place, gathered, decision)?,
-    }
-    Ok(())
-}
-
-/// An ask for the first time: one entry, whatever the outcome, of the same shape.
-fn first_time(
-    node: &Node,
-    locked: &mut Locked,
-    all: &mut AllAsked,
-    place: usize,
-    gathered: &Gathered<'_>,
-    decision: Decision,
-) -> Result<()> {
-    let Gathered { facts, question, references, .. } = gathered;
-    let at = facts.at;
-    let ask = &facts.ask;
-    let mut references = references.clone();
-    let permitted = match &decision {
-        Decision::Permit(permit) => permit.permitted(),
-        Decision::Open(_) | Decision::NotCovered(_) => &[],
-    };
-    for permitted in permitted {
-        references.entry(permitted.basis.incident.to_string()).or_insert_with(|| {
-            let reference = Reference::known(seal::new_id("ref"));
-            let to = &ask.requester.agency;
-            all.references.push(Write::reference(&reference, &permitted.basis.incident, &ask.holder, to, at));
-            reference
-        });
-    }
-    let released: Vec<(Reference, &Permitted)> = permitted
+/// The changes of a batch, those that take a permission away first.
+fn changes(works: &[Arc<Work>]) -> Vec<(usize, &dyn Mutation)> {
+    let mut changes: Vec<(usize, &dyn Mutation)> = works
         .iter()
-        .filter_map(|permitted| Some((references.get(permitted.basis.incident.as_str())?.clone(), permitted)))
-        .collect();
-
-    let sealed_facts = serde_json::to_vec(facts).map_err(|_| Error::Internal("facts could not be written"))?;
-    let mut facts_digest = [0; 32];
-    facts_digest.copy_from_slice(digest(&SHA256, &sealed_facts).as_ref());
-    let contact = node.agencies.get(&ask.holder).map_or("", |agency| agency.correction_contact.as_str());
-    let holder_sees = if facts.matches.is_empty() { Slots::HOLDER } else { Slots::ALL };
-    let draft = Draft {
-        kind: Kind::Ask,
-        act: statement::ask(ask),
-        subject: statement::subject(&ask.subject),
-        outcome: statement::outcome(&decision, &released, question.open_until, contact),
-        grounds: statement::grounds(&decision, facts_digest),
-        seed: Seed(seal::random()),
-        parties: vec![(ask.requester.agency.clone(), Slots::REQUESTER), (ask.holder.clone(), holder_sees)],
-    };
-    let (answer, decided) = match decision {
-        Decision::Permit(permit) => {
-            let basis = permit.permitted().iter().map(|permitted| permitted.basis.clone()).collect();
-            (Answer::Released { basis }, Decided::Release(Releasable::new(permit, &references)))
-        }
-        Decision::Open(_) => (Answer::Open, Decided::Open),
-        Decision::NotCovered(not_covered) => {
-            let (reason, explanation) = (not_covered.reason.to_owned(), not_covered.explanation);
-            let answer = Answer::NotCovered { reason: reason.clone(), explanation: explanation.clone() };
-            (answer, Decided::NotCovered { reason, explanation })
-        }
-    };
-    let appended = locked.append(decided, &draft, Some(&sealed_facts), Slots::REQUESTER, at, &node.seal)?;
-    let index = appended.index();
-    all.calls.push(Write::call(&gathered.call.by.call, index, question.id.as_str(), 0, at, Some(&answer))?);
-    if gathered.is_new {
-        all.questions.push(Write::question(question, &node.seal)?);
-    }
-    let answerable =
-        Answerable { question: question.id.clone(), holder: ask.holder.clone(), open_until: question.open_until };
-    all.appended.push((place, answerable, appended));
-    Ok(())
-}
-
-/// The same ask again: the same outcome and entry, and the content only while all that it rested on still stands.
-fn repeated(locked: &Locked, call: &KnownCall, gathered: &Gathered<'_>, decision: Decision) -> Asked {
-    let recent = gathered.facts.at.micros_since(call.at) < SEND_AGAIN_MICROS;
-    let outcome = match call.answer.clone() {
-        Some(Answer::Released { basis }) => {
-            let still = match decision {
-                Decision::Permit(permit) if recent => permit.restricted_to(&basis),
-                _ => None,
-            };
-            let releasable = still.map(|permit| Releasable::new(permit, &gathered.references));
-            Outcome::Released(releasable.map(|releasable| locked.committed_earlier(call, releasable)))
-        }
-        Some(Answer::NotCovered { reason, explanation }) => Outcome::NotCovered { reason, explanation },
-        Some(Answer::Open) | None => Outcome::Open,
-    };
-    Asked {
-        question: gathered.question.id.clone(),
-        holder: gathered.question.holder.clone(),
-        open_until: gathered.question.open_until,
-        outcome,
-        index: call.index,
-        receipt: None,
-    }
-}
-
-impl AllAsked {
-    /// What is to be written beside the entries; calls first, after those of the changes.
-    pub(super) fn take_writes(&mut self) -> impl Iterator<Item = Write> {
-        let Self { calls, questions, references, .. } = self;
-        calls.drain(..).chain(questions.drain(..)).chain(references.drain(..))
-    }
-
-    /// The answers where nothing was appended: there are only repeats and errors.
-    pub(super) fn into_repeats(self) -> impl Iterator<Item = (usize, Result<Asked>)> {
-        self.repeats.into_iter()
-    }
-
-    /// All answers, the appended ones by the proof that they were committed.
-    pub(super) fn into_committed(self, commit: &Commit) -> Result<Vec<(usize, Result<Asked>)>> {
-        let mut answers = self.repeats;
-        for (place, answerable, appended) in self.appended {
-            let committed = commit.committed(appended)?;
-            answers.push((place, Ok(answerable.answered(committed))));
-        }
-        Ok(answers)
-    }
-}
-
-impl Answerable {
-    fn answered(self, committed: Committed<Decided>) -> Asked {
-        let (index, receipt) = (committed.index(), committed.receipt().cloned());
-        let outcome = match committed.into_release() {
-            Ok(releasable) => Outcome::Released(Some(releasable)),
-            Err(Decided::NotCovered { reason, explanation }) => Outcome::NotCovered { reason, explanation },
-            Err(Decided::Open | Decided::Release(_)) => Outcome::Open,
-        };
-        let Self { question, holder, open_until } = self;
-        Asked { question, holder, open_until, outcome, index, receipt }
-    }
-}
-
-impl Committed<Decided> {
-    /// A committed release, or what else was decided.
-    fn into_release(self) -> Result<Committed<Releasable>, Decided> {
-        self.try_map(|decided| match decided {
-            Decided::Release(releasable) => Ok(releasable),
-            other => Err(other),
+        .enumerate()
+        .filter_map(|(place, work)| match &**work {
+            Work::Change(mutation) => Some((place, &**mutation)),
+            Work::Ask(_) => None,
         })
+        .collect();
+    changes.sort_by_key(|(_, mutation)| !mutation.stops());
+    changes
+}
+
+impl<'a> Passage<'a> {
+    /// Takes the ledger's head, then finds out which of the calls were done before.
+    async fn begin(node: &'a Node, works: &[Arc<Work>]) -> Result<Self> {
+        let mut locked = node.store.lock().await?;
+        let timing = node.timing(&locked);
+        let keys: Vec<String> = works.iter().map(|work| work.key()).collect();
+        let known = locked.reads().calls(&keys).await?;
+        let (appended, writes, replies) = (Vec::new(), Vec::new(), HashMap::new());
+        Ok(Self { node, locked, timing, known, appended, writes, replies })
     }
+
+    /// Works a change out, writes it, and appends its entry. A call that is turned away writes nothing.
+    async fn change(&mut self, place: usize, mutation: &dyn Mutation) -> Result<()> {
+        let (node, at, by) = (self.node, self.timing.at, mutation.by());
+        if let Some(call) = self.known.get(&by.call.stored()) {
+            self.replies.insert(place, repeated_change(call, by));
+            return Ok(());
+        }
+        let change = match mutation.plan(node, at, self.locked.reads()).await {
+            Ok(change) => change,
+            Err(Error::Store(error)) => return Err(Error::Store(error)),
+            Err(error) => {
+                self.replies.insert(place, Err(error));
+                return Ok(());
+            }
+        };
+        let draft = plan::draft(mutation.kind(), by, &change);
+        self.locked.write(change.writes).await?;
+        let entered = Entered::Change { object: change.object.clone(), version: change.version };
+        let appended = self.locked.append(entered, &draft, None, Slots::ACT, at, &node.seal)?;
+        self.writes.push(Write::call(&by.call, appended.index(), &change.object, change.version, at, None)?);
+        self.appended.push((place, appended));
+        Ok(())
+    }
+
+    /// Reads the facts of every ask. What is the caller's own mistake is answered here and now.
+    async fn gather<'w>(&mut self, works: &'w [Arc<Work>]) -> Result<Vec<(usize, Gathered<'w>)>> {
+        let mut calls = Vec::new();
+        for (place, work) in works.iter().enumerate() {
+            if let Work::Ask(call) = &**work {
+                calls.push((place, &**call));
+            }
+        }
+        if let Err(error) = &self.timing.releases {
+            // Not only permits: an answer that came while permits are stopped would be a denial.
+            for (place, _) in calls.drain(..) {
+                tracing::error!(%error, "an ask is turned away until the clocks agree: check time synchronisation");
+                self.replies.insert(place, Err(error.clone()));
+            }
+        }
+        if calls.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut all = Vec::new();
+        for (place, gathered) in gather(self.node, self.locked.reads(), &calls, &self.known, self.timing.at).await? {
+            match gathered {
+                Ok(gathered) => all.push((place, gathered)),
+                Err(error) => drop(self.replies.insert(place, Err(error))),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Decides an ask, and appends its entry if it is put for the first time.
+    fn ask(&mut self, place: usize, gathered: Gathered<'_>) -> Result<()> {
+        let (node, at) = (self.node, self.timing.at);
+        let decision = decide(&gathered.facts, &gathered.agreements());
+        if let Decision::Open(denial) = &decision
+            && let Some(alarm) = denial.alarm()
+        {
+            tracing::error!(holder = %gathered.facts.ask.holder, alarm, "an ask was denied by a fault, not by a rule");
+        }
+        if let Some(call) = &gathered.earlier {
+            let asked = asks::repeated(&self.locked, call, &gathered, decision);
+            self.replies.insert(place, Ok(Reply::Asked(Box::new(asked))));
+            return Ok(());
+        }
+        let decided = asks::first_time(node, &gathered, decision)?;
+        let Gathered { call, question, is_new, .. } = gathered;
+        let (id, holder) = (question.id.clone(), question.holder.clone());
+        let entered = Entered::Ask {
+            asked: About { question: id.clone(), holder, open_until: question.open_until },
+            answer: decided.answer.clone(),
+            releasable: decided.releasable,
+        };
+        let facts = Some(decided.facts.as_slice());
+        let appended = self.locked.append(entered, &decided.draft, facts, Slots::REQUESTER, at, &node.seal)?;
+        let answer = Some(&decided.answer);
+        self.writes.push(Write::call(&call.by.call, appended.index(), id.as_str(), 0, at, answer)?);
+        if is_new {
+            self.writes.push(Write::question(&question, &node.seal)?);
+        }
+        self.writes.extend(decided.references);
+        self.appended.push((place, appended));
+        Ok(())
+    }
+
+    /// Makes the batch durable, and only then turns what was appended into answers.
+    async fn commit(mut self, works: usize) -> Result<Vec<Result<Reply>>> {
+        if !self.locked.is_empty() {
+            self.locked.write(self.writes).await?;
+            let commit = self.locked.commit(&self.node.key).await?;
+            for (place, appended) in self.appended {
+                self.replies.insert(place, Ok(answered(commit.committed(appended)?)));
+            }
+        }
+        let missing = || Err(Error::Internal("a call in a batch had no answer"));
+        Ok((0..works).map(|place| self.replies.remove(&place).unwrap_or_else(missing)).collect())
+    }
+}
+
+/// The answer to what was committed.
+fn answered(committed: Committed<Entered>) -> Reply {
+    let (index, receipt) = (committed.index(), committed.receipt().cloned());
+    let (releasable, entered) = committed.split(|entered| match entered {
+        Entered::Ask { asked, answer, releasable } => (releasable, Entered::Ask { asked, answer, releasable: None }),
+        change @ Entered::Change { .. } => (None, change),
+    });
+    match entered {
+        Entered::Change { object, version } => Reply::Done(Done { object, version, index, receipt }),
+        Entered::Ask { asked: About { question, holder, open_until }, answer, .. } => {
+            let outcome = match answer {
+                Answer::Released { .. } => Outcome::Released(releasable),
+                Answer::Open => Outcome::Open,
+                Answer::NotCovered { reason, explanation } => Outcome::NotCovered { reason, explanation },
+            };
+            Reply::Asked(Box::new(Asked { question, holder, open_until, outcome, index, receipt }))
+        }
+    }
+}
+
+/// A change that was done before: the same result, or an error if it was another change.
+fn repeated_change(call: &KnownCall, by: &plan::By) -> Result<Reply> {
+    if call.digest != by.call.digest {
+        return Err(Error::KeyReused);
+    }
+    Ok(Reply::Done(Done { object: call.object.clone(), version: call.version, index: call.index, receipt: None }))
 }

@@ -10,7 +10,7 @@ use crate::domain::{
 use crate::seal;
 use crate::store::{IncidentKey, KnownCall, QuestionRow, Reads};
 
-use super::gate::{AskCall, AskFor};
+use super::asks::{AskCall, AskFor};
 use super::{Error, Node, Result};
 
 /// How long a question may be put again.
@@ -20,7 +20,7 @@ const OPEN_DAYS: i64 = 90;
 pub(super) struct Gathered<'a> {
     pub(super) call: &'a AskCall,
     /// The call's first time, if this is a repeat.
-    pub(super) earlier: Option<&'a KnownCall>,
+    pub(super) earlier: Option<KnownCall>,
     pub(super) question: QuestionRow,
     pub(super) is_new: bool,
     pub(super) facts: Facts,
@@ -38,7 +38,7 @@ impl Gathered<'_> {
 struct Put<'a> {
     place: usize,
     call: &'a AskCall,
-    earlier: Option<&'a KnownCall>,
+    earlier: Option<KnownCall>,
     question: QuestionRow,
     is_new: bool,
     ask: Ask,
@@ -50,7 +50,7 @@ pub(super) async fn gather<'a>(
     node: &Node,
     reads: &mut Reads,
     asks: &[(usize, &'a AskCall)],
-    known: &'a BTreeMap<String, KnownCall>,
+    known: &BTreeMap<String, KnownCall>,
     at: Instant,
 ) -> Result<Vec<(usize, Result<Gathered<'a>>)>> {
     let agreements = node.in_force(reads).await?;
@@ -120,7 +120,7 @@ async fn stored_questions(
 fn put<'a>(
     place: usize,
     call: &'a AskCall,
-    known: &'a BTreeMap<String, KnownCall>,
+    known: &BTreeMap<String, KnownCall>,
     questions: &BTreeMap<String, QuestionRow>,
     at: Instant,
 ) -> Result<Put<'a>> {
@@ -172,7 +172,7 @@ fn put<'a>(
         categories: question.categories.clone(),
         pinned: pinned.clone(),
     };
-    Ok(Put { place, call, earlier, question, is_new, ask, covered: false })
+    Ok(Put { place, call, earlier: earlier.cloned(), question, is_new, ask, covered: false })
 }
 
 /// What the look-ups of a batch found.

@@ -84,9 +84,10 @@ impl<D> Committed<D> {
         self.receipt.as_ref()
     }
 
-    /// The same with what was decided seen as one of its kinds. Only this crate can, so a denial stays a denial.
-    pub(crate) fn try_map<T, E>(self, f: impl FnOnce(D) -> Result<T, E>) -> Result<Committed<T>, E> {
-        Ok(Committed { decided: f(self.decided)?, index: self.index, receipt: self.receipt })
+    /// Takes what may be released, if anything, out of what was decided. Only this crate can, so a denial stays one.
+    pub(crate) fn split<T, S>(self, f: impl FnOnce(D) -> (Option<T>, S)) -> (Option<Committed<T>>, S) {
+        let (decided, rest) = f(self.decided);
+        (decided.map(|decided| Committed { decided, index: self.index, receipt: self.receipt }), rest)
     }
 }
 

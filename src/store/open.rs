@@ -75,7 +75,7 @@ impl Store {
             migrator(SQLITE).run(&writer).await?;
         }
         let reader = pool(options.readers).connect_with(connect).await?;
-        Ok(Self { writer: Pool::Sqlite(writer), reader: Pool::Sqlite(reader), _in_use: in_use })
+        Ok(Self { writer: Pool::Sqlite(writer), reader: Pool::Sqlite(reader), in_use })
     }
 
     async fn open_postgres(options: &Options) -> Result<Self> {
@@ -98,7 +98,7 @@ impl Store {
             migrator(POSTGRES).run(&writer).await?;
         }
         let reader = pool(options.readers).connect_with(connect).await?;
-        Ok(Self { writer: Pool::Postgres(writer), reader: Pool::Postgres(reader), _in_use: None })
+        Ok(Self { writer: Pool::Postgres(writer), reader: Pool::Postgres(reader), in_use: None })
     }
 }
 

@@ -90,21 +90,18 @@ impl Write {
 }
 
 impl Locked {
-    /// Does the writes in their order; rows for the same table, one after the other, go in one statement.
+    /// Does the writes in their order, but for inserts that follow each other: their rows go together, one statement
+    /// for each table, because a statement for each row would cost ten times as much.
     pub(crate) async fn write(&mut self, writes: Vec<Write>) -> Result<()> {
-        let mut writes = writes.into_iter().peekable();
-        while let Some(Write(op)) = writes.next() {
+        let mut inserts: Vec<(&'static Table, Vec<Vec<Cell>>)> = Vec::new();
+        for Write(op) in writes {
             match op {
-                Op::Insert { table, row } => {
-                    let mut rows = vec![row];
-                    while let Some(Write(Op::Insert { row, .. })) = writes.next_if(
-                        |Write(next)| matches!(next, Op::Insert { table: other, .. } if other.name == table.name),
-                    ) {
-                        rows.push(row);
-                    }
-                    insert(&mut self.reads.0, table, rows).await?;
-                }
+                Op::Insert { table, row } => match inserts.iter_mut().find(|(other, _)| other.name == table.name) {
+                    Some((_, rows)) => rows.push(row),
+                    None => inserts.push((table, vec![row])),
+                },
                 Op::Change { table, sql, cells, exactly_one } => {
+                    self.insert_all(&mut inserts).await?;
                     let text = self.reads.0.text(&sql);
                     let actual = on!(&mut self.reads.0, conn => {
                         let mut query = sqlx::query(text);
@@ -122,6 +119,13 @@ impl Locked {
                     }
                 }
             }
+        }
+        self.insert_all(&mut inserts).await
+    }
+
+    async fn insert_all(&mut self, inserts: &mut Vec<(&'static Table, Vec<Vec<Cell>>)>) -> Result<()> {
+        for (table, rows) in inserts.drain(..) {
+            insert(&mut self.reads.0, table, rows).await?;
         }
         Ok(())
     }

@@ -27,6 +27,14 @@ pub(crate) struct Held {
     pub(crate) reference: String,
 }
 
+/// An incident that the usual ask gets released, and what that rests on.
+#[derive(Debug, Clone)]
+pub(crate) struct Permitted {
+    pub(crate) held: Held,
+    pub(crate) consent: String,
+    pub(crate) authorisation: String,
+}
+
 /// What tests put into an incident: two categories that a release can be seen to tell apart.
 pub(crate) fn content() -> v1::IncidentContent {
     v1::IncidentContent {
@@ -293,6 +301,18 @@ impl World {
         Ok(ended.receipt.unwrap().index)
     }
 
+    /// An incident at the NCSC or the NCA that the ICO gets for the asking.
+    pub(crate) async fn permitted(&self, holder: &str) -> Permitted {
+        self.permit(self.hold(holder, "ico").await).await
+    }
+
+    /// The organisation's consent and the holder's authorisation for an incident.
+    pub(crate) async fn permit(&self, held: Held) -> Permitted {
+        let consent = self.give_consent(&held, self.scope(&held)).await;
+        let authorisation = self.authorise(&held).await;
+        Permitted { held, consent, authorisation }
+    }
+
     /// An ask by reference for two categories.
     pub(crate) fn ask(&self, held: &Held) -> v1::RequestReleaseRequest {
         let purpose = if held.recipient == "nca" { "serious-organised-crime" } else { "harm-reduction" };
@@ -302,6 +322,24 @@ impl World {
             target: Some(Target::Reference(held.reference.clone())),
             purpose: purpose.into(),
             categories: vec!["identity".into(), "timeline".into()],
+            ..v1::RequestReleaseRequest::default()
+        }
+    }
+
+    /// An ask of the ICO's about an organisation that it names, and about the time of [`World::incident_at`].
+    pub(crate) fn ask_by_name(&self, holder: &str, identifiers: Vec<v1::Identifier>) -> v1::RequestReleaseRequest {
+        let named = v1::NamedOrganisation {
+            identifiers,
+            from: self.in_seconds(-40 * 86_400),
+            until: self.in_seconds(0),
+            ground: "dpa-2018-s132-2-f".into(),
+        };
+        v1::RequestReleaseRequest {
+            request_id: request_id(),
+            holder: holder.into(),
+            target: Some(Target::Organisation(named)),
+            purpose: "harm-reduction".into(),
+            categories: names(&["identity", "timeline"]),
             ..v1::RequestReleaseRequest::default()
         }
     }

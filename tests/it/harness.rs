@@ -191,7 +191,8 @@ where
     });
 }
 
-/// Each test on both databases, as `name::sqlite` and `name::postgres`. The body may move `world` if it gives it back.
+/// Each test on both databases, as `name::sqlite` and `name::postgres`. The body may put another
+/// `world` in its place, such as the one after a restart.
 macro_rules! on_both_databases {
     ($($(#[$doc:meta])* async fn $name:ident($world:ident: World) $body:block)+) => { $(
         $(#[$doc])*
