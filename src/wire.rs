@@ -7,6 +7,7 @@ mod admission;
 mod agreements;
 mod authorisations;
 mod consents;
+mod content;
 mod convert;
 mod incidents;
 mod ledger;

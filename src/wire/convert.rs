@@ -108,7 +108,7 @@ pub(super) fn markings(value: Option<&v1::Markings>) -> Result<Markings, Invalid
 /// Takes content apart: each category as its own encoded field, so that any of them put together decode again.
 pub(super) fn content(value: Option<&v1::IncidentContent>) -> Result<Vec<(Category, Vec<u8>)>, Invalid> {
     let whole = value.ok_or_else(|| Invalid::new("content", "is required"))?;
-    check_content(whole).map_err(|problem| problem.within("content"))?;
+    super::content::check(whole).map_err(|problem| problem.within("content"))?;
     let v1::IncidentContent {
         identity,
         contact,
@@ -139,25 +139,6 @@ pub(super) fn content(value: Option<&v1::IncidentContent>) -> Result<Vec<(Catego
     let content: Vec<(Category, Vec<u8>)> = named.filter(|(_, bytes)| !bytes.is_empty()).collect();
     check(!content.is_empty(), "content", "must have at least one category")?;
     Ok(content)
-}
-
-fn check_content(content: &v1::IncidentContent) -> Result<(), Invalid> {
-    if let Some(identity) = &content.identity {
-        text("identity.name", &identity.name, 300)?;
-        identifiers("identity.identifiers", &identity.identifiers)?;
-    }
-    if let Some(narrative) = &content.narrative {
-        check(narrative.text.len() <= 65_536, "narrative.text", "must have at most 64 KiB")?;
-    }
-    if let Some(occurred) = content.timeline.as_ref().and_then(|timeline| timeline.occurred.as_ref()) {
-        check((0..=9_999).contains(&occurred.year), "timeline.occurred.year", "must be 0 to 9999")?;
-        check((0..=12).contains(&occurred.month), "timeline.occurred.month", "must be 0 to 12")?;
-        check((0..=31).contains(&occurred.day), "timeline.occurred.day", "must be 0 to 31")?;
-    }
-    if let Some(people) = content.impact.as_ref().and_then(|impact| impact.people_affected) {
-        check(people >= 0, "impact.people_affected", "must not be negative")?;
-    }
-    check(content.encoded_len() <= 262_144, "", "must have at most 256 KiB")
 }
 
 /// Puts categories together again.

@@ -2,7 +2,9 @@
 #![cfg(test)]
 
 mod architecture;
+mod bad_input;
 mod builders;
+mod cancelled;
 mod cli;
 mod completeness;
 mod flow;

@@ -1,0 +1,173 @@
+//! What is not turned away as INVALID_ARGUMENT under the field's own name, and why that is right.
+
+use std::collections::BTreeSet;
+
+use tonic::Code;
+
+use super::mutants::Mutant;
+
+/// What must come of a mutant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// It is a valid request, too.
+    Accepted,
+    /// INVALID_ARGUMENT, naming this field or a parent; none: the mutated one.
+    Invalid(Option<&'static str>),
+    /// Another status: the value is well-formed.
+    Status(Code),
+}
+
+use Expected::{Accepted, Invalid, Status};
+
+/// The RPC (`*`: any), the field (`**` at its end: all within), what was put there, and what comes of it. The
+/// first that fits holds.
+type Exception = (&'static str, &'static str, &'static [&'static str], Expected);
+
+/// Text on one line may be anything printable.
+const PRINTABLE: &[&str] = &["blank", "spaces", "upper", "unknown", "number", "negative", "unicode", "sql", "path"];
+/// What an id of this node may look like.
+const VISIBLE: &[&str] = &["upper", "unknown", "number", "negative"];
+/// What a name that data defines may look like.
+const SLUG: &[&str] = &["unknown", "number"];
+const ABSENT: &[&str] = &["absent"];
+const EMPTY: &[&str] = &["absent", "empty", "empty message"];
+const OVER: &[&str] = &["absent", "turned over"];
+
+const EXCEPTIONS: &[Exception] = &[
+    // The key is the caller's own.
+    ("*", "request_id", &["upper", "unknown", "negative"], Accepted),
+    // Well-formed names of what is not there, or not the caller's.
+    ("*", "agreement_id", SLUG, Status(Code::NotFound)),
+    ("GetAgreement", "digest", &["other"], Status(Code::NotFound)),
+    ("GetAgreement", "digest", ABSENT, Accepted),
+    ("ListIncidents", "organisation_id", VISIBLE, Invalid(Some("page_token"))),
+    ("ListConsents", "organisation_id", VISIBLE, Invalid(Some("page_token"))),
+    ("ListAuthorisations", "incident_id", VISIBLE, Invalid(Some("page_token"))),
+    ("*", "organisation_id", VISIBLE, Status(Code::NotFound)),
+    ("*", "incident_id", VISIBLE, Status(Code::NotFound)),
+    ("*", "scope.incident_id", VISIBLE, Status(Code::NotFound)),
+    ("*", "consent_id", VISIBLE, Status(Code::NotFound)),
+    ("*", "authorisation_id", VISIBLE, Status(Code::NotFound)),
+    ("*", "request", VISIBLE, Status(Code::NotFound)),
+    ("VerifyConsent", "version", &["largest", "large"], Status(Code::FailedPrecondition)),
+    ("GiveAuthorisation", "revision", &["largest", "large"], Status(Code::FailedPrecondition)),
+    ("*", "etag", &["number", "negative"], Status(Code::Aborted)),
+    // Entry 0 is the first one; to others the caller is no party, or they are not there.
+    ("GetEntry", "index", ABSENT, Accepted),
+    ("GetEntry", "index", &["largest", "past i64", "i64", "large"], Status(Code::NotFound)),
+    ("GetInclusionProof", "index", ABSENT, Accepted),
+    ("*", "size", ABSENT, Accepted),
+    // Lists: no size is the usual one, a large one the largest; a token belongs to its filter.
+    ("*", "page_size", &["absent", "largest", "large"], Accepted),
+    ("*", "page_token", ABSENT, Accepted),
+    ("ListIncidents", "organisation_id", ABSENT, Invalid(Some("page_token"))),
+    ("ListConsents", "organisation_id", ABSENT, Invalid(Some("page_token"))),
+    ("ListAuthorisations", "incident_id", ABSENT, Invalid(Some("page_token"))),
+    // The register. Schemes are data; number 7 is a company number, and by then another organisation's.
+    ("*", "name", NOT_BLANK, Accepted),
+    ("*", "identifiers", ABSENT, Accepted),
+    ("*", "identifiers.scheme", SCHEME, Accepted),
+    ("RegisterOrganisation", "identifiers.value", &["number"], Accepted),
+    ("AmendOrganisation", "identifiers.value", &["number"], Status(Code::FailedPrecondition)),
+    // An incident. What is not stated takes its default, and only the node says whether it was verified.
+    ("RegisterIncident", "occurred_from", &["year 1970"], Accepted),
+    ("RegisterIncident", "occurred_from", &["year 9999"], Invalid(Some("occurred_until"))),
+    ("RegisterIncident", "occurred_until", &["year 9999"], Accepted),
+    ("*", "markings", EMPTY, Accepted),
+    ("*", "markings.tlp", ABSENT, Accepted),
+    ("*", "markings.pap", ABSENT, Accepted),
+    ("*", "markings.classification", ABSENT, Accepted),
+    ("RegisterIncident", "notification", ABSENT, Accepted),
+    ("RegisterIncident", "notification.kind", SLUG, Accepted),
+    ("RegisterIncident", "notification.received_at", &["year 1970"], Accepted),
+    ("RegisterIncident", "notification.verified", OVER, Accepted),
+    ("RegisterIncident", "campaign", PRINTABLE, Accepted),
+    ("RegisterIncident", "campaign", ABSENT, Accepted),
+    ("RegisterIncident", "retain_until", &["absent", "year 9999"], Accepted),
+    // Its content. Nothing of it is required, its words are the holder's, and two of them are accounts.
+    ("*", "content", EMPTY, Invalid(None)),
+    ("*", "content.identity.identifiers", EMPTY_MESSAGE, Invalid(None)),
+    ("*", "content.identity.identifiers.scheme", SCHEME, Accepted),
+    ("*", "content.identity.identifiers.value", &["number"], Accepted),
+    ("*", "content.identity.identifiers.scheme", ANY, Invalid(None)),
+    ("*", "content.identity.identifiers.value", ANY, Invalid(None)),
+    ("*", "content.**", EMPTY, Accepted),
+    ("*", "content.**", PRINTABLE, Accepted),
+    ("*", "content.narrative.text", &["line feed"], Accepted),
+    ("*", "content.assessment.text", &["line feed"], Accepted),
+    ("*", "content.technical_indicators.indicators", &["a thousand"], Accepted),
+    ("*", "content.timeline.aware_at", &["year 1970", "year 9999"], Accepted),
+    ("*", "content.timeline.reported_at", &["year 1970", "year 9999"], Accepted),
+    ("*", "content.timeline.contained_at", &["year 1970", "year 9999"], Accepted),
+    ("*", "content.impact.people_affected", &["largest", "large"], Accepted),
+    ("*", "content.ransom.amount_minor", &["largest", "large"], Accepted),
+    ("*", "content.ransom.demanded", OVER, Accepted),
+    // A consent. Purposes are the agreements' to define: an unknown one permits nothing. A scope within the present
+    // one is no news, and what is not stated stays.
+    ("RecordConsent", "consent_id", ABSENT, Accepted),
+    ("NarrowConsent", "scope.purposes", SLUG, Invalid(None)),
+    ("*", "scope.purposes", SLUG, Accepted),
+    ("*", "scope.enforcement", OVER, Accepted),
+    ("*", "scope.incident_id", ABSENT, Invalid(Some("scope.revision"))),
+    ("*", "scope.revision", ABSENT, Accepted),
+    ("*", "scope.covers_updates", OVER, Accepted),
+    ("*", "scope.onward", OVER, Accepted),
+    ("*", "scope.valid_from", ABSENT, Accepted),
+    ("*", "scope.valid_from", &["year 1970", "year 9999"], Invalid(Some("scope.valid_until"))),
+    ("*", "scope.valid_until", ABSENT, Accepted),
+    ("*", "evidence.signatory", NOT_BLANK, Accepted),
+    ("*", "evidence.authority", NOT_BLANK, Accepted),
+    ("*", "evidence.channel", NOT_BLANK, Accepted),
+    ("*", "evidence.digest", &["other"], Accepted),
+    ("*", "evidence.received_at", &["year 1970"], Accepted),
+    // An authorisation: so are its purposes, and its ground is judged when a release is.
+    ("GiveAuthorisation", "covers_updates", OVER, Accepted),
+    ("GiveAuthorisation", "purposes", SLUG, Accepted),
+    ("GiveAuthorisation", "ground", SLUG, Accepted),
+    ("GiveAuthorisation", "valid_until", &["absent", "year 9999"], Accepted),
+    // An ask. A reference says nothing by its look, so an unknown one is "open"; what no clause covers is an outcome.
+    ("RequestRelease", "reference", &["upper", "unknown", "negative"], Accepted),
+    ("RequestRelease", "reference", ABSENT, Invalid(Some("target"))),
+    ("RequestRelease", "organisation", ABSENT, Invalid(Some("target"))),
+    ("RequestRelease", "organisation.identifiers.scheme", SCHEME, Accepted),
+    ("RequestRelease", "organisation.identifiers.value", &["number"], Accepted),
+    ("RequestRelease", "organisation.from", &["year 1970", "year 9999"], Invalid(Some("organisation.until"))),
+    ("RequestRelease", "organisation.ground", SLUG, Accepted),
+    ("RequestRelease", "purpose", SLUG, Status(Code::PermissionDenied)),
+    ("RequestRelease", "agreement", ABSENT, Accepted),
+    ("RequestRelease", "agreement.agreement_id", SLUG, Accepted),
+    ("RequestRelease", "agreement.digest", &["other"], Accepted),
+    ("RequestRelease", "external_ref", PRINTABLE, Accepted),
+    ("RequestRelease", "external_ref", ABSENT, Accepted),
+    ("RequestRelease", "request", ABSENT, Invalid(Some("holder"))),
+];
+
+/// A name that is all spaces is no name.
+const NOT_BLANK: &[&str] = &["spaces", "upper", "unknown", "number", "negative", "unicode", "sql", "path"];
+const SCHEME: &[&str] = &["unknown", "number", "negative"];
+const EMPTY_MESSAGE: &[&str] = &["empty message"];
+/// Every value for text that is not printable in the scheme's own way.
+const ANY: &[&str] = &["absent", "blank", "spaces", "upper", "unknown", "negative", "unicode", "sql", "path"];
+
+/// What must come of this mutant.
+pub(super) fn find(rpc: &str, mutant: &Mutant, used: &mut BTreeSet<usize>) -> Expected {
+    let fits = |(at_rpc, place, labels, _): &Exception| {
+        let inside = match place.strip_suffix("**") {
+            Some(parent) => mutant.place.starts_with(parent),
+            None => mutant.place == *place,
+        };
+        (*at_rpc == "*" || *at_rpc == rpc) && inside && labels.contains(&mutant.label)
+    };
+    match EXCEPTIONS.iter().position(fits) {
+        Some(number) => {
+            used.insert(number);
+            EXCEPTIONS[number].3
+        }
+        None => Invalid(None),
+    }
+}
+
+/// Exceptions that no mutant needed.
+pub(super) fn idle(used: &BTreeSet<usize>) -> Vec<Exception> {
+    (0..EXCEPTIONS.len()).filter(|number| !used.contains(number)).map(|number| EXCEPTIONS[number]).collect()
+}
