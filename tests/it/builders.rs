@@ -148,6 +148,7 @@ impl World {
     }
 
     /// A scope that covers what [`World::ask`] asks for.
+    #[expect(clippy::unused_self, reason = "a builder beside the others")]
     pub(crate) fn scope(&self, held: &Held) -> v1::ConsentScope {
         v1::ConsentScope {
             recipient: held.recipient.clone(),
@@ -258,6 +259,7 @@ impl World {
     }
 
     /// An authorisation that covers what [`World::ask`] asks for.
+    #[expect(clippy::unused_self, reason = "a builder beside the others")]
     pub(crate) fn authorisation(&self, held: &Held) -> v1::GiveAuthorisationRequest {
         let ground = match held.holder.as_str() {
             "ncsc" => "isa-1994-s4-2-a",
@@ -314,6 +316,7 @@ impl World {
     }
 
     /// An ask by reference for two categories.
+    #[expect(clippy::unused_self, reason = "a builder beside the others")]
     pub(crate) fn ask(&self, held: &Held) -> v1::RequestReleaseRequest {
         let purpose = if held.recipient == "nca" { "serious-organised-crime" } else { "harm-reduction" };
         v1::RequestReleaseRequest {

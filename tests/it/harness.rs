@@ -75,6 +75,7 @@ impl World {
     }
 
     /// A time so many seconds from the node's now, as the contract writes it.
+    #[expect(clippy::unnecessary_wraps, reason = "the contract's fields of messages are options")]
     pub(crate) fn in_seconds(&self, seconds: i64) -> Option<prost_types::Timestamp> {
         Some(timestamp(self.now().plus_seconds(seconds)))
     }

@@ -175,11 +175,11 @@ on_both_databases! {
         let verifying: Pending<v1::Receipt> =
             Box::pin(async move { verifier.verify_consent(request).await.unwrap().into_inner().receipt.unwrap() });
         let asking = world.asking(&permitted, world.ask(&permitted.held));
-        let (asked, verified) = world.in_one_batch(asking, verifying).await;
-        world.assert_one_batch(&verified, asked.receipt.as_ref().unwrap());
+        let (asked, given) = world.in_one_batch(asking, verifying).await;
+        world.assert_one_batch(&given, asked.receipt.as_ref().unwrap());
         assert_released(asked.outcome.as_ref().unwrap(), &["identity", "timeline"]);
         world.assert_proved(&asked);
-        assert!(verified.index < asked.receipt.unwrap().index);
+        assert!(given.index < asked.receipt.unwrap().index);
     }
 
     async fn batch_a_withdrawal_beats_a_verification_that_arrived_before_it(world: World) {
@@ -190,8 +190,8 @@ on_both_databases! {
         let mut verifier = world.verifier("ncsc");
         let request = v1::VerifyConsentRequest { request_id: request_id(), consent_id: consent, version: 1 };
         let verifying: Pending<_> = Box::pin(async move { verifier.verify_consent(request).await });
-        let (verified, _) = world.in_one_batch(verifying, world.withdrawing(&permitted)).await;
-        crate::builders::assert_error(verified, tonic::Code::FailedPrecondition, "WRONG_STATE");
+        let (too_late, _) = world.in_one_batch(verifying, world.withdrawing(&permitted)).await;
+        crate::builders::assert_error(too_late, tonic::Code::FailedPrecondition, "WRONG_STATE");
         assert_open_with("a consent withdrawn before it was verified", &world.outcome(&permitted.held).await);
     }
 

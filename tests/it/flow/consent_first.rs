@@ -140,28 +140,28 @@ pub(super) async fn narrowing_stays_inside_the_scope(world: &World, holder: &str
 }
 
 pub(super) async fn a_consent_is_for_what_it_says(world: &World, holder: &str) {
-    let held = authorised(world, holder).await;
-    let another = world.incident_at(&held.organisation);
-    let another = world.incidents(holder).register_incident(another).await.unwrap().into_inner().incident_id;
-    let scope = world.scope(&held);
-    let others = [
-        ("a consent for another recipient", ConsentScope { recipient: third(holder), ..scope.clone() }),
-        (
-            "a consent for another purpose",
-            ConsentScope { purposes: names(&["regulatory-assessment"]), ..scope.clone() },
-        ),
-        ("a consent for other categories", ConsentScope { categories: names(&["narrative"]), ..scope.clone() }),
-        ("a consent for another incident", ConsentScope { incident_id: another, ..scope.clone() }),
+    type Differs = fn(&mut ConsentScope, &Held);
+    let others: [(&str, Differs); 4] = [
+        ("a consent for another recipient", |scope, held| scope.recipient = third(&held.holder)),
+        ("a consent for another purpose", |scope, _| scope.purposes = names(&["regulatory-assessment"])),
+        ("a consent for other categories", |scope, _| scope.categories = names(&["narrative"])),
+        ("a consent for another incident", |scope, held| scope.incident_id.clone_from(&held.incident)),
     ];
-    for (what, other) in others {
-        let consent = world.give_consent(&held, other).await;
+    for (what, differ) in others {
+        let held = authorised(world, holder).await;
+        let another = world.incident_at(&held.organisation);
+        let another = world.incidents(holder).register_incident(another).await.unwrap().into_inner().incident_id;
+        let mut scope = world.scope(&held);
+        differ(&mut scope, &Held { incident: another, ..held.clone() });
+        world.give_consent(&held, scope).await;
         assert_open_with(what, &world.outcome(&held).await);
-        world.withdraw_consent(&held, &consent).await.unwrap();
     }
 
+    let held = authorised(world, holder).await;
     let elsewhere = Held { organisation: world.register_organisation(holder, vec![]).await, ..held.clone() };
-    assert_invalid(world.record_consent(&elsewhere, scope.clone()).await, "scope.incident_id");
-    let all = ConsentScope { incident_id: String::new(), valid_until: world.in_seconds(86_400), ..scope };
+    assert_invalid(world.record_consent(&elsewhere, world.scope(&held)).await, "scope.incident_id");
+    let valid_until = world.in_seconds(86_400);
+    let all = ConsentScope { incident_id: String::new(), valid_until, ..world.scope(&held) };
     world.give_consent(&elsewhere, all.clone()).await;
     assert_open_with("another organisation's consent", &world.outcome(&held).await);
 
@@ -218,36 +218,25 @@ pub(super) async fn enforcement_is_permitted_apart(world: &World, holder: &str) 
 }
 
 pub(super) async fn consent_is_no_authorisation(world: &World, holder: &str) {
-    let held = world.hold(holder, "ico").await;
-    world.give_consent(&held, ConsentScope { covers_updates: true, ..world.scope(&held) }).await;
-    assert_open_with("no authorisation", &world.outcome(&held).await);
-
-    let usual = world.authorisation(&held);
-    let others = [
-        (
-            "an authorisation for another recipient",
-            v1::GiveAuthorisationRequest { recipient: third(holder), ..usual.clone() },
-        ),
-        (
-            "an authorisation for another purpose",
-            v1::GiveAuthorisationRequest { purposes: names(&["regulatory-assessment"]), ..usual.clone() },
-        ),
-        (
-            "an authorisation of other categories",
-            v1::GiveAuthorisationRequest { categories: names(&["narrative"]), ..usual.clone() },
-        ),
-        (
-            "an authorisation on a ground that the clause does not name",
-            v1::GiveAuthorisationRequest { ground: "dpa-2018-s132-2-f".into(), ..usual.clone() },
-        ),
+    type Differs = fn(&mut v1::GiveAuthorisationRequest, &Held);
+    let others: [(&str, Differs); 4] = [
+        ("an authorisation for another recipient", |given, held| given.recipient = third(&held.holder)),
+        ("an authorisation for another purpose", |given, _| given.purposes = names(&["regulatory-assessment"])),
+        ("an authorisation of other categories", |given, _| given.categories = names(&["narrative"])),
+        ("a ground that the clause does not name", |given, _| given.ground = "dpa-2018-s132-2-f".into()),
     ];
-    for (what, other) in others {
-        let request = v1::GiveAuthorisationRequest { request_id: crate::harness::request_id(), ..other };
-        let authorisation = world.authorise_as(&held, request).await;
+    for (what, differ) in others {
+        let held = world.hold(holder, "ico").await;
+        world.give_consent(&held, world.scope(&held)).await;
+        assert_open_with("no authorisation", &world.outcome(&held).await);
+        let mut given = world.authorisation(&held);
+        differ(&mut given, &held);
+        world.authorise_as(&held, given).await;
         assert_open_with(what, &world.outcome(&held).await);
-        world.revoke(&held, &authorisation).await.unwrap();
     }
 
+    let held = world.hold(holder, "ico").await;
+    world.give_consent(&held, world.scope(&held)).await;
     let authorisation = world.authorise(&held).await;
     assert_released(&world.outcome(&held).await, &["identity", "timeline"]);
     world.revoke(&held, &authorisation).await.unwrap();

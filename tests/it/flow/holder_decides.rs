@@ -3,8 +3,11 @@
 
 use concordat::proto::v1;
 
-use crate::builders::{assert_open_with, assert_released, names, only_incident, wide_content};
-use crate::harness::{World, request_id};
+use crate::builders::{Held, assert_open_with, assert_released, names, only_incident, wide_content};
+use crate::harness::World;
+
+/// What an authorisation for this recipient has other than the usual one.
+type Differs = fn(&mut v1::GiveAuthorisationRequest, &str);
 
 /// The agency that does not receive.
 fn third(recipient: &str) -> String {
@@ -35,22 +38,23 @@ pub(super) async fn an_authorisation_is_enough(world: &World, recipient: &str) {
 }
 
 pub(super) async fn the_ground_is_one_that_the_clause_names(world: &World, recipient: &str) {
-    let held = world.hold("ico", recipient).await;
-    let on = |ground: &str| v1::GiveAuthorisationRequest { ground: ground.into(), ..world.authorisation(&held) };
+    let on =
+        |held: &Held, ground: &str| v1::GiveAuthorisationRequest { ground: ground.into(), ..world.authorisation(held) };
     for ground in ["dpa-2018-s132-2-b", "dpa-2018-s132-2", "isa-1994-s4-2-a", "cca-2013-s7-4"] {
-        let authorisation = world.authorise_as(&held, on(ground)).await;
+        let held = world.hold("ico", recipient).await;
+        world.authorise_as(&held, on(&held, ground)).await;
         assert_open_with(ground, &world.outcome(&held).await);
-        world.revoke(&held, &authorisation).await.unwrap();
     }
+    let held = world.hold("ico", recipient).await;
     for ground in ["dpa-2018-s132-2-a", "dpa-2018-s132-2-c", "dpa-2018-s132-2-f"] {
-        let authorisation = world.authorise_as(&held, on(ground)).await;
+        let authorisation = world.authorise_as(&held, on(&held, ground)).await;
         assert_released(&world.outcome(&held).await, &["identity", "timeline"]);
         world.revoke(&held, &authorisation).await.unwrap();
     }
     assert_open_with("every authorisation revoked", &world.outcome(&held).await);
 
     // One on a wrong ground does not stand in the way of one on a right ground, wider though it is.
-    world.authorise_as(&held, on("dpa-2018-s132-2-b")).await;
+    world.authorise_as(&held, on(&held, "dpa-2018-s132-2-b")).await;
     let narrower = v1::GiveAuthorisationRequest { categories: names(&["timeline"]), ..world.authorisation(&held) };
     world.authorise_as(&held, narrower).await;
     assert_released(&world.outcome(&held).await, &["timeline"]);
@@ -78,17 +82,17 @@ pub(super) async fn only_what_is_authorised_and_in_the_clause(world: &World, rec
     world.amend_with(&held, wide_content(), v1::Markings::default()).await;
     assert_open_with("an authorisation of an earlier revision", &world.outcome(&held).await);
 
-    let usual = v1::GiveAuthorisationRequest { revision: 3, ..world.authorisation(&held) };
-    let others = [
-        ("another recipient", v1::GiveAuthorisationRequest { recipient: third(recipient), ..usual.clone() }),
-        ("another purpose", v1::GiveAuthorisationRequest { purposes: names(&["nis-csirt"]), ..usual.clone() }),
-        ("other categories", v1::GiveAuthorisationRequest { categories: names(&["narrative"]), ..usual.clone() }),
+    let others: [(&str, Differs); 3] = [
+        ("another recipient", |given, recipient| given.recipient = third(recipient)),
+        ("another purpose", |given, _| given.purposes = names(&["nis-csirt"])),
+        ("other categories", |given, _| given.categories = names(&["narrative"])),
     ];
-    for (what, other) in others {
-        let other = v1::GiveAuthorisationRequest { request_id: request_id(), ..other };
-        let authorisation = world.authorise_as(&held, other).await;
+    for (what, differ) in others {
+        let held = world.hold("ico", recipient).await;
+        let mut given = world.authorisation(&held);
+        differ(&mut given, recipient);
+        world.authorise_as(&held, given).await;
         assert_open_with(what, &world.outcome(&held).await);
-        world.revoke(&held, &authorisation).await.unwrap();
     }
 
     let categories = names(&["identity", "ransom", "sector", "assessment"]);
