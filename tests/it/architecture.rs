@@ -123,12 +123,7 @@ const RULES: &[Rule] = &[
         crates: &["aws_lc_rs", "prost", "prost_types", "serde_json", "thiserror", "tokio", "tracing"],
         outside: &[],
     },
-    Rule {
-        module: "release",
-        modules: &["decision", "domain", "seal", "store"],
-        crates: &["thiserror"],
-        outside: &[],
-    },
+    Rule { module: "release", modules: &["decision", "domain", "seal", "store"], crates: &["thiserror"], outside: &[] },
     Rule {
         module: "wire",
         modules: &["decision", "domain", "exchange", "identity", "ledger", "proto", "release", "store"],
