@@ -10,7 +10,7 @@ use concordat::exchange::{By, RegisterOrganisation};
 use concordat::proto::v1;
 use concordat::store::Locked;
 
-use crate::builders::{Permitted, assert_open_with, assert_released, names, released};
+use crate::builders::{Held, Permitted, assert_open_with, assert_released, names, released};
 use crate::harness::{World, on_both_databases, request_id};
 
 type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -222,6 +222,30 @@ on_both_databases! {
         let (one, other) = world.in_one_batch(registering(), registering()).await;
         assert_eq!(one.organisation_id, other.organisation_id);
         assert_eq!(one.receipt.unwrap().index, other.receipt.unwrap().index);
+    }
+
+    async fn batch_no_ask_borrows_from_another(world: World) {
+        // One organisation permits all its incidents, the other has not been asked; the NCSC authorised both.
+        let consenting = world.hold("ncsc", "ico").await;
+        let valid_until = world.in_seconds(86_400);
+        let all = v1::ConsentScope { incident_id: String::new(), valid_until, ..world.scope(&consenting) };
+        let consent = world.give_consent(&consenting, all).await;
+        world.authorise(&consenting).await;
+        let silent = world.hold("ncsc", "ico").await;
+        world.authorise(&silent).await;
+        // And the NCA is asked by a reference that the NCSC issued.
+        let lent = Held { reference: consenting.reference.clone(), ..world.hold("nca", "ico").await };
+
+        for (other, what) in [(silent, "another organisation's consent"), (lent, "another ask's reference")] {
+            let permitted =
+                Permitted { held: consenting.clone(), consent: consent.clone(), authorisation: String::new() };
+            let asking = world.asking(&permitted, world.ask(&consenting));
+            let also = world.asking(&permitted, world.ask(&other));
+            let (released, open) = world.in_one_batch(asking, also).await;
+            world.assert_one_batch(released.receipt.as_ref().unwrap(), open.receipt.as_ref().unwrap());
+            assert_released(released.outcome.as_ref().unwrap(), &["identity", "timeline"]);
+            assert_open_with(what, open.outcome.as_ref().unwrap());
+        }
     }
 
     async fn batch_one_call_turned_away_spoils_no_other(world: World) {

@@ -136,7 +136,8 @@ on_both_databases! {
             target: world.ask_by_name("ico", vec![identifier(1)]).target,
             ..world.ask(&permitted.held)
         };
-        world.register_organisation("ico", vec![identifier(1)]).await;
+        let organisation = world.register_organisation("ico", vec![identifier(1)]).await;
+        world.incidents("ico").register_incident(world.incident_at(&organisation)).await.unwrap();
         let index = world.put(&permitted.held, by_name).await.unwrap().receipt.unwrap().index;
         assert!(world.seen("ico", index).await.subject.is_none());
     }
