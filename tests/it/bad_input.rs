@@ -75,7 +75,7 @@ fn rpcs() -> Vec<Rpc> {
 
 impl World {
     /// The ledger's size, asked of the database.
-    async fn entries(&self) -> u64 {
+    async fn ledger_size(&self) -> u64 {
         self.node.exchange().checkpoint().await.unwrap().0
     }
 
@@ -107,10 +107,10 @@ impl World {
             // Accepted keys are used up by the first variant.
             let again = |mutant: &Mutant| variant > 0 && mutant.place == "request_id";
             for mutant in mutants::of(&valid.message).into_iter().filter(|mutant| !again(mutant)) {
-                let before = self.entries().await;
+                let before = self.ledger_size().await;
                 let mutated = mutant.applied_to(&fresh(&valid.message));
                 let answer = raw::call(valid.officer.clone(), &rpc.path, mutated.encode_to_vec()).await;
-                let grown = self.entries().await - before;
+                let grown = self.ledger_size().await - before;
                 let accepted = answer.as_ref().ok().map(|answer| answer.message.clone());
                 if let Err(problem) = judge(rpc, &mutant, answer.map(|_| ()), grown, used) {
                     wrong.push(format!("{} {mutant}: {problem}", rpc.name()));
@@ -225,7 +225,7 @@ on_both_databases! {
         let mut answers = BTreeSet::new();
         for rpc in rpcs() {
             let officer = world.officer_of(&rpc);
-            let before = world.entries().await;
+            let before = world.ledger_size().await;
             let garbage: [&[u8]; 6] =
                 [&[0xff; 64], &[0x0a], &[0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f], b"GET / HTTP/1.1\r\n\r\n", &[0x0b], &[0x00]];
             for bytes in garbage {
@@ -239,7 +239,7 @@ on_both_databases! {
             }
             let status = raw::call(officer.clone(), &rpc.path, vec![0_u8; 513 * 1_024]).await.unwrap_err();
             assert_eq!(status.code(), Code::OutOfRange, "{}: {status:?}", rpc.path);
-            assert_eq!(world.entries().await, before, "{}", rpc.path);
+            assert_eq!(world.ledger_size().await, before, "{}", rpc.path);
         }
         // gRPC's own table of statuses has INTERNAL for a message that cannot be parsed, and tonic follows it before
         // any of our code runs. It is the framework's answer, not a failure of ours.
@@ -267,7 +267,7 @@ on_both_databases! {
             ..v1::RequestReleaseRequest::default()
         };
         let ask = world.ask(&held);
-        let before = world.entries().await;
+        let before = world.ledger_size().await;
         for (field, request) in [
             ("holder", v1::RequestReleaseRequest { holder: ask.holder, ..again() }),
             ("target", v1::RequestReleaseRequest { target: ask.target, ..again() }),
@@ -277,7 +277,7 @@ on_both_databases! {
         ] {
             crate::builders::assert_invalid(world.put(&held, request).await, field);
         }
-        assert_eq!(world.entries().await, before);
+        assert_eq!(world.ledger_size().await, before);
         assert!(world.put(&held, again()).await.is_ok());
     }
 }
