@@ -230,8 +230,8 @@ on_both_databases! {
         let stopped = world.stop().await;
         let (mut before, mut acknowledged, mut unknown) = (scene.check_ledger().await, 0, 0);
         let mut ever = BTreeMap::new();
+        let mut program = Program::start(&scene.config);
         for kill in 0..kills() {
-            let program = Program::start(&scene.config);
             let asked = Asked::default();
             let (mut acknowledgements, clients) = scene.stream(program.address, &asked);
             // Some way into the stream, and then at any point of a batch: the moment has to be a random one.
@@ -252,9 +252,8 @@ on_both_databases! {
             assert!(written >= answered, "kill {kill}: {answered} acknowledged, {written} in the ledger");
             assert!(written <= of_this_kill.len(), "kill {kill}: {} asked, {written} entries", of_this_kill.len());
 
-            let program = Program::start(&scene.config);
+            program = Program::start(&scene.config);
             scene.ask_again(program.address, &asked).await;
-            program.kill();
             before = scene.check_ledger().await;
             let entries = usize::try_from(before - size).unwrap();
             assert_eq!(written + entries, of_this_kill.len(), "kill {kill}: one entry for each request_id");
@@ -264,7 +263,6 @@ on_both_databases! {
         }
         println!("{acknowledged} acknowledged; {unknown} written and not acknowledged; {} asked", ever.len());
 
-        let program = Program::start(&scene.config);
         let entries = scene.entries(program.address).await;
         drop(program);
         let keys: BTreeSet<&String> = entries.iter().map(|(key, ..)| key).collect();
