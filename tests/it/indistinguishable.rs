@@ -367,7 +367,9 @@ on_both_databases! {
         let listed = raw::call(officer, LIST_REQUESTS, list.encode_to_vec()).await.unwrap();
         let mut requests = v1::ListRequestsResponse::decode(listed.message).unwrap().requests;
         assert_eq!(requests.len(), cases.len() + 1);
-        requests.iter_mut().for_each(|request| mask(&mut request.id));
+        for request in &mut requests {
+            mask(&mut request.id);
+        }
         assert!(requests.iter().all(|request| *request == requests[0]));
     }
 

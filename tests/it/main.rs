@@ -10,6 +10,7 @@ mod completeness;
 mod flow;
 mod harness;
 mod indistinguishable;
+mod kill;
 mod oracles;
 mod postgres;
 mod raw;

@@ -114,7 +114,9 @@ proptest! {
         for batch in batches {
             let leaves: Vec<Vec<u8>> = (0..batch as u64).map(|n| leaf(stored.size() + n, salt)).collect();
             let growth = stored.append(&leaves);
-            leaves.iter().for_each(|leaf| oracle.push(leaf.clone()));
+            for leaf in &leaves {
+                oracle.push(leaf.clone());
+            }
             let (size, root) = (stored.size(), growth.root().unwrap());
             prop_assert_eq!(growth.size(), size);
             let theirs = oracle.root();
@@ -445,8 +447,9 @@ fn format_1_is_what_was_written_down() {
     let draft = golden_draft();
     let entry = draft.entry(Instant::from_micros(1_700_000_000_123_456)).unwrap();
     let receipt = golden_receipt();
-    let opening =
-        |slots| HEXLOWER.encode(&draft.openings(slots).iter().flat_map(|o| o.encode_to_vec()).collect::<Vec<_>>());
+    let opening = |slots| {
+        HEXLOWER.encode(&draft.openings(slots).iter().flat_map(prost::Message::encode_to_vec).collect::<Vec<_>>())
+    };
     let made = BTreeMap::from(
         [
             ("verifier_key", key().verifier_key()),

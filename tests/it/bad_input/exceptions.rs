@@ -1,4 +1,4 @@
-//! What is not turned away as INVALID_ARGUMENT under the field's own name, and why that is right.
+//! What is not turned away as `INVALID_ARGUMENT` under the field's own name, and why that is right.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::mutants::Mutant;
 pub(super) enum Expected {
     /// It is a valid request, too.
     Accepted,
-    /// INVALID_ARGUMENT, naming this field or a parent; none: the mutated one.
+    /// `INVALID_ARGUMENT`, naming this field or a parent; none: the mutated one.
     Invalid(Option<&'static str>),
     /// Another status: the value is well-formed.
     Status(Code),

@@ -1,6 +1,7 @@
 //! A valid request for every RPC, with every field set. What one variant cannot set, another does.
 
 use concordat::proto::v1;
+use concordat::proto::v1::authorisation_service_client::AuthorisationServiceClient;
 use concordat::proto::v1::request_release_request::Target;
 use prost::Message;
 
@@ -74,14 +75,14 @@ fn full_content(world: &World) -> v1::IncidentContent {
     }
 }
 
-fn markings() -> Option<v1::Markings> {
-    Some(v1::Markings { tlp: "amber".into(), pap: "amber".into(), classification: "official".into() })
+fn markings() -> v1::Markings {
+    v1::Markings { tlp: "amber".into(), pap: "amber".into(), classification: "official".into() }
 }
 
 impl World {
     /// A scope with every field set.
-    fn full_scope(&self, held: &Held) -> Option<v1::ConsentScope> {
-        Some(v1::ConsentScope {
+    fn full_scope(&self, held: &Held) -> v1::ConsentScope {
+        v1::ConsentScope {
             enforcement: true,
             revision: 1,
             covers_updates: true,
@@ -89,12 +90,12 @@ impl World {
             valid_from: self.in_seconds(0),
             valid_until: self.in_seconds(86_400),
             ..self.scope(held)
-        })
+        }
     }
 
     fn full_registration(&self, organisation: &str) -> v1::RegisterIncidentRequest {
         v1::RegisterIncidentRequest {
-            markings: markings(),
+            markings: Some(markings()),
             notification: Some(v1::Notification {
                 kind: "nis-rdsp".into(),
                 received_at: self.in_seconds(-60),
@@ -117,7 +118,6 @@ impl World {
     async fn second_page(&self, rpc: &str, filter: &str) -> String {
         let filter = filter.to_owned();
         let auditor = || self.officer("ncsc", "auditor", &["auditor"]);
-        use v1::authorisation_service_client::AuthorisationServiceClient;
         match rpc {
             "ListAgreements" => {
                 self.agreements("ncsc", &["auditor"])
@@ -225,7 +225,7 @@ impl World {
                     request_id,
                     incident_id: held.incident,
                     etag: "1".into(),
-                    markings: markings(),
+                    markings: Some(markings()),
                     content: Some(full_content(self)),
                 }
                 .encode_to_vec()
@@ -261,7 +261,7 @@ impl World {
                     request_id,
                     consent_id: self.seek_consent(&held).await,
                     organisation_id: held.organisation.clone(),
-                    scope: self.full_scope(&held),
+                    scope: Some(self.full_scope(&held)),
                     evidence: Some(self.evidence()),
                 }
                 .encode_to_vec()
@@ -278,13 +278,13 @@ impl World {
             "NarrowConsent" => {
                 let held = self.hold("ncsc", "ico").await;
                 let scope = self.full_scope(&held);
-                let consent_id = self.give_consent(&held, scope.clone().unwrap()).await;
-                v1::NarrowConsentRequest { request_id, consent_id, scope }.encode_to_vec()
+                let consent_id = self.give_consent(&held, scope.clone()).await;
+                v1::NarrowConsentRequest { request_id, consent_id, scope: Some(scope) }.encode_to_vec()
             }
             "ReconfirmConsent" => {
                 let held = self.hold("ncsc", "ico").await;
                 let consent_id = self.give_consent(&held, self.scope(&held)).await;
-                let (scope, evidence) = (self.full_scope(&held), Some(self.evidence()));
+                let (scope, evidence) = (Some(self.full_scope(&held)), Some(self.evidence()));
                 v1::ReconfirmConsentRequest { request_id, consent_id, scope, evidence }.encode_to_vec()
             }
             "WithdrawConsent" => {
