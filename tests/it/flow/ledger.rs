@@ -6,7 +6,7 @@ use concordat::proto::v1;
 use tlog_tiles::tlog::{self, Hash};
 use tonic::Code;
 
-use crate::builders::{assert_error, assert_invalid, assert_open, assert_released, identifier};
+use crate::builders::{Held, assert_error, assert_invalid, assert_open, assert_released, identifier};
 use crate::harness::{World, on_both_databases};
 
 /// The root of a tree by the letter of RFC 6962, section 2.1: no code of the ledger's.
@@ -129,6 +129,12 @@ on_both_databases! {
         let matched = response.receipt.unwrap().index;
         assert_eq!(world.seen("ncsc", matched).await.subject.unwrap().identifiers[0].value, identifier(1).value);
         assert!(world.seen("ncsc", nothing_held).await.subject.is_none(), "an earlier ask stays as it was");
+
+        // Another holder's record is none of the holder's asked.
+        let at_ncsc = world.hold("ncsc", "ico").await;
+        let crossed = Held { holder: "nca".into(), ..at_ncsc };
+        let index = world.put(&crossed, world.ask(&crossed)).await.unwrap().receipt.unwrap().index;
+        assert!(world.seen("nca", index).await.subject.is_none(), "the NCA reads a reference that is not its own");
 
         // What may not be named is not looked up, matching record or not.
         let permitted = world.permit(world.hold("ico", "ncsc").await).await;
