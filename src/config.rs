@@ -155,6 +155,15 @@ impl Config {
         }
     }
 
+    /// The database as it may be shown: without a password.
+    pub fn database_shown(&self) -> String {
+        let url = self.database_url();
+        match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
+            Some((scheme, place)) => format!("{scheme}://…@{place}"),
+            None => url,
+        }
+    }
+
     /// The agencies whose records this node holds.
     pub fn own_agencies(&self) -> Vec<Agency> {
         let own = |agency: &AgencySection| {

@@ -89,16 +89,17 @@ pub async fn node(config: &Config, clock: Clock) -> Result<Node, Error> {
     let key = SigningKey::parse(&config.read(&config.node.ledger_key_file)?)?;
     let store = Store::open(&Options::serve(config.database_url())).await.map_err(|e| {
         let hint = "check the database's address; a new SQLite file is made with `concordat ledger init`";
-        format!("{}: {e} ({hint})", config.database_url())
+        format!("{}: {e} ({hint})", config.database_shown())
     })?;
-    let checked = store.check_head(&key).await?;
+    let seal = Seal::new(&*config.node_secret()?)?;
+    let checked = store.check_head(&key, &seal).await?;
     tracing::info!(origin = key.origin(), size = checked.size, "the ledger's head is the one that was signed");
     Ok(Node::new(Setup {
         agencies: config.own_agencies(),
         known: config.agency.iter().map(|agency| agency.id.clone()).collect(),
         proposals: proposals(config)?,
         store,
-        seal: Seal::new(&*config.node_secret()?)?,
+        seal,
         key,
         clock,
     })?)

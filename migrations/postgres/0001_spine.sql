@@ -2,12 +2,14 @@
 -- migrations/sqlite; a test compares the two.
 
 -- The one row that every writer locks first. `frontier` is the right edge of the tree: the roots of its complete
--- subtrees from the left, 32 bytes each, so that an append reads nothing else.
+-- subtrees from the left, 32 bytes each, so that an append reads nothing else. `secret_check` shows
+-- that a node has the secret with which the records were sealed.
 CREATE TABLE ledger_head (
     id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
     size BIGINT NOT NULL,
     at BIGINT NOT NULL,
-    frontier BYTEA NOT NULL
+    frontier BYTEA NOT NULL,
+    secret_check TEXT
 );
 
 INSERT INTO ledger_head (id, size, at, frontier) VALUES (1, 0, 0, ''::bytea);

@@ -2,12 +2,14 @@
 -- migrations/postgres; a test compares the two.
 
 -- The one row that every writer locks first. `frontier` is the right edge of the tree: the roots of its complete
--- subtrees from the left, 32 bytes each, so that an append reads nothing else.
+-- subtrees from the left, 32 bytes each, so that an append reads nothing else. `secret_check` shows
+-- that a node has the secret with which the records were sealed.
 CREATE TABLE ledger_head (
     id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     size INTEGER NOT NULL,
     at INTEGER NOT NULL,
-    frontier BLOB NOT NULL
+    frontier BLOB NOT NULL,
+    secret_check TEXT
 ) STRICT;
 
 INSERT INTO ledger_head (id, size, at, frontier) VALUES (1, 0, 0, x'');

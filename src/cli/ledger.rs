@@ -47,7 +47,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         Command::Init(argument) => {
             let config = Config::load(&argument.config)?;
             Store::open(&Options::serve(config.database_url()).creating()).await?.close().await;
-            line(&format!("{} is ready", config.database_url()));
+            line(&format!("{} is ready", config.database_shown()));
             Ok(Verdict::Well)
         }
         Command::Check(argument) => check(&argument).await,

@@ -1,5 +1,6 @@
 //! `concordat verify`: what a receipt proves, without asking anybody.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -7,9 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use concordat::domain::Instant;
-use concordat::ledger::{Invalidity, Keyring, Verified, verify};
+use concordat::ledger::{Invalidity, Keyring, Verified, commit_to, verify};
 use concordat::proto;
-use concordat::proto::v1::Receipt;
+use concordat::proto::v1::{Receipt, Released, ReleasedCategory};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use serde_json::{Value, json};
@@ -27,7 +28,7 @@ Examples:
   concordat call LedgerService/GetEntry '{\"index\": 7}' --context ico.toml | concordat verify - --key ncsc.pub"
 )]
 pub(super) struct Arguments {
-    /// The receipt, or a response that has one: JSON or binary. `-`: stdin.
+    /// The receipt, or a response that has one: JSON or binary. `-`: stdin. Content that came with it is checked too.
     receipt: PathBuf,
     /// A ledger's verifier key (NAME+ID+KEY), or a file with one on each line. May be given several times.
     #[arg(long, value_name = "KEY", required = true)]
@@ -48,8 +49,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Verdict> {
     } else {
         fs::read(&arguments.receipt).with_context(|| format!("{} cannot be read", arguments.receipt.display()))?
     };
-    let receipt = read(&bytes)?;
-    match verify(&receipt, &keys) {
+    let (receipt, released) = read(&bytes)?;
+    let verified = verify(&receipt, &keys).and_then(|verified| {
+        check_content(&verified, released.as_ref())?;
+        Ok(verified)
+    });
+    match verified {
         Ok(verified) => {
             let said = statement(&receipt, &verified);
             if is_terminal() {
@@ -80,20 +85,51 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Verdict> {
     }
 }
 
-/// Reads a receipt, or takes it out of a response.
-fn read(bytes: &[u8]) -> anyhow::Result<Receipt> {
+/// Whether the content that came with a receipt is what the receipt commits to.
+fn check_content(verified: &Verified, released: Option<&Released>) -> Result<(), Invalidity> {
+    let Some(released) = released.filter(|released| released.content_included) else { return Ok(()) };
+    let promised: BTreeSet<(String, String, Vec<u8>)> = verified
+        .outcome
+        .iter()
+        .flat_map(|outcome| &outcome.released)
+        .flat_map(|one| {
+            one.categories.iter().map(|c| (one.reference.clone(), c.category.clone(), c.commitment.clone()))
+        })
+        .collect();
+    let came: BTreeSet<(String, String, Vec<u8>)> = released
+        .incidents
+        .iter()
+        .flat_map(|one| {
+            let commit = |c: &ReleasedCategory| commit_to(&c.salt, &c.content).to_vec();
+            one.categories.iter().map(move |c| (one.reference.clone(), c.category.clone(), commit(c)))
+        })
+        .collect();
+    if came == promised {
+        return Ok(());
+    }
+    Err(Invalidity::Invalid("the content is not what the receipt commits to".to_owned()))
+}
+
+/// Reads a receipt, or takes it out of a response with the content that came with it.
+fn read(bytes: &[u8]) -> anyhow::Result<(Receipt, Option<Released>)> {
     let is_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     if !is_json {
-        return Receipt::decode(bytes).context("is neither JSON nor an encoded receipt");
+        return Ok((Receipt::decode(bytes).context("is neither JSON nor an encoded receipt")?, None));
     }
     let mut value: Value = serde_json::from_slice(bytes).context("is not JSON")?;
+    let pool = DescriptorPool::decode(proto::DESCRIPTORS)?;
+    let message = |name: &str, value: Value| {
+        let descriptor = pool.get_message_by_name(name).context("the contract has no such message")?;
+        DynamicMessage::deserialize(descriptor, value).with_context(|| format!("is not a {name}"))
+    };
+    let released = match value.get_mut("released") {
+        Some(released) => Some(message("concordat.v1.Released", released.take())?.transcode_to()?),
+        None => None,
+    };
     if let Some(inner) = value.get_mut("receipt") {
         value = inner.take();
     }
-    let pool = DescriptorPool::decode(proto::DESCRIPTORS)?;
-    let descriptor = pool.get_message_by_name("concordat.v1.Receipt").context("the contract has no receipt")?;
-    let message = DynamicMessage::deserialize(descriptor, value).context("is not a receipt")?;
-    Ok(message.transcode_to()?)
+    Ok((message("concordat.v1.Receipt", value)?.transcode_to()?, released))
 }
 
 /// What a receipt says, for people.

@@ -41,27 +41,36 @@ pub(super) fn evaluate(agreement: &Agreement, evidence: &Evidence<'_>) -> Answer
     ask_cedar(agreement, &request, &entities)
 }
 
-/// Whether one agreement lets the requester name an organisation to the holder on this ground.
-pub(super) fn may_name(agreement: &Agreement, ask: &Ask, ground: &Ground, at: Instant) -> bool {
-    let question = || -> Result<_, String> {
-        let context = Context::from_pairs([
-            field("at", long(at)),
-            field("purpose", text(ask.purpose.as_str())),
-            field("ground", text(ground.as_str())),
-        ]);
-        let request = Request::new(
-            uid(&KINDS.agency, ask.holder.as_str()),
-            uid(&KINDS.action, "name-in-request"),
-            uid(&KINDS.agency, ask.requester.agency.as_str()),
-            context.map_err(|e| e.to_string())?,
-            Some(&agreement.schema),
-        );
-        request.map_err(|e| e.to_string())
-    };
-    question().is_ok_and(|request| {
-        let answer = ask_cedar(agreement, &request, &agreement.entities);
-        answer.errors.is_empty() && answer.forbids.is_empty() && !answer.permits.is_empty()
-    })
+/// Whether the agreements let the requester name an organisation to the holder on this ground: at least one permits
+/// it, and none forbids it or errs.
+pub(super) fn may_name(agreements: &[&Agreement], ask: &Ask, ground: &Ground, at: Instant) -> bool {
+    let mut all = Answer::default();
+    for agreement in agreements {
+        let answer = match naming(agreement, ask, ground, at) {
+            Ok(request) => ask_cedar(agreement, &request, &agreement.entities),
+            Err(error) => Answer { errors: vec![error], ..Answer::default() },
+        };
+        all.permits.extend(answer.permits);
+        all.forbids.extend(answer.forbids);
+        all.errors.extend(answer.errors);
+    }
+    all.errors.is_empty() && all.forbids.is_empty() && !all.permits.is_empty()
+}
+
+fn naming(agreement: &Agreement, ask: &Ask, ground: &Ground, at: Instant) -> Result<Request, String> {
+    let context = Context::from_pairs([
+        field("at", long(at)),
+        field("purpose", text(ask.purpose.as_str())),
+        field("ground", text(ground.as_str())),
+    ]);
+    let request = Request::new(
+        uid(&KINDS.agency, ask.holder.as_str()),
+        uid(&KINDS.action, "name-in-request"),
+        uid(&KINDS.agency, ask.requester.agency.as_str()),
+        context.map_err(|e| e.to_string())?,
+        Some(&agreement.schema),
+    );
+    request.map_err(|e| e.to_string())
 }
 
 fn ask_cedar(agreement: &Agreement, request: &Request, entities: &Entities) -> Answer {

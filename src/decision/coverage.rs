@@ -125,7 +125,7 @@ fn cover_naming(ask: &Ask, in_force: &[&Agreement], at: Instant) -> Result<(), N
             format!("no clause lets `{requester}` name an organisation to `{holder}`; ask by a reference it issued");
         return not_covered("NAMING_NOT_COVERED", text);
     }
-    let permitted = in_force.iter().any(|agreement| cedar::may_name(agreement, ask, &named.ground, at));
+    let permitted = cedar::may_name(in_force, ask, &named.ground, at);
     if !permitted {
         let text = format!(
             "no clause lets `{requester}` name an organisation to `{holder}` for `{}` on the ground `{}`",

@@ -56,6 +56,6 @@ pub struct CallKey {
     pub method: &'static str,
     /// The caller's key.
     pub request_id: RequestId,
-    /// SHA-256 over the officer, the purpose and the whole request: the same key with another digest is an error.
+    /// SHA-256 over the officer and the whole request, purpose included: the same key with another digest is an error.
     pub digest: Digest,
 }

@@ -12,7 +12,7 @@ pub enum Error {
     #[error(transparent)]
     Rejected(#[from] Rejected),
     /// The idempotency key was used for another call.
-    #[error("this request_id was used for another call: the officer, the purpose or a field differs")]
+    #[error("this request_id was used for another call: the officer or a field differs")]
     KeyReused,
     /// The token does not allow stating this purpose.
     #[error("the token does not allow the purpose `{0}`")]

@@ -127,8 +127,15 @@ impl Plan for AmendIncident {
         if present.revision != self.revision {
             return Err(Rejected::Changed.into());
         }
-        let incident = Incident { revision: present.revision + 1, markings: self.markings, ..present };
-        keep(context, &incident, &self.content)
+        let mut incident = Incident { revision: present.revision + 1, markings: self.markings, ..present };
+        // What was verified is what the organisation notified, not what the holder has found out since.
+        if let Some(notification) = &mut incident.notification {
+            notification.verified_at = None;
+            notification.recorded_by = context.actor.officer.clone();
+        }
+        let mut change = keep(context, &incident, &self.content)?;
+        change.writes.push(Write::notification(&incident)?);
+        Ok(change)
     }
 }
 

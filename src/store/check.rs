@@ -1,8 +1,9 @@
 //! Whether the stored ledger is the one that was signed.
 
 use crate::ledger::{Growth, Keyring, SigningKey};
+use crate::seal::Seal;
 
-use super::{Error, Reads, Result, Store, Tx, inconsistent, index, locked, on, rows, sql, stored};
+use super::{Error, Reads, Result, Store, Tx, inconsistent, index, locked, on, row, rows, sql, stored};
 
 /// What a check found to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +34,17 @@ struct LeafRow {
 }
 
 impl Store {
-    /// Start-up: the stored frontier must give the root that the last checkpoint signs. Signs the empty tree of a
-    /// new ledger. On any other answer the node must not serve.
-    pub async fn check_head(&self, key: &SigningKey) -> Result<Checked, CheckFailed> {
-        locked::sign_empty_tree(self, key).await?;
+    /// Start-up: the stored frontier must give the root that the last checkpoint signs, and the node secret must be
+    /// the one that the records were sealed with. Begins a new ledger. On any other answer the node must not serve.
+    pub async fn check_head(&self, key: &SigningKey, seal: &Seal) -> Result<Checked, CheckFailed> {
+        locked::begin_ledger(self, key, seal).await?;
         let keys = Keyring::parse([key.verifier_key().as_str()]).map_err(Error::from)?;
         let mut reads = self.reads().await?;
+        if reads.secret_check().await?.as_deref() != Some(seal.check_value().as_str()) {
+            return Err(CheckFailed::Mismatch(
+                "the node secret is not the one that its records were sealed with".into(),
+            ));
+        }
         let head = reads.head().await?;
         let (size, root) = signed(&mut reads, &keys).await?;
         let computed = head.growth.root().map_err(Error::from)?;
@@ -105,6 +111,11 @@ async fn signed(reads: &mut Reads, keys: &Keyring) -> Result<(u64, [u8; 32]), Ch
 }
 
 impl Reads {
+    async fn secret_check(&mut self) -> Result<Option<String>> {
+        let found = row!(self, sql::SECRET_CHECK, (Option<String>,));
+        Ok(found.and_then(|(check,)| check))
+    }
+
     async fn leaves_from(&mut self, from: u64) -> Result<Vec<LeafRow>> {
         Ok(rows!(self, sql::LEAVES_FROM, LeafRow, stored(from), 2_000_i64))
     }

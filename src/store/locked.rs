@@ -221,12 +221,14 @@ impl Commit {
     }
 }
 
-/// Signs the empty tree, so that a ledger has a checkpoint before its first entry.
-pub(super) async fn sign_empty_tree(store: &Store, key: &SigningKey) -> Result<()> {
+/// Signs the empty tree of a new ledger, so that it has a checkpoint before its first entry, and notes which node
+/// secret its records will be sealed with.
+pub(super) async fn begin_ledger(store: &Store, key: &SigningKey, seal: &Seal) -> Result<()> {
     let mut locked = store.lock().await?;
     if locked.first == 0 {
         let note = key.sign_checkpoint(0, locked.growth.root()?)?;
-        locked.write(vec![Write::insert(&CHECKPOINT, vec![0_i64.into(), note.into()])]).await?;
+        let secret = Write::change_any("ledger_head", sql::SET_SECRET_CHECK, vec![seal.check_value().into()]);
+        locked.write(vec![Write::insert(&CHECKPOINT, vec![0_i64.into(), note.into()]), secret]).await?;
         match locked.reads.0 {
             Tx::Sqlite(tx) => tx.commit().await?,
             Tx::Postgres(tx) => tx.commit().await?,

@@ -36,6 +36,8 @@ statements! {
     );
     MOVE_HEAD = both ("UPDATE ledger_head SET size = $1, at = $2, frontier = $3 WHERE id = 1 AND size = $4");
     HEAD = both ("SELECT size, at, frontier FROM ledger_head WHERE id = 1");
+    SECRET_CHECK = both ("SELECT secret_check FROM ledger_head WHERE id = 1");
+    SET_SECRET_CHECK = both ("UPDATE ledger_head SET secret_check = $1 WHERE id = 1 AND secret_check IS NULL");
     CHECKPOINT = both ("SELECT note FROM checkpoint WHERE size = $1");
     LAST_CHECKPOINT = both ("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1");
     CHECKPOINT_AT_OR_AFTER = both ("SELECT size, note FROM checkpoint WHERE size >= $1 ORDER BY size LIMIT 1");

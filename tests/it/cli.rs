@@ -60,6 +60,8 @@ fn verify_tells_valid_from_invalid_from_undecidable() {
 #[test]
 fn call_speaks_json_and_its_receipt_verifies() {
     run(Engine::Sqlite, |world: World| async move {
+        // The command's tokens are made by the machine's clock; so is this node's time.
+        world.hand.set(crate::harness::real_now());
         let held = world.hold("ncsc", "ico").await;
         world.give_consent(&held, world.scope(&held)).await;
         world.authorise(&held).await;
@@ -68,8 +70,6 @@ fn call_speaks_json_and_its_receipt_verifies() {
         let mut context = world.workspace.context("ico", "req", &["requester"], &purposes, "one", address);
         context.server = address.to_string();
         let file = world.workspace.write_context("ico", &context).unwrap();
-        // The command's tokens are made by the machine's clock; so is this node's time from here on.
-        world.hand.set(crate::harness::real_now());
         let reference = &held.reference;
         let request = format!(
             r#"{{"holder":"ncsc","reference":"{reference}","purpose":"harm-reduction","categories":["timeline"]}}"#
@@ -86,6 +86,13 @@ fn call_speaks_json_and_its_receipt_verifies() {
         let key = world.workspace.folder().join("node-one/ledger.pub");
         let verified = concordat(&["verify", text(&response), "--key", text(&key)]);
         assert_eq!(exit(&verified), 0, "{verified:?}");
+        // The same response with other content beside its receipt.
+        let mut changed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        changed["released"]["incidents"][0]["categories"][0]["content"] = "AAAA".into();
+        std::fs::write(&response, changed.to_string()).unwrap();
+        let verified = concordat(&["verify", text(&response), "--key", text(&key)]);
+        assert_eq!(exit(&verified), 1, "{verified:?}");
+
         let near = concordat(&["call", "ReleaseServices/RequestRelease", "--context", text(&file)]);
         assert!(String::from_utf8_lossy(&near.stderr).contains("did you mean `ReleaseService/RequestRelease`"));
         world
@@ -110,6 +117,17 @@ on_both_databases! {
         assert!(said["problem"].as_str().unwrap().contains(&format!("entry {index}")), "{said}");
         let back = format!("UPDATE entry SET leaf = (SELECT leaf FROM kept) WHERE idx = {index}");
         execute(&url, &[&back], &[&back]).await;
+    }
+
+    async fn a_node_does_not_serve_with_another_secret_than_its_records_were_sealed_with(world: World) {
+        let stopped = world.stop().await;
+        let file = stopped.folder().join("node-one/node.secret");
+        let secret = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, "5a".repeat(32)).unwrap();
+        let refused = stopped.try_start().await.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(refused.contains("the node secret is not the one"), "{refused}");
+        std::fs::write(&file, secret).unwrap();
+        world = stopped.start().await;
     }
 
     async fn a_node_does_not_serve_on_another_head_than_the_one_that_was_signed(world: World) {

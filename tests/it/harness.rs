@@ -152,6 +152,11 @@ pub(crate) struct Stopped {
 }
 
 impl Stopped {
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.workspace.folder()
+    }
+
     /// Tries to start the node on the ledger as it is now.
     pub(crate) async fn try_start(&self) -> Result<Running, concordat::server::Error> {
         Running::start(&self.config, self.clock.clone()).await

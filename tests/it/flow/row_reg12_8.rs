@@ -103,6 +103,9 @@ on_both_databases! {
         world.verify_notification(&held, "ver").await.unwrap();
         let red = v1::Markings { tlp: "red".into(), ..v1::Markings::default() };
         let revision = world.amend_with(&held, wide_content(), red).await;
+        let unverified = world.put(&held, world.csirt_ask(&held)).await.unwrap().outcome.unwrap();
+        assert_open_with("amended since it was verified", &unverified);
+        world.verify_notification(&held, "ver").await.unwrap();
         world.authorise_as(&held, v1::GiveAuthorisationRequest { revision, ..world.authorisation(&held) }).await;
         let outcome = world.put(&held, world.csirt_ask(&held)).await.unwrap().outcome.unwrap();
         assert_released(&outcome, &["identity", "timeline"]);
