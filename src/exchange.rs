@@ -1,6 +1,6 @@
-//! The use cases. [`gate`] is the one that everything else hangs off: START THERE.
+//! The use cases. `gate` is the one that everything else hangs off: START THERE.
 //!
-//! Every change and every ask goes through one task, [`batch`], which takes the ledger's head once for whatever has
+//! Every change and every ask goes through one task, `batch`, which takes the ledger's head once for whatever has
 //! queued up. Plans are read and worked out before anything of them is written, so a call that is turned away
 //! leaves nothing behind.
 

@@ -1,6 +1,6 @@
 //! The contract's services: decode, call a use case, encode. No rule lives here.
 //!
-//! Every handler begins with [`Desk::admit`], which identifies the caller and checks the role that the contract's
+//! Every handler begins with `Desk::admit`, which identifies the caller and checks the role that the contract's
 //! `access` option asks for; without its result a handler has no request to work on.
 
 mod admission;
