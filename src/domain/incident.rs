@@ -84,9 +84,4 @@ impl Incident {
             categories: BTreeMap::new(),
         }
     }
-
-    /// Whether this is [`Incident::placeholder`].
-    pub fn is_placeholder(&self) -> bool {
-        self.id.as_str() == "-"
-    }
 }
