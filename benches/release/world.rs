@@ -38,7 +38,7 @@ const NODE: &str = "ncsc";
 const PURPOSE: &str = "harm-reduction";
 const GROUND: &str = "isa-1994-s4-2-a";
 /// Each with an organisation, a consent and an authorisation of its own, so that a batch reads as many facts as asks.
-const INCIDENTS: usize = 128;
+const INCIDENTS: usize = 256;
 /// What is asked for and released; two more categories are held.
 const CATEGORIES: [&str; 4] = ["identity", "narrative", "technical-indicators", "timeline"];
 
