@@ -69,13 +69,7 @@ impl Store {
             .pragma("trusted_schema", "OFF")
             .pragma("secure_delete", "ON")
             .busy_timeout(Duration::from_secs(5));
-        let pool = |size| {
-            SqlitePoolOptions::new()
-                .max_connections(size)
-                .acquire_timeout(Duration::from_secs(5))
-                // It asks the connection's thread whether it is there; a file does not go away as a server does.
-                .test_before_acquire(false)
-        };
+        let pool = |size| SqlitePoolOptions::new().max_connections(size).acquire_timeout(Duration::from_secs(5));
         let writer = pool(1).connect_with(connect.clone()).await?;
         if options.serves {
             migrator(SQLITE).run(&writer).await?;
