@@ -11,6 +11,7 @@ mod agreement;
 mod cedar;
 mod coverage;
 mod facts;
+mod preview;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +25,7 @@ use crate::domain::{
 pub use agreement::{Activity, Agreement, Clause, LoadError, Modality, Onward, Proposal, PurposeTerm};
 pub use coverage::{Coverage, NotCovered, cover};
 pub use facts::{Facts, InForce, Match};
+pub use preview::{Missing, missing, suppose};
 
 /// The most incidents that one ask may match. Above it nothing is released and the holder is alarmed.
 pub const MOST_MATCHES: usize = 16;
@@ -204,7 +206,7 @@ fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict 
         return denied("no clause permits it".to_owned());
     }
     let permits: Vec<&Clause> = coverage.clauses().filter(|clause| permits.contains(clause.id.as_str())).collect();
-    let categories = releasable(facts, &found.incident, &permits, consent, authorisation);
+    let categories = releasable(&facts.ask.categories, facts, &found.incident, &permits, consent, authorisation);
     if categories.is_empty() {
         return denied("no category is in ask, clause, consent, authorisation and content alike".to_owned());
     }
@@ -221,6 +223,15 @@ fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict 
         authorisation: authorisation.filter(|_| rests_on_authorisation).map(|given| given.id.clone()),
     };
     let handling = handling(facts, &found.incident, &permits, consent, coverage);
+    // An officer who saw a preview decided on all of it: once anything else would leave, the decision no longer fits.
+    if rests_on_authorisation && let Some((given, seen)) = authorisation.and_then(|given| Some((given, given.preview?)))
+    {
+        let whole = releasable(&given.categories, facts, &found.incident, &permits, consent, authorisation);
+        let recipient = &facts.ask.requester.agency;
+        if preview::digest(&basis, recipient, &facts.ask.purpose, &whole, &handling) != seen {
+            return denied("differs from the preview that was authorised".to_owned());
+        }
+    }
     let clauses: Vec<&str> = basis.clauses.iter().map(ClauseId::as_str).collect();
     let reason = format!("permitted by {}", clauses.join(", "));
     Verdict { permitted: Some(Permitted { basis, categories, handling }), reason, alarm: None }
@@ -235,6 +246,7 @@ fn denied(reason: String) -> Verdict {
 /// Consent bounds what passes under a clause that requires it, authorisation what passes under one that is not a
 /// duty; where such a record is missing, that clause contributes nothing.
 fn releasable(
+    asked: &BTreeSet<Category>,
     facts: &Facts,
     incident: &Incident,
     permits: &[&Clause],
@@ -256,7 +268,7 @@ fn releasable(
     incident
         .categories
         .iter()
-        .filter(|(category, _)| facts.ask.categories.contains(*category))
+        .filter(|(category, _)| asked.contains(*category))
         .filter(|(category, _)| permits.iter().any(|clause| allows(clause, category)))
         .map(|(category, commitment)| (category.clone(), *commitment))
         .collect()

@@ -6,27 +6,31 @@ mod authorisation;
 mod call;
 mod consent;
 mod consent_history;
+mod event;
 mod id;
 mod identifier;
 mod incident;
 mod instant;
 mod invalid;
 mod marking;
+mod obligation;
 mod organisation;
 
 pub use agency::{Actor, Agency, Requester};
-pub use ask::{Ask, NamedOrganisation, Subject};
+pub use ask::{Ask, NamedOrganisation, Subject, Urgency};
 pub use authorisation::Authorisation;
 pub use call::{CallKey, Digest};
 pub use consent::{Consent, ConsentScope, ConsentState, Coverage, Evidence};
 pub use consent_history::{ConsentHistory, ConsentStep};
+pub use event::{Event, EventDetail, EventKind, notice_before};
 pub use id::{
-    AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, Ground, IncidentId, OfficerId,
-    OrganisationId, Purpose, Question, Reference, RequestId, Role, Unit,
+    AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, EventId, Ground, IncidentId, ObligationId,
+    OfficerId, OrganisationId, Purpose, Question, Reference, RequestId, Role, Unit,
 };
 pub use identifier::Identifier;
 pub use incident::{Incident, Notification, Occurred};
 pub use instant::Instant;
 pub use invalid::{Invalid, Rejected, check};
 pub use marking::{Classification, Markings, Pap, Tlp};
+pub use obligation::Obligation;
 pub use organisation::Organisation;

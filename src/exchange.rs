@@ -10,12 +10,17 @@ mod authorisations;
 mod batch;
 mod consents;
 mod error;
+mod events;
 mod gate;
 mod gather;
+mod inbox;
 mod incidents;
 mod node;
+mod obligations;
+mod offers;
 mod organisations;
 mod plan;
+mod preview;
 mod reading;
 mod statement;
 
@@ -27,10 +32,15 @@ pub use consents::{
     WithdrawConsent,
 };
 pub use error::Error;
+pub use events::AcknowledgeEvents;
+pub use inbox::{DeclineRequest, Received};
 pub use incidents::{AmendIncident, IssueReference, RegisterIncident, VerifyNotification};
 pub use node::{Node, Setup};
+pub use obligations::ObligationView;
+pub use offers::OfferFor;
 pub use organisations::{AmendOrganisation, RegisterOrganisation};
 pub use plan::{By, Done};
+pub use preview::{Covering, Preview, PreviewFor};
 pub use reading::{Page, Pages};
 pub(crate) use statement::{handling, timestamp};
 
@@ -72,6 +82,14 @@ impl Exchange {
     /// When this returns, the change and its ledger entry are durable.
     pub async fn change<T: plan::Plan>(&self, by: By, change: T) -> Result<Done> {
         let done = self.queue.change(Box::new(plan::Command { by: by.clone(), change })).await?;
+        self.with_receipt(&by, done).await
+    }
+
+    /// Offers something to an agency, if the gate permits its release now.
+    ///
+    /// When this returns, the offer's entry is durable and the agency's next reading of its events shows it.
+    pub async fn offer(&self, by: By, offer: OfferFor) -> Result<Done> {
+        let done = self.queue.offer(Box::new(offers::OfferCall { by: by.clone(), offer })).await?;
         self.with_receipt(&by, done).await
     }
 

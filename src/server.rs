@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
@@ -67,6 +68,7 @@ impl Running {
             Arc::clone(&connections),
             shutdown.clone(),
         ));
+        tokio::spawn(watch_duties(exchange.clone(), shutdown.clone()));
         tracing::info!(%address, origin = exchange.node().origin(), "serving");
         Ok(Self { address, connections, acceptor, tokens, exchange, shutdown, serving })
     }
@@ -81,6 +83,19 @@ impl Running {
         self.shutdown.cancel();
         drop(self.serving.await);
         self.exchange.node().store().close().await;
+    }
+}
+
+/// How often duties are looked through for those that are overdue.
+const WATCH_EVERY: Duration = Duration::from_secs(600);
+
+/// Alarms while a duty is overdue, until the node stops.
+async fn watch_duties(exchange: Exchange, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(WATCH_EVERY);
+    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        if let Err(error) = exchange.alarm_overdue().await {
+            tracing::warn!(%error, "duties could not be looked through for those that are overdue");
+        }
     }
 }
 

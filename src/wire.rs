@@ -9,8 +9,12 @@ mod authorisations;
 mod consents;
 mod content;
 mod convert;
+mod duties;
+mod events;
+mod inbox;
 mod incidents;
 mod ledger;
+mod look;
 mod organisations;
 mod releases;
 mod status;
@@ -76,6 +80,9 @@ impl Desk {
             v1::consent_service_server::ConsentServiceServer,
             v1::authorisation_service_server::AuthorisationServiceServer,
             v1::release_service_server::ReleaseServiceServer,
+            v1::inbox_service_server::InboxServiceServer,
+            v1::duty_service_server::DutyServiceServer,
+            v1::event_service_server::EventServiceServer,
             v1::ledger_service_server::LedgerServiceServer
         ))
     }

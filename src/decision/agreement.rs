@@ -124,6 +124,7 @@ struct ClauseTerms {
     onward: Onward,
     review_days: Option<i64>,
     notification: Option<String>,
+    within_hours: Option<i64>,
     #[serde(default)]
     obligations: Vec<String>,
 }
@@ -161,6 +162,8 @@ pub struct Clause {
     pub review_days: Option<i64>,
     /// The kind of notification that a duty rests on.
     pub notification: Option<String>,
+    /// Within how many hours a duty should be done, before it alarms.
+    pub within_hours: Option<i64>,
     /// What it obliges the recipient to.
     pub obligations: Vec<String>,
 }
@@ -190,6 +193,7 @@ impl From<ClauseTerms> for Clause {
             onward: terms.onward,
             review_days: terms.review_days,
             notification: terms.notification,
+            within_hours: terms.within_hours,
             obligations: terms.obligations,
         }
     }

@@ -13,6 +13,7 @@ use crate::domain::{Ask, Instant, Subject};
 pub struct Coverage<'a> {
     agreements: Vec<&'a Agreement>,
     clauses: Vec<&'a Clause>,
+    naming: Vec<&'a Clause>,
     duty: Option<&'a Clause>,
     enforcement: bool,
 }
@@ -26,6 +27,11 @@ impl<'a> Coverage<'a> {
     /// The clauses that can permit it.
     pub fn clauses(&self) -> impl Iterator<Item = &'a Clause> {
         self.clauses.iter().copied()
+    }
+
+    /// The clauses that let the requester name the organisation, where it does.
+    pub fn naming(&self) -> impl Iterator<Item = &'a Clause> {
+        self.naming.iter().copied()
     }
 
     /// The duty that covers it, if there is one.
@@ -107,20 +113,21 @@ pub fn cover<'a>(ask: &Ask, agreements: &[&'a Agreement], at: Instant) -> Result
             "no clause for this purpose names any category asked for".to_owned(),
         );
     }
-    cover_naming(ask, &in_force, at)?;
+    let naming = cover_naming(ask, &in_force, at)?;
     let duty = clauses.iter().copied().find(|clause| clause.modality == Modality::Duty);
     let enforcement = between.iter().any(|agreement| agreement.is_enforcement(&ask.purpose));
-    Ok(Coverage { agreements: between, clauses, duty, enforcement })
+    Ok(Coverage { agreements: between, clauses, naming, duty, enforcement })
 }
 
 /// Naming an organisation is the requester's own disclosure and needs a clause in its direction.
-fn cover_naming(ask: &Ask, in_force: &[&Agreement], at: Instant) -> Result<(), NotCovered> {
-    let Subject::Organisation(named) = &ask.subject else { return Ok(()) };
+fn cover_naming<'a>(ask: &Ask, in_force: &[&'a Agreement], at: Instant) -> Result<Vec<&'a Clause>, NotCovered> {
+    let Subject::Organisation(named) = &ask.subject else { return Ok(Vec::new()) };
     let (holder, requester) = (&ask.holder, &ask.requester.agency);
-    let lets_name = |clause: &Clause| {
+    let lets_name = |clause: &&Clause| {
         clause.activity == Activity::NameInRequest && clause.disclosing == *requester && clause.receiving == *holder
     };
-    if !in_force.iter().flat_map(|agreement| agreement.clauses()).any(lets_name) {
+    let naming: Vec<&'a Clause> = in_force.iter().flat_map(|agreement| agreement.clauses()).filter(lets_name).collect();
+    if naming.is_empty() {
         let text =
             format!("no clause lets `{requester}` name an organisation to `{holder}`; ask by a reference it issued");
         return not_covered("NAMING_NOT_COVERED", text);
@@ -133,5 +140,5 @@ fn cover_naming(ask: &Ask, in_force: &[&Agreement], at: Instant) -> Result<(), N
         );
         return not_covered("NAMING_GROUND_NOT_COVERED", text);
     }
-    Ok(())
+    Ok(naming)
 }

@@ -62,7 +62,8 @@ impl Match {
             })
     }
 
-    /// The authorisation that the clauses look at, chosen in the same way.
+    /// The authorisation that the clauses look at, chosen in the same way. One that is bound to a preview stands back
+    /// behind one that is not, and of those that are, the latest counts: it was given on what was seen last.
     pub(super) fn authorisation_for(&self, ask: &Ask, at: Instant, coverage: &Coverage<'_>) -> Option<&Authorisation> {
         self.authorisations
             .iter()
@@ -72,8 +73,9 @@ impl Match {
             .max_by_key(|authorisation| {
                 let applies = authorisation.seems_to_apply(&self.incident, &ask.purpose, at);
                 let grounded = coverage.clauses().any(|clause| clause.grounds.contains(&authorisation.ground));
-                let breadth = authorisation.categories.intersection(&ask.categories).count();
-                (applies && grounded, breadth, authorisation.given_at, authorisation.id.clone())
+                let unbound = authorisation.preview.is_none();
+                let breadth = if unbound { authorisation.categories.intersection(&ask.categories).count() } else { 0 };
+                (applies && grounded, unbound, breadth, authorisation.given_at, authorisation.id.clone())
             })
     }
 }

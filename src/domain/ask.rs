@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgencyId, AgreementId, Category, Digest, Ground, Identifier, Occurred, Purpose, Question, Reference, RequestId,
-    Requester,
+    AgencyId, AgreementId, Category, Digest, Ground, Identifier, Invalid, Occurred, Purpose, Question, Reference,
+    RequestId, Requester,
 };
 
 /// An organisation and a period, named by the requester on a ground of its own.
@@ -30,6 +30,45 @@ pub enum Subject {
     Organisation(NamedOrganisation),
 }
 
+/// How soon an answer is needed. It is for the holder's officers; no rule looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Urgency {
+    /// In the ordinary course.
+    #[default]
+    Routine,
+    /// Before other work.
+    Urgent,
+    /// There is a threat to life or to an essential service.
+    Immediate,
+}
+
+impl Urgency {
+    const ALL: [Self; 3] = [Self::Routine, Self::Urgent, Self::Immediate];
+
+    /// As stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Routine => "routine",
+            Self::Urgent => "urgent",
+            Self::Immediate => "immediate",
+        }
+    }
+
+    /// Reads it; empty is routine.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let found = Self::ALL.into_iter().find(|urgency| urgency.as_str() == text);
+        found.ok_or_else(|| Invalid::new("", "is not one of `routine`, `urgent`, `immediate`"))
+    }
+
+    fn is_routine(&self) -> bool {
+        *self == Self::Routine
+    }
+}
+
 /// One call that puts a request.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
@@ -49,6 +88,9 @@ pub struct Ask {
     pub form: String,
     /// The categories wanted.
     pub categories: BTreeSet<Category>,
+    /// How soon an answer is needed.
+    #[serde(default, skip_serializing_if = "Urgency::is_routine")]
+    pub urgency: Urgency,
     /// The text of the agreement that the caller relies on, if it says so.
     pub pinned: Option<(AgreementId, Digest)>,
 }

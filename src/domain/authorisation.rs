@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgencyId, AuthorisationId, Category, Ground, Incident, IncidentId, Instant, Purpose};
+use super::{AgencyId, AuthorisationId, Category, Digest, Ground, Incident, IncidentId, Instant, Purpose};
 
 /// An authorisation: incident at a revision × recipient × purposes × categories × ground, until, revocable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct Authorisation {
     pub valid_until: Instant,
     /// When it was revoked.
     pub revoked_at: Option<Instant>,
+    /// The digest of the preview that the officer saw: with it, nothing passes once anything else would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Digest>,
 }
 
 impl Authorisation {

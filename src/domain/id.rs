@@ -95,4 +95,8 @@ names! {
     Reference: |t| is_visible(t, 8, 64), "is not a reference: 8 to 64 letters, digits, `-`, `_` or `.`";
     /// A request to a holder.
     Question: |t| is_visible(t, 1, 64), "is not a request";
+    /// An event, the same for ever.
+    EventId: |t| is_visible(t, 1, 128), "is not an event id";
+    /// A holder's obligation.
+    ObligationId: |t| is_visible(t, 1, 64), "is not an obligation id";
 }

@@ -9,7 +9,7 @@ use crate::ledger::Kind;
 use crate::store::{AgreementRow, Reads, Write};
 
 use super::plan::{Change, Context, Plan};
-use super::{Node, Result};
+use super::{Node, Result, obligations};
 
 /// Puts a proposal into force.
 #[derive(Debug)]
@@ -68,7 +68,9 @@ impl Plan for ActivateAgreement {
             state: "in-force".to_owned(),
             activated_at: context.at,
         };
-        Ok(Change { object: self.id.to_string(), version, writes: Write::activate(&row, proposal.text()) })
+        let mut change = Change::new(&self.id, version, Write::activate(&row, proposal.text()));
+        obligations::on_activation(context, reads, agreement, &mut change).await?;
+        Ok(change)
     }
 }
 
@@ -83,7 +85,7 @@ impl Plan for EndAgreement {
         if !context.node.agreement(reads, row.digest).await?.binds(context.agency()) {
             return Err(Rejected::NotFound("agreement in force").into());
         }
-        Ok(Change { object: self.id.to_string(), version: row.version, writes: vec![Write::end_agreement(&self.id)] })
+        Ok(Change::new(&self.id, row.version, vec![Write::end_agreement(&self.id)]))
     }
 }
 

@@ -1,20 +1,24 @@
 //! Asks and their outcomes: what a decision becomes for the ledger, for the requester and for a repeat.
 
-use std::collections::BTreeSet;
-
-use aws_lc_rs::digest::{SHA256, digest};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decision::{Decision, Permitted};
-use crate::domain::{AgencyId, AgreementId, Category, Digest, Instant, Purpose, Question, Reference, Subject};
+use crate::domain::{
+    AgencyId, AgreementId, Ask, Category, Digest, Instant, Purpose, Question, Reference, Rejected, RequestId,
+    Requester, Subject, Urgency,
+};
 use crate::ledger::{Draft, Kind, Seed, Slots};
 use crate::proto::v1::Receipt;
 use crate::release::Releasable;
 use crate::seal;
-use crate::store::{Answer, Committed, KnownCall, Locked, Write};
+use crate::store::{Answer, Committed, KnownCall, Locked, QuestionRow, Reads, Write};
 
-use super::gather::Gathered;
+use super::gather::{Gathered, Put};
 use super::plan::By;
 use super::{Error, Node, Result, statement};
+
+/// How long a question may be put again.
+const OPEN_DAYS: i64 = 90;
 
 /// How long after an ask its content may be sent again.
 const SEND_AGAIN_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
@@ -34,6 +38,8 @@ pub enum AskFor {
         categories: BTreeSet<Category>,
         /// The requester's own case number.
         external_ref: String,
+        /// How soon an answer is needed.
+        urgency: Urgency,
         /// The text of the agreement that the caller relies on.
         pinned: Option<(AgreementId, Digest)>,
     },
@@ -53,6 +59,115 @@ pub enum AskFor {
 pub(super) struct AskCall {
     pub(super) by: By,
     pub(super) ask: AskFor,
+}
+
+/// An ask on its way through the gate.
+pub(super) struct Asking<'a> {
+    pub(super) call: &'a AskCall,
+    /// The call's first time, if this is a repeat.
+    pub(super) earlier: Option<KnownCall>,
+    pub(super) question: QuestionRow,
+    pub(super) is_new: bool,
+    pinned: Option<(AgreementId, Digest)>,
+}
+
+/// The questions that are put again or were put by calls that are repeated.
+pub(super) async fn stored_questions<'a>(
+    node: &Node,
+    reads: &mut Reads,
+    asks: impl Iterator<Item = &'a AskCall>,
+    known: &BTreeMap<String, KnownCall>,
+) -> Result<BTreeMap<String, QuestionRow>> {
+    let mut ids: BTreeSet<&str> = BTreeSet::new();
+    for call in asks {
+        if let AskFor::Again { question, .. } = &call.ask {
+            ids.insert(question.as_str());
+        }
+        if let Some(earlier) = known.get(&call.by.call.stored()) {
+            ids.insert(&earlier.object);
+        }
+    }
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids: Vec<&str> = ids.into_iter().collect();
+    let rows = reads.questions_by_id(&ids, &node.seal).await?;
+    Ok(rows.into_iter().map(|row| (row.id.to_string(), row)).collect())
+}
+
+impl<'a> Asking<'a> {
+    /// The question that a call puts. What is the caller's own mistake is an error.
+    pub(super) fn new(
+        call: &'a AskCall,
+        known: &BTreeMap<String, KnownCall>,
+        questions: &BTreeMap<String, QuestionRow>,
+        at: Instant,
+    ) -> Result<Self> {
+        let by = &call.by;
+        let earlier = known.get(&by.call.stored());
+        if earlier.is_some_and(|earlier| earlier.digest != by.call.digest) {
+            return Err(Error::KeyReused);
+        }
+        let stored = |id: &str| {
+            let own = questions.get(id).filter(|question| question.requester.agency == by.actor.agency);
+            own.cloned().ok_or(Error::Rejected(Rejected::NotFound("request")))
+        };
+        let (question, is_new, pinned) = match (&call.ask, earlier) {
+            (AskFor::New { pinned, .. }, Some(earlier)) => (stored(&earlier.object)?, false, pinned),
+            (AskFor::New { holder, subject, purpose, categories, external_ref, urgency, pinned }, None) => {
+                let question = QuestionRow {
+                    id: Question::known(seal::new_id("req")),
+                    holder: holder.clone(),
+                    requester: (&by.actor).into(),
+                    purpose: purpose.clone(),
+                    form: Ask::ORGANISATION_SPECIFIC.to_owned(),
+                    categories: categories.clone(),
+                    subject: subject.clone(),
+                    external_ref: external_ref.clone(),
+                    created_at: at,
+                    open_until: at.plus_days(OPEN_DAYS),
+                    urgency: *urgency,
+                    offered_at: None,
+                    declined_at: None,
+                };
+                (question, true, pinned)
+            }
+            (AskFor::Again { question, purposes, pinned }, _) => {
+                let question = stored(question.as_str())?;
+                if !purposes.contains(&question.purpose) {
+                    return Err(Error::PurposeNotInToken(question.purpose.to_string()));
+                }
+                if earlier.is_none() && question.open_until <= at {
+                    return Err(Error::Rejected(Rejected::WrongState("the request has expired: put a new one")));
+                }
+                (question, false, pinned)
+            }
+        };
+        Ok(Self { call, earlier: earlier.cloned(), question, is_new, pinned: pinned.clone() })
+    }
+
+    /// What is to be decided.
+    pub(super) fn put(&self) -> Put {
+        let mut ask = asked(&self.question, (&self.call.by.actor).into(), self.call.by.call.request_id.clone());
+        ask.pinned.clone_from(&self.pinned);
+        Put { ask, known: None }
+    }
+}
+
+/// A stored question as one call puts it.
+pub(super) fn asked(question: &QuestionRow, requester: Requester, request_id: RequestId) -> Ask {
+    Ask {
+        question: question.id.clone(),
+        request_id,
+        requester,
+        holder: question.holder.clone(),
+        subject: question.subject.clone(),
+        purpose: question.purpose.clone(),
+        form: question.form.clone(),
+        categories: question.categories.clone(),
+        urgency: question.urgency,
+        pinned: None,
+    }
 }
 
 /// What an ask came to.
@@ -88,6 +203,23 @@ pub enum Outcome {
     },
 }
 
+/// Where a question stands for whoever put it: by its own asks and the time, and by nothing else.
+pub(super) fn state<'a>(
+    question: &QuestionRow,
+    asks: impl Iterator<Item = &'a KnownCall>,
+    at: Instant,
+) -> &'static str {
+    let mut last = "open";
+    for ask in asks {
+        last = match (&ask.answer, last) {
+            (_, "released") | (Some(Answer::Released { .. }), _) => "released",
+            (Some(Answer::NotCovered { .. }), _) => "not-covered",
+            (Some(Answer::Open) | None, _) => "open",
+        };
+    }
+    if question.open_until <= at && last != "released" { "expired" } else { last }
+}
+
 /// A decision on its way into the ledger.
 pub(super) struct Decided {
     /// The entry.
@@ -103,8 +235,13 @@ pub(super) struct Decided {
 }
 
 /// What an ask comes to when it is put for the first time: one entry, whatever the outcome, of the same shape.
-pub(super) fn first_time(node: &Node, gathered: &Gathered<'_>, decision: Decision) -> Result<Decided> {
-    let Gathered { facts, question, references, .. } = gathered;
+pub(super) fn first_time(
+    node: &Node,
+    question: &QuestionRow,
+    gathered: &Gathered,
+    decision: Decision,
+) -> Result<Decided> {
+    let Gathered { facts, references, .. } = gathered;
     let mut issued = Vec::new();
     let at = facts.at;
     let ask = &facts.ask;
@@ -126,9 +263,7 @@ pub(super) fn first_time(node: &Node, gathered: &Gathered<'_>, decision: Decisio
         .filter_map(|permitted| Some((references.get(permitted.basis.incident.as_str())?.clone(), permitted)))
         .collect();
 
-    let sealed_facts = serde_json::to_vec(facts).map_err(|_| Error::Internal("facts could not be written"))?;
-    let mut facts_digest = [0; 32];
-    facts_digest.copy_from_slice(digest(&SHA256, &sealed_facts).as_ref());
+    let (sealed_facts, facts_digest) = statement::facts(facts)?;
     let contact = node.agencies.get(&ask.holder).map_or("", |agency| agency.correction_contact.as_str());
     let holder_sees = if facts.matches.is_empty() { Slots::HOLDER } else { Slots::ALL };
     let draft = Draft {
@@ -155,7 +290,13 @@ pub(super) fn first_time(node: &Node, gathered: &Gathered<'_>, decision: Decisio
 }
 
 /// The same ask again: the same outcome and entry, and the content only while all that it rested on still stands.
-pub(super) fn repeated(locked: &Locked, call: &KnownCall, gathered: &Gathered<'_>, decision: Decision) -> Asked {
+pub(super) fn repeated(
+    locked: &Locked,
+    call: &KnownCall,
+    question: &QuestionRow,
+    gathered: &Gathered,
+    decision: Decision,
+) -> Asked {
     let since = gathered.facts.at.micros_since(call.at);
     let recent = since < SEND_AGAIN_MICROS;
     let outcome = match call.answer.clone() {
@@ -171,9 +312,9 @@ pub(super) fn repeated(locked: &Locked, call: &KnownCall, gathered: &Gathered<'_
         Some(Answer::Open) | None => Outcome::Open,
     };
     Asked {
-        question: gathered.question.id.clone(),
-        holder: gathered.question.holder.clone(),
-        open_until: gathered.question.open_until,
+        question: question.id.clone(),
+        holder: question.holder.clone(),
+        open_until: question.open_until,
         outcome,
         index: call.index,
         receipt: None,

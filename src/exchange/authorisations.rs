@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::domain::{
-    AgencyId, Authorisation, AuthorisationId, Category, Ground, IncidentId, Instant, Purpose, Rejected,
+    AgencyId, Authorisation, AuthorisationId, Category, Digest, Ground, IncidentId, Instant, Purpose, Rejected,
 };
 use crate::ledger::Kind;
 use crate::seal;
 use crate::store::{Reads, Write};
 
 use super::plan::{Change, Context, Plan};
-use super::{Result, incidents};
+use super::{Result, events, incidents, preview};
 
 /// How long an authorisation lasts unless it says otherwise.
 const DEFAULT_DAYS: i64 = 90;
@@ -34,6 +34,8 @@ pub struct GiveAuthorisation {
     pub ground: Ground,
     /// Until when.
     pub valid_until: Option<Instant>,
+    /// The preview that the officer saw.
+    pub preview: Option<Digest>,
 }
 
 /// Ends an authorisation.
@@ -59,7 +61,7 @@ impl Plan for GiveAuthorisation {
         let authorisation = Authorisation {
             id: AuthorisationId::known(seal::new_id("aut")),
             holder: context.agency().clone(),
-            incident: incident.id,
+            incident: incident.id.clone(),
             revision: self.revision,
             covers_updates: self.covers_updates,
             recipient: self.recipient.clone(),
@@ -69,9 +71,18 @@ impl Plan for GiveAuthorisation {
             given_at: context.at,
             valid_until,
             revoked_at: None,
+            preview: self.preview,
         };
-        let write = Write::authorisation(&authorisation, &context.actor.officer)?;
-        Ok(Change { object: authorisation.id.to_string(), version: 1, writes: vec![write] })
+        if let Some(seen) = self.preview {
+            let same = preview::would_leave(context, reads, &authorisation, incident).await? == Some(seen);
+            let problem = "what would leave is not what the preview showed: look at it again";
+            same.then_some(()).ok_or(Rejected::WrongState(problem))?;
+        }
+        let writes = vec![
+            Write::authorisation(&authorisation, &context.actor.officer)?,
+            Write::event(&events::authorisation_ends(&authorisation))?,
+        ];
+        Ok(Change::new(&authorisation.id, 1, writes))
     }
 }
 
@@ -85,7 +96,7 @@ impl Plan for RevokeAuthorisation {
         if present.revoked_at.is_some() {
             return Err(Rejected::WrongState("it is already revoked").into());
         }
-        let write = Write::revoke_authorisation(&self.id, context.at);
-        Ok(Change { object: self.id.to_string(), version: 2, writes: vec![write] })
+        let writes = vec![Write::revoke_authorisation(&self.id, context.at), Write::drop_events(self.id.as_str())];
+        Ok(Change::new(&self.id, 2, writes))
     }
 }

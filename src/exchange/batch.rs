@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::asks::{AskCall, Asked};
+use super::offers::OfferCall;
 use super::plan::{Done, Mutation};
 use super::{Error, Node, Result, gate};
 
@@ -22,6 +23,7 @@ const MOST_AT_ONCE: usize = 256;
 pub(super) enum Work {
     Change(Box<dyn Mutation>),
     Ask(Box<AskCall>),
+    Offer(Box<OfferCall>),
 }
 
 impl Work {
@@ -29,6 +31,7 @@ impl Work {
         match self {
             Self::Change(mutation) => mutation.by().call.stored(),
             Self::Ask(ask) => ask.by.call.stored(),
+            Self::Offer(offer) => offer.by.call.stored(),
         }
     }
 }
@@ -71,6 +74,13 @@ impl Queue {
         match self.put(Work::Change(mutation)).await? {
             Reply::Done(done) => Ok(done),
             Reply::Asked(_) => Err(Error::Internal("a change was answered as an ask")),
+        }
+    }
+
+    pub(super) async fn offer(&self, offer: Box<OfferCall>) -> Result<Done> {
+        match self.put(Work::Offer(offer)).await? {
+            Reply::Done(done) => Ok(done),
+            Reply::Asked(_) => Err(Error::Internal("an offer was answered as an ask")),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::seal;
 use crate::store::{ConsentVersions, Reads, Write};
 
 use super::plan::{Change, Context, Plan};
-use super::{Result, incidents};
+use super::{Result, events, incidents};
 
 /// How long a consent lasts unless it says otherwise.
 const DEFAULT_DAYS: i64 = 365;
@@ -168,13 +168,21 @@ fn history(versions: &ConsentVersions) -> Result<ConsentHistory<'_>, Rejected> {
     ConsentHistory::new(versions).ok_or(Rejected::NotFound("consent"))
 }
 
-fn change(context: Context<'_>, id: &ConsentId, step: ConsentStep) -> Result<Change> {
-    let mut writes: Vec<Write> =
-        step.states.into_iter().map(|(version, state)| Write::consent_state(id, version, state)).collect();
+fn change(context: Context<'_>, versions: &ConsentVersions, step: ConsentStep) -> Result<Change> {
+    let id = versions.first().map(|newest| newest.id.clone()).ok_or(Rejected::NotFound("consent"))?;
+    // Whatever ended or began: what was said about its end no longer applies.
+    let mut writes = vec![Write::drop_events(id.as_str())];
+    let given = step.states.iter().filter(|(_, state)| *state == ConsentState::Given);
+    let given = given.filter_map(|(version, _)| versions.iter().find(|consent| consent.version == *version));
+    let added = step.added.iter().filter(|consent| consent.state == ConsentState::Given);
+    for event in given.chain(added).filter_map(|consent| events::consent_ends(consent, context.at)) {
+        writes.push(Write::event(&event)?);
+    }
+    writes.extend(step.states.iter().map(|(version, state)| Write::consent_state(&id, *version, *state)));
     if let Some(added) = &step.added {
         writes.push(Write::consent(added, context.seal())?);
     }
-    Ok(Change { object: id.to_string(), version: step.version, writes })
+    Ok(Change::new(id, step.version, writes))
 }
 
 impl Plan for SeekConsent {
@@ -184,7 +192,7 @@ impl Plan for SeekConsent {
         context.check_recipient("recipient", &self.recipient)?;
         check_organisation(context, reads, &self.organisation).await?;
         let sought = first(context, &self.organisation, &self.recipient, ConsentState::Sought);
-        Ok(Change { object: sought.id.to_string(), version: 1, writes: vec![Write::consent(&sought, context.seal())?] })
+        Ok(Change::new(&sought.id, 1, vec![Write::consent(&sought, context.seal())?]))
     }
 }
 
@@ -216,14 +224,14 @@ impl Plan for RecordConsent {
             consent.scope = Some(scope);
             consent.evidence = Some(self.evidence.clone());
             let writes = vec![Write::consent(&consent, context.seal())?];
-            return Ok(Change { object: consent.id.to_string(), version: 1, writes });
+            return Ok(Change::new(&consent.id, 1, writes));
         };
         let versions = versions(context, reads, id).await?;
         if versions.first().is_some_and(|sought| sought.organisation != self.organisation) {
             return Err(Rejected::invalid("organisation_id", "is not the organisation that was asked").into());
         }
         let by = &context.actor.officer;
-        change(context, id, history(&versions)?.record(scope, self.evidence.clone(), by, context.at)?)
+        change(context, &versions, history(&versions)?.record(scope, self.evidence.clone(), by, context.at)?)
     }
 }
 
@@ -232,7 +240,7 @@ impl Plan for VerifyConsent {
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let versions = versions(context, reads, &self.id).await?;
-        change(context, &self.id, history(&versions)?.verify(self.version, &context.actor.officer)?)
+        change(context, &versions, history(&versions)?.verify(self.version, &context.actor.officer)?)
     }
 }
 
@@ -242,7 +250,7 @@ impl Plan for RefuseConsent {
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let versions = versions(context, reads, &self.id).await?;
-        change(context, &self.id, history(&versions)?.refuse()?)
+        change(context, &versions, history(&versions)?.refuse()?)
     }
 }
 
@@ -257,7 +265,7 @@ impl Plan for NarrowConsent {
         let organisation = versions.first().map(|newest| newest.organisation.clone());
         let organisation = organisation.ok_or(Rejected::NotFound("consent"))?;
         let scope = self.scope.scope(context, reads, &organisation, Some(present)).await?;
-        change(context, &self.id, history.narrow(scope, &context.actor.officer, context.at)?)
+        change(context, &versions, history.narrow(scope, &context.actor.officer, context.at)?)
     }
 }
 
@@ -271,7 +279,7 @@ impl Plan for ReconfirmConsent {
         let organisation = organisation.ok_or(Rejected::NotFound("consent"))?;
         let scope = self.scope.scope(context, reads, &organisation, None).await?;
         let by = &context.actor.officer;
-        change(context, &self.id, history(&versions)?.reconfirm(scope, self.evidence.clone(), by, context.at)?)
+        change(context, &versions, history(&versions)?.reconfirm(scope, self.evidence.clone(), by, context.at)?)
     }
 }
 
@@ -281,6 +289,6 @@ impl Plan for WithdrawConsent {
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let versions = versions(context, reads, &self.id).await?;
-        change(context, &self.id, history(&versions)?.withdraw()?)
+        change(context, &versions, history(&versions)?.withdraw()?)
     }
 }

@@ -17,29 +17,30 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::decision::{Decision, decide};
-use crate::domain::{AgencyId, Instant, Question};
+use crate::domain::{AgencyId, Instant, Question, Rejected};
 use crate::ledger::Slots;
 use crate::release::Releasable;
 use crate::store::{Answer, Appended, Committed, KnownCall, Locked, Write};
 
-use super::asks::{self, Asked, Outcome};
+use super::asks::{self, Asked, Asking, Outcome};
 use super::batch::{Reply, Work};
-use super::gather::{Gathered, gather};
+use super::gather::{Gathered, Put, gather};
 use super::node::Timing;
-use super::plan::{self, Done, Mutation};
-use super::{Error, Node, Result};
+use super::offers::{OfferFor, Offering};
+use super::plan::{self, By, Context, Done, Mutation};
+use super::{Error, Node, Result, events, obligations};
 
 /// Takes a batch through the gate. One answer for each of its works, in their order.
 ///
 /// An error here is the whole batch's: nothing of it was done, or it is not known whether it was.
 pub(super) async fn pass(node: &Node, works: &[Arc<Work>]) -> Result<Vec<Result<Reply>>> {
     let mut passage = Passage::begin(node, works).await?;
-    // Whatever takes a permission away comes before all else, then the other changes, then the asks.
+    // Whatever takes a permission away comes before all else, then the other changes, then what is to be decided.
     for (place, mutation) in changes(works) {
         passage.change(place, mutation).await?;
     }
-    for (place, gathered) in passage.gather(works).await? {
-        passage.ask(place, gathered)?;
+    for (matter, gathered) in passage.gather(works).await? {
+        passage.decide(matter, gathered)?;
     }
     passage.commit(works.len()).await
 }
@@ -50,9 +51,18 @@ struct Passage<'a> {
     locked: Locked,
     timing: Timing,
     known: BTreeMap<String, KnownCall>,
-    appended: Vec<(usize, Appended<Entered>)>,
+    /// What changes of this batch give rise to offering.
+    due: Vec<(By, OfferFor)>,
+    appended: Vec<(Option<usize>, Appended<Entered>)>,
     writes: Vec<Write>,
     replies: HashMap<usize, Result<Reply>>,
+}
+
+/// What is to be decided.
+enum Matter<'w> {
+    Ask(usize, Asking<'w>),
+    /// Without a place: nobody waits for it.
+    Offer(Option<usize>, Offering),
 }
 
 /// What an entry was appended for.
@@ -77,7 +87,7 @@ fn changes(works: &[Arc<Work>]) -> Vec<(usize, &dyn Mutation)> {
         .enumerate()
         .filter_map(|(place, work)| match &**work {
             Work::Change(mutation) => Some((place, &**mutation)),
-            Work::Ask(_) => None,
+            Work::Ask(_) | Work::Offer(_) => None,
         })
         .collect();
     changes.sort_by_key(|(_, mutation)| !mutation.stops());
@@ -91,8 +101,8 @@ impl<'a> Passage<'a> {
         let timing = node.timing(&locked);
         let keys: Vec<String> = works.iter().map(|work| work.key()).collect();
         let known = locked.reads().calls(&keys).await?;
-        let (appended, writes, replies) = (Vec::new(), Vec::new(), HashMap::new());
-        Ok(Self { node, locked, timing, known, appended, writes, replies })
+        let (due, appended, writes, replies) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
+        Ok(Self { node, locked, timing, known, due, appended, writes, replies })
     }
 
     /// Works a change out, writes it, and appends its entry. A call that is turned away writes nothing.
@@ -115,68 +125,165 @@ impl<'a> Passage<'a> {
         let entered = Entered::Change { object: change.object.clone(), version: change.version };
         let appended = self.locked.append(entered, &draft, None, Slots::ACT, at, &node.seal)?;
         self.writes.push(Write::call(&by.call, appended.index(), &change.object, change.version, at, None)?);
-        self.appended.push((place, appended));
+        self.due.extend(change.offers.into_iter().map(|offer| (by.clone(), offer)));
+        self.appended.push((Some(place), appended));
         Ok(())
     }
 
-    /// Reads the facts of every ask. What is the caller's own mistake is answered here and now.
-    async fn gather<'w>(&mut self, works: &'w [Arc<Work>]) -> Result<Vec<(usize, Gathered<'w>)>> {
-        let mut calls = Vec::new();
-        for (place, work) in works.iter().enumerate() {
-            if let Work::Ask(call) = &**work {
-                calls.push((place, &**call));
-            }
-        }
+    /// Reads the facts of whatever is to be decided. What is the caller's own mistake is answered here and now.
+    async fn gather<'w>(&mut self, works: &'w [Arc<Work>]) -> Result<Vec<(Matter<'w>, Gathered)>> {
+        let decided = works.iter().enumerate().filter(|(_, work)| !matches!(***work, Work::Change(_)));
+        let mut decided: Vec<(usize, &'w Work)> = decided.map(|(place, work)| (place, &**work)).collect();
         if let Err(error) = &self.timing.releases {
             // Not only permits: an answer that came while permits are stopped would be a denial.
-            for (place, _) in calls.drain(..) {
+            for (place, _) in decided.drain(..) {
                 tracing::error!(%error, "an ask is turned away until the clocks agree: check time synchronisation");
                 self.replies.insert(place, Err(error.clone()));
             }
+            self.due.clear();
         }
-        if calls.is_empty() {
+        let (mut matters, mut puts) = (Vec::new(), Vec::new());
+        self.asks(&decided, &mut matters, &mut puts).await?;
+        self.offers(&decided, &mut matters, &mut puts).await?;
+        if matters.is_empty() {
             return Ok(Vec::new());
         }
-        let mut all = Vec::new();
-        for (place, gathered) in gather(self.node, self.locked.reads(), &calls, &self.known, self.timing.at).await? {
-            match gathered {
-                Ok(gathered) => all.push((place, gathered)),
+        let gathered = gather(self.node, self.locked.reads(), puts, self.timing.at).await?;
+        Ok(matters.into_iter().zip(gathered).collect())
+    }
+
+    async fn asks<'w>(
+        &mut self,
+        decided: &[(usize, &'w Work)],
+        matters: &mut Vec<Matter<'w>>,
+        puts: &mut Vec<Put>,
+    ) -> Result<()> {
+        let calls = || {
+            decided.iter().filter_map(|(place, work)| match work {
+                Work::Ask(call) => Some((*place, &**call)),
+                Work::Change(_) | Work::Offer(_) => None,
+            })
+        };
+        let only = calls().map(|(_, call)| call);
+        let questions = asks::stored_questions(self.node, self.locked.reads(), only, &self.known).await?;
+        for (place, call) in calls() {
+            match Asking::new(call, &self.known, &questions, self.timing.at) {
+                Ok(asking) => {
+                    puts.push(asking.put());
+                    matters.push(Matter::Ask(place, asking));
+                }
                 Err(error) => drop(self.replies.insert(place, Err(error))),
             }
         }
-        Ok(all)
+        Ok(())
     }
 
-    /// Decides an ask, and appends its entry if it is put for the first time.
-    fn ask(&mut self, place: usize, gathered: Gathered<'_>) -> Result<()> {
-        let (node, at) = (self.node, self.timing.at);
+    async fn offers<'w>(
+        &mut self,
+        decided: &[(usize, &'w Work)],
+        matters: &mut Vec<Matter<'w>>,
+        puts: &mut Vec<Put>,
+    ) -> Result<()> {
+        let due = std::mem::take(&mut self.due);
+        let called = decided.iter().filter_map(|(place, work)| match work {
+            Work::Offer(call) => Some((Some(*place), &call.by, &call.offer)),
+            Work::Change(_) | Work::Ask(_) => None,
+        });
+        let all: Vec<(Option<usize>, &By, &OfferFor)> =
+            called.chain(due.iter().map(|(by, offer)| (None, by, offer))).collect();
+        for (place, by, offer) in all {
+            if let Some(place) = place
+                && let Some(call) = self.known.get(&by.call.stored())
+            {
+                self.replies.insert(place, repeated_change(call, by));
+                continue;
+            }
+            let context = Context { node: self.node, actor: &by.actor, at: self.timing.at };
+            match (Offering::read(context, self.locked.reads(), by, offer).await, place) {
+                (Ok((offering, put)), place) => {
+                    puts.push(put);
+                    matters.push(Matter::Offer(place, offering));
+                }
+                (Err(Error::Store(error)), _) => return Err(Error::Store(error)),
+                (Err(error), Some(place)) => drop(self.replies.insert(place, Err(error))),
+                (Err(error), None) => tracing::error!(%error, "what a duty asks for could not be offered"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides, and appends an entry for an ask that is put for the first time, whatever was decided, and for an
+    /// offer that is permitted.
+    fn decide(&mut self, matter: Matter<'_>, gathered: Gathered) -> Result<()> {
         let decision = decide(&gathered.facts, &gathered.agreements());
         if let Decision::Open(denial) = &decision
             && let Some(alarm) = denial.alarm()
         {
             tracing::error!(holder = %gathered.facts.ask.holder, alarm, "an ask was denied by a fault, not by a rule");
         }
-        if let Some(call) = &gathered.earlier {
-            let asked = asks::repeated(&self.locked, call, &gathered, decision);
+        match matter {
+            Matter::Ask(place, asking) => self.ask(place, asking, &gathered, decision),
+            Matter::Offer(place, offering) => self.offer(place, &offering, &gathered, decision),
+        }
+    }
+
+    fn ask(&mut self, place: usize, asking: Asking<'_>, gathered: &Gathered, decision: Decision) -> Result<()> {
+        let (node, at) = (self.node, self.timing.at);
+        let Asking { call, earlier, question, is_new, .. } = asking;
+        if let Some(earlier) = &earlier {
+            let asked = asks::repeated(&self.locked, earlier, &question, gathered, decision);
             self.replies.insert(place, Ok(Reply::Asked(Box::new(asked))));
             return Ok(());
         }
-        let decided = asks::first_time(node, &gathered, decision)?;
-        let Gathered { call, question, is_new, .. } = gathered;
-        let (id, holder) = (question.id.clone(), question.holder.clone());
-        let entered = Entered::Ask {
-            asked: About { question: id.clone(), holder, open_until: question.open_until },
-            answer: decided.answer.clone(),
-            releasable: decided.releasable,
-        };
+        self.writes.extend(events::asked(node, &question, gathered)?);
+        let fulfilled = obligations::fulfilled(gathered, &decision);
+        let decided = asks::first_time(node, &question, gathered, decision)?;
+        let released = decided.releasable.is_some();
+        let asked =
+            About { question: question.id.clone(), holder: question.holder.clone(), open_until: question.open_until };
+        let entered = Entered::Ask { asked, answer: decided.answer.clone(), releasable: decided.releasable };
         let facts = Some(decided.facts.as_slice());
         let appended = self.locked.append(entered, &decided.draft, facts, Slots::REQUESTER, at, &node.seal)?;
-        let answer = Some(&decided.answer);
-        self.writes.push(Write::call(&call.by.call, appended.index(), id.as_str(), 0, at, answer)?);
+        let (index, answer) = (appended.index(), Some(&decided.answer));
+        self.writes.push(Write::call(&call.by.call, index, question.id.as_str(), 0, at, answer)?);
         if is_new {
             self.writes.push(Write::question(&question, &node.seal)?);
         }
         self.writes.extend(decided.references);
+        if released {
+            self.writes.extend(events::released(&question, index, at)?);
+            self.writes.extend(fulfilled);
+        }
+        self.appended.push((Some(place), appended));
+        Ok(())
+    }
+
+    /// An offer is made if the gate permits the release. Content is not opened for it.
+    fn offer(
+        &mut self,
+        place: Option<usize>,
+        offering: &Offering,
+        gathered: &Gathered,
+        decision: Decision,
+    ) -> Result<()> {
+        let Decision::Permit(permit) = decision else {
+            let problem = "the gate would not permit the release now: look at its preview";
+            match place {
+                Some(place) => drop(self.replies.insert(place, Err(Rejected::WrongState(problem).into()))),
+                None => tracing::error!(holder = %gathered.facts.ask.holder, "what a duty asks for is not permitted"),
+            }
+            return Ok(());
+        };
+        let (draft, facts) = offering.draft(gathered, &permit)?;
+        let index = self.locked.next_index();
+        let (event, writes) = offering.writes(gathered, &permit, index)?;
+        let entered = Entered::Change { object: event.to_string(), version: 0 };
+        let (at, seal) = (self.timing.at, &self.node.seal);
+        let appended = self.locked.append(entered, &draft, Some(&facts), Slots::HOLDER, at, seal)?;
+        if place.is_some() {
+            self.writes.push(Write::call(&offering.by.call, index, event.as_str(), 0, at, None)?);
+        }
+        self.writes.extend(writes);
         self.appended.push((place, appended));
         Ok(())
     }
@@ -187,7 +294,10 @@ impl<'a> Passage<'a> {
             self.locked.write(self.writes).await?;
             let commit = self.locked.commit(&self.node.key).await?;
             for (place, appended) in self.appended {
-                self.replies.insert(place, Ok(answered(commit.committed(appended)?)));
+                let reply = answered(commit.committed(appended)?);
+                if let Some(place) = place {
+                    self.replies.insert(place, Ok(reply));
+                }
             }
         }
         let missing = || Err(Error::Internal("a call in a batch had no answer"));

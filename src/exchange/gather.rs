@@ -1,205 +1,118 @@
-//! Reads the facts of every ask of a batch, by set, in the same statements whether anything is held or not.
+//! Reads the facts of every question of a batch, by set, in the same statements whether anything is held or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::decision::{Agreement, Facts, InForce, MOST_MATCHES, Match, cover};
 use crate::domain::{
-    Ask, Incident, IncidentId, Instant, Occurred, OrganisationId, Question, Reference, Rejected, Subject,
+    AgencyId, Ask, Authorisation, Category, Consent, Incident, IncidentId, Instant, Occurred, OrganisationId, Purpose,
+    Question, Reference, RequestId, Requester, Subject, Unit, Urgency,
 };
-use crate::seal;
-use crate::store::{IncidentKey, KnownCall, QuestionRow, Reads};
+use crate::store::{IncidentKey, Reads};
 
-use super::asks::{AskCall, AskFor};
-use super::{Error, Node, Result};
+use super::{Node, Result};
 
-/// How long a question may be put again.
-const OPEN_DAYS: i64 = 90;
+/// A question to decide, before anything was looked up for it.
+pub(super) struct Put {
+    pub(super) ask: Ask,
+    /// The incident that it is about, where the holder itself says so.
+    pub(super) known: Option<Incident>,
+}
 
-/// One ask with everything that its decision reads.
-pub(super) struct Gathered<'a> {
-    pub(super) call: &'a AskCall,
-    /// The call's first time, if this is a repeat.
-    pub(super) earlier: Option<KnownCall>,
-    pub(super) question: QuestionRow,
-    pub(super) is_new: bool,
+/// A question with everything that its decision reads.
+pub(super) struct Gathered {
     pub(super) facts: Facts,
     agreements: Vec<Arc<Agreement>>,
+    /// Whether the agreements speak of it.
+    pub(super) covered: bool,
     /// The references that the requester already has, by incident.
     pub(super) references: BTreeMap<String, Reference>,
 }
 
-impl Gathered<'_> {
+impl Gathered {
     pub(super) fn agreements(&self) -> Vec<&Agreement> {
         self.agreements.iter().map(Arc::as_ref).collect()
     }
 }
 
-struct Put<'a> {
-    place: usize,
-    call: &'a AskCall,
-    earlier: Option<KnownCall>,
-    question: QuestionRow,
-    is_new: bool,
-    ask: Ask,
+struct Sought {
+    put: Put,
     covered: bool,
 }
 
-/// Reads the facts of the asks. What is the caller's own mistake comes back as an error in the ask's place.
-pub(super) async fn gather<'a>(
-    node: &Node,
-    reads: &mut Reads,
-    asks: &[(usize, &'a AskCall)],
-    known: &BTreeMap<String, KnownCall>,
-    at: Instant,
-) -> Result<Vec<(usize, Result<Gathered<'a>>)>> {
+/// Reads the facts of these questions, in their order.
+pub(super) async fn gather(node: &Node, reads: &mut Reads, puts: Vec<Put>, at: Instant) -> Result<Vec<Gathered>> {
     let agreements = node.in_force(reads).await?;
     let in_force: Vec<InForce> =
         agreements.iter().map(|agreement| InForce { id: agreement.id().clone(), digest: agreement.digest() }).collect();
     let borrowed: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();
+    // Whom the requester was not entitled to name is not looked up.
+    let sought = |put: Put| Sought { covered: cover(&put.ask, &borrowed, at).is_ok(), put };
+    let sought: Vec<Sought> = puts.into_iter().map(sought).collect();
 
-    let questions = stored_questions(node, reads, asks, known).await?;
-    let mut gathered = Vec::new();
-    let mut puts = Vec::new();
-    for (place, call) in asks {
-        match put(*place, call, known, &questions, at) {
-            Err(error) => gathered.push((*place, Err(error))),
-            Ok(mut put) => {
-                // Whom the requester was not entitled to name is not looked up.
-                put.covered = cover(&put.ask, &borrowed, at).is_ok();
-                puts.push(put);
-            }
-        }
-    }
-
-    let found = Found::read(node, reads, &puts).await?;
-    for put in puts {
-        let matches = found.matches(&put.ask, put.covered, node);
-        let references = found.references(&put.ask, &matches);
-        let facts = Facts { format: 1, at, ask: put.ask, in_force: in_force.clone(), matches };
-        gathered.push((
-            put.place,
-            Ok(Gathered {
-                call: put.call,
-                earlier: put.earlier,
-                question: put.question,
-                is_new: put.is_new,
-                facts,
-                agreements: agreements.clone(),
-                references,
-            }),
-        ));
-    }
-    Ok(gathered)
+    let found = Found::read(node, reads, &sought).await?;
+    let gathered = |Sought { put: Put { ask, .. }, covered }: Sought| {
+        let matches = found.matches(&ask, covered, node);
+        let references = found.references(&ask, &matches);
+        let facts = Facts { format: 1, at, ask, in_force: in_force.clone(), matches };
+        Gathered { facts, agreements: agreements.clone(), covered, references }
+    };
+    Ok(sought.into_iter().map(gathered).collect())
 }
 
-/// The questions that are put again or were put by calls that are repeated.
-async fn stored_questions(
-    node: &Node,
-    reads: &mut Reads,
-    asks: &[(usize, &AskCall)],
-    known: &BTreeMap<String, KnownCall>,
-) -> Result<BTreeMap<String, QuestionRow>> {
-    let mut ids: BTreeSet<&str> = BTreeSet::new();
-    for (_, call) in asks {
-        if let AskFor::Again { question, .. } = &call.ask {
-            ids.insert(question.as_str());
-        }
-        if let Some(earlier) = known.get(&call.by.call.stored()) {
-            ids.insert(&earlier.object);
-        }
-    }
-    if ids.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let ids: Vec<&str> = ids.into_iter().collect();
-    let rows = reads.questions_by_id(&ids, &node.seal).await?;
-    Ok(rows.into_iter().map(|row| (row.id.to_string(), row)).collect())
-}
-
-fn put<'a>(
-    place: usize,
-    call: &'a AskCall,
-    known: &BTreeMap<String, KnownCall>,
-    questions: &BTreeMap<String, QuestionRow>,
-    at: Instant,
-) -> Result<Put<'a>> {
-    let by = &call.by;
-    let earlier = known.get(&by.call.stored());
-    if earlier.is_some_and(|earlier| earlier.digest != by.call.digest) {
-        return Err(Error::KeyReused);
-    }
-    let stored = |id: &str| {
-        let own = questions.get(id).filter(|question| question.requester == by.actor.agency);
-        own.cloned().ok_or(Error::Rejected(Rejected::NotFound("request")))
-    };
-    let (question, is_new, pinned) = match (&call.ask, earlier) {
-        (AskFor::New { pinned, .. }, Some(earlier)) => (stored(&earlier.object)?, false, pinned),
-        (AskFor::New { holder, subject, purpose, categories, external_ref, pinned }, None) => {
-            let question = QuestionRow {
-                id: Question::known(seal::new_id("req")),
-                holder: holder.clone(),
-                requester: by.actor.agency.clone(),
-                purpose: purpose.clone(),
-                form: Ask::ORGANISATION_SPECIFIC.to_owned(),
-                categories: categories.clone(),
-                subject: subject.clone(),
-                external_ref: external_ref.clone(),
-                created_at: at,
-                open_until: at.plus_days(OPEN_DAYS),
-            };
-            (question, true, pinned)
-        }
-        (AskFor::Again { question, purposes, pinned }, _) => {
-            let question = stored(question.as_str())?;
-            if !purposes.contains(&question.purpose) {
-                return Err(Error::PurposeNotInToken(question.purpose.to_string()));
-            }
-            if earlier.is_none() && question.open_until <= at {
-                return Err(Error::Rejected(Rejected::WrongState("the request has expired: put a new one")));
-            }
-            (question, false, pinned)
-        }
-    };
+/// What one agency might ask another about one incident, as the holder looks at it beforehand.
+pub(super) fn supposed(
+    incident: Incident,
+    reference: Reference,
+    recipient: AgencyId,
+    purpose: Purpose,
+    categories: BTreeSet<Category>,
+) -> Put {
     let ask = Ask {
-        question: question.id.clone(),
-        request_id: by.call.request_id.clone(),
-        requester: (&by.actor).into(),
-        holder: question.holder.clone(),
-        subject: question.subject.clone(),
-        purpose: question.purpose.clone(),
-        form: question.form.clone(),
-        categories: question.categories.clone(),
-        pinned: pinned.clone(),
+        question: Question::known("-"),
+        request_id: RequestId::known("-"),
+        requester: Requester { agency: recipient, unit: Unit::known(""), pseudonym: String::new() },
+        holder: incident.holder.clone(),
+        subject: Subject::Reference(reference),
+        purpose,
+        form: Ask::ORGANISATION_SPECIFIC.to_owned(),
+        categories,
+        urgency: Urgency::default(),
+        pinned: None,
     };
-    Ok(Put { place, call, earlier: earlier.cloned(), question, is_new, ask, covered: false })
+    Put { ask, known: Some(incident) }
 }
 
 /// What the look-ups of a batch found.
 struct Found {
     keys: Vec<IncidentKey>,
-    consents: BTreeMap<OrganisationId, Vec<crate::domain::Consent>>,
-    authorisations: BTreeMap<IncidentId, Vec<crate::domain::Authorisation>>,
-    references: BTreeMap<(IncidentId, crate::domain::AgencyId), Reference>,
+    consents: BTreeMap<OrganisationId, Vec<Consent>>,
+    authorisations: BTreeMap<IncidentId, Vec<Authorisation>>,
+    references: BTreeMap<(IncidentId, AgencyId), Reference>,
 }
 
 impl Found {
-    async fn read(node: &Node, reads: &mut Reads, puts: &[Put<'_>]) -> Result<Self> {
+    async fn read(node: &Node, reads: &mut Reads, all: &[Sought]) -> Result<Self> {
         let mut references = Vec::new();
         let mut lookups = Vec::new();
         let mut span: Option<Occurred> = None;
-        for put in puts.iter().filter(|put| put.covered) {
-            match &put.ask.subject {
-                Subject::Reference(reference) => references.push(reference.as_str()),
-                Subject::Organisation(named) => {
+        let mut keys = Vec::new();
+        for Sought { put, .. } in all.iter().filter(|sought| sought.covered) {
+            match (&put.ask.subject, &put.known) {
+                (Subject::Reference(reference), Some(incident)) => keys.push(IncidentKey {
+                    found_by: reference.to_string(),
+                    recipient: put.ask.requester.agency.to_string(),
+                    incident: incident.clone(),
+                }),
+                (Subject::Reference(reference), None) => references.push(reference.as_str()),
+                (Subject::Organisation(named), _) => {
                     lookups.extend(named.identifiers.iter().map(|id| node.seal.lookup(&put.ask.holder, id)));
-                    let all = span.get_or_insert(named.period);
-                    all.from = all.from.min(named.period.from);
-                    all.until = all.until.max(named.period.until);
+                    let span = span.get_or_insert(named.period);
+                    span.from = span.from.min(named.period.from);
+                    span.until = span.until.max(named.period.until);
                 }
             }
         }
-        let mut keys = Vec::new();
         if !references.is_empty() {
             keys.extend(reads.incidents_by_reference(&references).await?);
         }

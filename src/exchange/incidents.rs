@@ -11,8 +11,8 @@ use crate::ledger::Kind;
 use crate::seal;
 use crate::store::{Reads, Write};
 
-use super::Result;
 use super::plan::{Change, Context, Plan};
+use super::{Result, events, obligations};
 
 /// How long an incident is kept unless its holder says otherwise: seven years.
 const RETAIN_DAYS: i64 = 2_557;
@@ -83,7 +83,7 @@ impl Plan for RegisterIncident {
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let registered = reads.organisation(context.agency(), &self.organisation, context.seal()).await?;
-        registered.ok_or(Rejected::NotFound("organisation"))?;
+        let registered = registered.ok_or(Rejected::NotFound("organisation"))?;
         if self.occurred.from > context.at {
             return Err(Rejected::invalid("occurred_from", "is in the future").into());
         }
@@ -115,7 +115,12 @@ impl Plan for RegisterIncident {
             retain_until,
             categories: BTreeMap::new(),
         };
-        keep(context, &incident, &self.content)
+        let mut change = keep(context, &incident, &self.content)?;
+        // Requests that were put before the record was there, and are still open.
+        let matched = events::matched_later(context, reads, &registered.identifiers, &[&incident]).await?;
+        change.writes.extend(matched);
+        obligations::arise(context, reads, &incident, &mut change).await?;
+        Ok(change)
     }
 }
 
@@ -135,16 +140,14 @@ impl Plan for AmendIncident {
         }
         let mut change = keep(context, &incident, &self.content)?;
         change.writes.push(Write::notification(&incident)?);
+        obligations::arise(context, reads, &incident, &mut change).await?;
         Ok(change)
     }
 }
 
 fn keep(context: Context<'_>, incident: &Incident, categories: &Content) -> Result<Change> {
-    Ok(Change {
-        object: incident.id.to_string(),
-        version: incident.revision,
-        writes: Write::incident(incident, categories, &context.actor.officer, context.at, context.seal())?,
-    })
+    let writes = Write::incident(incident, categories, &context.actor.officer, context.at, context.seal())?;
+    Ok(Change::new(&incident.id, incident.revision, writes))
 }
 
 pub(super) async fn own(context: Context<'_>, reads: &mut Reads, id: &IncidentId) -> Result<Incident> {
@@ -166,8 +169,9 @@ impl Plan for VerifyNotification {
             return Err(Rejected::SameOfficer.into());
         }
         notification.verified_at = Some(context.at);
-        let writes = vec![Write::notification(&incident)?];
-        Ok(Change { object: incident.id.to_string(), version: incident.revision, writes })
+        let mut change = Change::new(&incident.id, incident.revision, vec![Write::notification(&incident)?]);
+        obligations::verified(context, reads, &incident, &mut change).await?;
+        Ok(change)
     }
 }
 
@@ -179,6 +183,6 @@ impl Plan for IssueReference {
         let incident = own(context, reads, &self.id).await?;
         let reference = Reference::known(seal::new_id("ref"));
         let write = Write::reference(&reference, &incident.id, &incident.holder, &self.recipient, context.at);
-        Ok(Change { object: reference.to_string(), version: incident.revision, writes: vec![write] })
+        Ok(Change::new(&reference, incident.revision, vec![write]))
     }
 }

@@ -125,6 +125,11 @@ impl Node {
         Timing { at: now.max(locked.head_at()), releases }
     }
 
+    /// The time by which things are read: never before the last entry.
+    pub(super) async fn now(&self, reads: &mut Reads) -> Result<Instant> {
+        Ok(self.clock.now().max(reads.size().await?.1))
+    }
+
     /// The agreements in force, as read in this transaction.
     pub(super) async fn in_force(&self, reads: &mut Reads) -> Result<Vec<Arc<Agreement>>> {
         let mut agreements = Vec::new();

@@ -1,12 +1,12 @@
 //! The holder's register of organisations.
 
-use crate::domain::{Identifier, Organisation, OrganisationId, Rejected};
+use crate::domain::{Identifier, Incident, Organisation, OrganisationId, Rejected};
 use crate::ledger::Kind;
 use crate::seal;
 use crate::store::{Reads, Write};
 
-use super::Result;
 use super::plan::{Change, Context, Plan};
+use super::{Result, events};
 
 /// Adds an organisation.
 #[derive(Debug)]
@@ -74,9 +74,12 @@ async fn keep(context: Context<'_>, reads: &mut Reads, organisation: Organisatio
         let problem = "an identifier is already registered for another organisation: amend that one";
         return Err(Rejected::WrongState(problem).into());
     }
-    Ok(Change {
-        object: organisation.id.to_string(),
-        version: organisation.version,
-        writes: Write::organisation(&organisation, context.seal())?,
-    })
+    let mut writes = Write::organisation(&organisation, context.seal())?;
+    if organisation.version > 1 {
+        // Open requests may name what it is known by from now on.
+        let all = reads.incidents(&organisation.holder, "", i64::MAX, organisation.id.as_str()).await?;
+        let incidents: Vec<&Incident> = all.iter().collect();
+        writes.extend(events::matched_later(context, reads, &organisation.identifiers, &incidents).await?);
+    }
+    Ok(Change::new(&organisation.id, organisation.version, writes))
 }

@@ -9,6 +9,7 @@ use crate::proto::v1::Receipt;
 use crate::seal::{self, Seal};
 use crate::store::{Reads, Write};
 
+use super::offers::OfferFor;
 use super::{Node, Result, statement};
 
 /// Who does it, and the call's idempotency key.
@@ -39,6 +40,15 @@ pub struct Change {
     pub(super) object: String,
     pub(super) version: i64,
     pub(super) writes: Vec<Write>,
+    /// What this gives rise to offering, once it is written.
+    pub(super) offers: Vec<OfferFor>,
+}
+
+impl Change {
+    /// A change that gives rise to nothing else.
+    pub(super) fn new(object: impl ToString, version: i64, writes: Vec<Write>) -> Self {
+        Self { object: object.to_string(), version, writes, offers: Vec::new() }
+    }
 }
 
 /// What a plan may look at.

@@ -13,7 +13,7 @@ use crate::release;
 use crate::store::{ConsentVersions, KnownCall, QuestionRow, Reads, Store};
 
 use super::agreements::AgreementView;
-use super::{Error, Exchange, Node, Result};
+use super::{Error, Exchange, Node, Result, asks};
 
 /// Which page of which list a caller wants.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct Page {
     pub size: i32,
     /// Where the last page ended; empty for the first.
     pub token: String,
+    /// The field of the request that carries the token.
+    pub field: &'static str,
     /// What the list is narrowed to; empty for all.
     pub filter: String,
 }
@@ -42,7 +44,7 @@ impl Page {
     }
 
     /// How many rows to read: one more than the page, to know whether another page follows.
-    fn rows(&self) -> Result<i64> {
+    pub(super) fn rows(&self) -> Result<i64> {
         match i64::from(self.size) {
             0 => Ok(DEFAULT_SIZE + 1),
             size if size > 0 => Ok(size.min(MOST_SIZE) + 1),
@@ -50,15 +52,21 @@ impl Page {
         }
     }
 
-    fn after(&self, node: &Node) -> Result<String> {
+    pub(super) fn after(&self, node: &Node) -> Result<String> {
         if self.token.is_empty() {
             return Ok(String::new());
         }
         let problem = "is not a token that this list gave you";
-        node.seal.open_token(&self.bound_to(), &self.token).map_err(|_| Invalid::new("page_token", problem).into())
+        node.seal.open_token(&self.bound_to(), &self.token).map_err(|_| Invalid::new(self.field, problem).into())
     }
 
-    fn turn<T>(&self, node: &Node, mut rows: Vec<T>, read: i64, key: impl Fn(&T) -> String) -> Result<Pages<T>> {
+    pub(super) fn turn<T>(
+        &self,
+        node: &Node,
+        mut rows: Vec<T>,
+        read: i64,
+        key: impl Fn(&T) -> String,
+    ) -> Result<Pages<T>> {
         let most = usize::try_from(read - 1).unwrap_or_default();
         let more = rows.len() > most;
         rows.truncate(most);
@@ -74,7 +82,7 @@ type Reading<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 impl Exchange {
     /// Reads in a task of its own, to the end: a caller that goes away must not spoil the connection.
-    async fn read<T, F>(&self, read: F) -> Result<T>
+    pub(super) async fn read<T, F>(&self, read: F) -> Result<T>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(&'a Node, &'a mut Reads) -> Reading<'a, T> + Send + 'static,
@@ -183,31 +191,44 @@ impl Exchange {
         .await
     }
 
-    /// One of the agency's own requests, and each of its asks with its receipt.
-    pub async fn request(&self, agency: AgencyId, id: Question) -> Result<(QuestionRow, Vec<(KnownCall, Receipt)>)> {
+    /// One of the agency's own requests, where it stands, and each of its asks with its receipt.
+    pub async fn request(
+        &self,
+        agency: AgencyId,
+        id: Question,
+    ) -> Result<(QuestionRow, &'static str, Vec<(KnownCall, Receipt)>)> {
         self.read(move |node, reads| {
             Box::pin(async move {
                 let mut found = reads.questions_by_id(&[id.as_str()], &node.seal).await?;
-                found.retain(|question| question.requester == agency);
+                found.retain(|question| question.requester.agency == agency);
                 let question = found.pop().ok_or(Rejected::NotFound("request"))?;
                 let mut asks = Vec::new();
                 for call in reads.asks_of(&id).await? {
                     let receipt = Store::receipt(reads, node.origin(), &agency, call.index, &node.seal).await?;
                     asks.push((call, receipt.ok_or(Error::Internal("an ask has no receipt"))?));
                 }
-                Ok((question, asks))
+                let state = asks::state(&question, asks.iter().map(|(call, _)| call), node.now(reads).await?);
+                Ok((question, state, asks))
             })
         })
         .await
     }
 
-    /// The agency's own requests.
-    pub async fn requests(&self, page: Page) -> Result<Pages<QuestionRow>> {
+    /// The agency's own requests, each with where it stands.
+    pub async fn requests(&self, page: Page) -> Result<Pages<(QuestionRow, &'static str)>> {
         self.read(move |node, reads| {
             Box::pin(async move {
                 let (after, read) = (page.after(node)?, page.rows()?);
                 let rows = reads.questions(&page.agency, &after, read, &node.seal).await?;
-                page.turn(node, rows, read, |row| row.id.to_string())
+                let (found, next) = page.turn(node, rows, read, |row| row.id.to_string())?;
+                let ids: Vec<&str> = found.iter().map(|question| question.id.as_str()).collect();
+                let (asks, at) = (reads.asks_of_all(&ids).await?, node.now(reads).await?);
+                let with_state = |question: QuestionRow| {
+                    let own = asks.iter().filter(|ask| ask.object == question.id.as_str());
+                    let state = asks::state(&question, own, at);
+                    (question, state)
+                };
+                Ok((found.into_iter().map(with_state).collect(), next))
             })
         })
         .await

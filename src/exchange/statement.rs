@@ -1,12 +1,16 @@
 //! What an entry's commitments commit to: domain values as the contract's statements. One place for this translation.
 
+use std::collections::BTreeSet;
+
+use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
 
-use crate::decision::{Decision, Handling, Onward, Permitted};
-use crate::domain::{Ask, Instant, Reference, Subject};
+use crate::decision::{Decision, Facts, Handling, Onward, Permitted};
+use crate::domain::{Ask, Category, Instant, Question, Reference, Subject, Urgency};
 use crate::proto::v1;
 
 use super::plan::By;
+use super::{Error, Result};
 
 /// A time as the contract writes it.
 pub(crate) fn timestamp(at: Instant) -> prost_types::Timestamp {
@@ -46,6 +50,7 @@ pub(super) fn ask(ask: &Ask) -> Vec<u8> {
         request_id: ask.request_id.to_string(),
         request: ask.question.to_string(),
         naming_ground,
+        urgency: if ask.urgency == Urgency::Routine { String::new() } else { ask.urgency.as_str().to_owned() },
     }
     .encode_to_vec()
 }
@@ -110,6 +115,31 @@ pub(super) fn outcome(
     statement.encode_to_vec()
 }
 
+/// What is offered, for holder and recipient.
+pub(super) fn offer(ask: &Ask, request: Option<&Question>, categories: &BTreeSet<Category>) -> Vec<u8> {
+    let reference = match &ask.subject {
+        Subject::Reference(reference) if request.is_none() => reference.to_string(),
+        _ => String::new(),
+    };
+    v1::OfferStatement {
+        holder: ask.holder.to_string(),
+        recipient: ask.requester.agency.to_string(),
+        request: request.map(ToString::to_string).unwrap_or_default(),
+        reference,
+        purpose: ask.purpose.to_string(),
+        categories: categories.iter().map(ToString::to_string).collect(),
+    }
+    .encode_to_vec()
+}
+
+/// The facts as they are sealed beside their entry, and the digest by which the grounds name them.
+pub(super) fn facts(facts: &Facts) -> Result<(Vec<u8>, [u8; 32])> {
+    let written = serde_json::to_vec(facts).map_err(|_| Error::Internal("facts could not be written"))?;
+    let mut facts_digest = [0; 32];
+    facts_digest.copy_from_slice(digest(&SHA256, &written).as_ref());
+    Ok((written, facts_digest))
+}
+
 /// Why, for the holder.
 pub(super) fn grounds(decision: &Decision, facts_digest: [u8; 32]) -> Vec<u8> {
     let reasons = match decision {
@@ -117,7 +147,12 @@ pub(super) fn grounds(decision: &Decision, facts_digest: [u8; 32]) -> Vec<u8> {
         Decision::Open(denial) => denial.reasons().to_vec(),
         Decision::NotCovered(not_covered) => vec![format!("{}: {}", not_covered.reason, not_covered.explanation)],
     };
-    v1::GroundsStatement { facts_digest: facts_digest.to_vec(), reasons }.encode_to_vec()
+    self::reasons(&reasons, facts_digest)
+}
+
+/// Reasons, with the digest of the facts from which they can be computed again.
+pub(super) fn reasons(reasons: &[String], facts_digest: [u8; 32]) -> Vec<u8> {
+    v1::GroundsStatement { facts_digest: facts_digest.to_vec(), reasons: reasons.to_vec() }.encode_to_vec()
 }
 
 /// The handling terms as the contract writes them.

@@ -34,6 +34,8 @@ pub struct Slots(i64);
 impl Slots {
     /// The author of an act: the act.
     pub const ACT: Self = Self(1 << Slot::Act as i64);
+    /// The agency to which something is offered: the offer.
+    pub const OFFER: Self = Self(1 << Slot::Outcome as i64);
     /// The requester of an ask: everything but the grounds.
     pub const REQUESTER: Self = Self(Self::ACT.0 | 1 << Slot::Subject as i64 | 1 << Slot::Outcome as i64);
     /// The holder asked, before a record matches: everything but the subject.

@@ -6,7 +6,7 @@ use prost::Message;
 use super::entry::commit_to;
 use super::{Checkpoint, Keyring, tree};
 use crate::proto::v1::{
-    Act, AskStatement, GroundsStatement, LedgerEntry, OutcomeStatement, Receipt, Slot, SubjectStatement,
+    Act, AskStatement, GroundsStatement, LedgerEntry, OfferStatement, OutcomeStatement, Receipt, Slot, SubjectStatement,
 };
 
 /// What a receipt that verifies says.
@@ -24,6 +24,8 @@ pub struct Verified {
     pub subject: Option<SubjectStatement>,
     /// What came of it, if that was opened.
     pub outcome: Option<OutcomeStatement>,
+    /// What was offered, if this is an offer and it was opened.
+    pub offer: Option<OfferStatement>,
     /// Why, if that was opened.
     pub grounds: Option<GroundsStatement>,
 }
@@ -61,9 +63,9 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
             entry.format
         )));
     }
-    let is_ask = entry.kind() == super::Kind::Ask;
+    let (is_ask, is_offer) = (entry.kind() == super::Kind::Ask, entry.kind() == super::Kind::Offer);
     let mut verified =
-        Verified { checkpoint, entry, act: None, ask: None, subject: None, outcome: None, grounds: None };
+        Verified { checkpoint, entry, act: None, ask: None, subject: None, outcome: None, offer: None, grounds: None };
     for opening in &receipt.openings {
         let place = usize::try_from(opening.slot - 1).ok();
         let promised = place.and_then(|place| verified.entry.commitments.get(place));
@@ -79,6 +81,7 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
             Slot::Act if is_ask => verified.ask = Some(AskStatement::decode(payload).map_err(unreadable)?),
             Slot::Act => verified.act = Some(Act::decode(payload).map_err(unreadable)?),
             Slot::Subject => verified.subject = Some(SubjectStatement::decode(payload).map_err(unreadable)?),
+            Slot::Outcome if is_offer => verified.offer = Some(OfferStatement::decode(payload).map_err(unreadable)?),
             Slot::Outcome => verified.outcome = Some(OutcomeStatement::decode(payload).map_err(unreadable)?),
             Slot::Grounds => verified.grounds = Some(GroundsStatement::decode(payload).map_err(unreadable)?),
         }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{AgencyId, Authorisation, AuthorisationId, Ground, IncidentId, Instant, OfficerId};
+use crate::domain::{AgencyId, Authorisation, AuthorisationId, Digest, Ground, IncidentId, Instant, OfficerId};
 
 use super::write::{Table, Write};
-use super::{Reads, Result, Tx, from_json, key_set, on, row, rows, sql, to_json};
+use super::{Reads, Result, Tx, from_json, inconsistent, key_set, on, row, rows, sql, to_json};
 
 const AUTHORISATION: Table = Table {
     name: "authorisation",
@@ -23,6 +23,7 @@ const AUTHORISATION: Table = Table {
         "given_at",
         "valid_until",
         "revoked_at",
+        "preview",
     ],
     keep_existing: false,
 };
@@ -41,9 +42,13 @@ struct Row {
     given_at: i64,
     valid_until: i64,
     revoked_at: Option<i64>,
+    preview: Option<Vec<u8>>,
 }
 
 fn authorisation(row: Row) -> Result<Authorisation> {
+    // A binding that cannot be read must not be taken for none.
+    let wrong = || inconsistent("authorisation", &row.id, "its preview has not 32 bytes");
+    let preview = row.preview.as_deref().map(|bytes| Digest::from_slice(bytes).ok_or_else(wrong)).transpose()?;
     Ok(Authorisation {
         purposes: from_json("authorisation", &row.id, &row.purposes)?,
         categories: from_json("authorisation", &row.id, &row.categories)?,
@@ -57,6 +62,7 @@ fn authorisation(row: Row) -> Result<Authorisation> {
         given_at: Instant::from_micros(row.given_at),
         valid_until: Instant::from_micros(row.valid_until),
         revoked_at: row.revoked_at.map(Instant::from_micros),
+        preview,
     })
 }
 
@@ -109,6 +115,7 @@ impl Write {
             authorisation.given_at.micros().into(),
             authorisation.valid_until.micros().into(),
             authorisation.revoked_at.map(Instant::micros).into(),
+            authorisation.preview.map(|digest| digest.as_bytes().to_vec()).into(),
         ];
         Ok(Self::insert(&AUTHORISATION, row))
     }

@@ -142,6 +142,10 @@ impl Reads {
         organisation: &str,
     ) -> Result<Vec<Incident>> {
         let found = rows!(self, sql::INCIDENTS, Row, holder.as_str(), after, most, organisation);
+        self.with_categories(found).await
+    }
+
+    async fn with_categories(&mut self, found: Vec<Row>) -> Result<Vec<Incident>> {
         let mut incidents: Vec<Incident> = found.into_iter().map(incident).collect::<Result<_>>()?;
         let ids: Vec<IncidentId> = incidents.iter().map(|incident| incident.id.clone()).collect();
         let mut categories = self.categories(&ids).await?;
@@ -149,6 +153,12 @@ impl Reads {
             incident.categories = categories.remove(&incident.id).unwrap_or_default();
         }
         Ok(incidents)
+    }
+
+    /// The holder's own incidents that were notified under a statute, with their categories.
+    pub async fn incidents_notified(&mut self, holder: &AgencyId) -> Result<Vec<Incident>> {
+        let found = rows!(self, sql::INCIDENTS_NOTIFIED, Row, holder.as_str());
+        self.with_categories(found).await
     }
 
     /// The incidents that these references resolve to, each with the agency it was issued to.

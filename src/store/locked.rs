@@ -164,6 +164,11 @@ impl Locked {
         Committed { decided, index: call.index, receipt: None }
     }
 
+    /// The index that the next entry will have.
+    pub(crate) fn next_index(&self) -> u64 {
+        self.growth.size()
+    }
+
     /// Whether anything was appended.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()

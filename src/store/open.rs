@@ -12,8 +12,15 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 use super::{Error, Pool, Result, Store};
 
-const SQLITE: &[(i64, &str, &str)] = &[(1, "spine", include_str!("../../migrations/sqlite/0001_spine.sql"))];
-const POSTGRES: &[(i64, &str, &str)] = &[(1, "spine", include_str!("../../migrations/postgres/0001_spine.sql"))];
+/// The migrations of one database, in their order.
+macro_rules! scripts {
+    ($database:literal: $($version:literal $name:literal $file:literal),+) => {
+        &[$(($version, $name, include_str!(concat!("../../migrations/", $database, "/", $file, ".sql")))),+]
+    };
+}
+
+const SQLITE: &[(i64, &str, &str)] = scripts!("sqlite": 1 "spine" "0001_spine", 3 "requests" "0003_requests");
+const POSTGRES: &[(i64, &str, &str)] = scripts!("postgres": 1 "spine" "0001_spine", 3 "requests" "0003_requests");
 
 /// How to open a database.
 #[derive(Debug, Clone)]

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::decision::Basis;
-use crate::domain::{AgencyId, CallKey, Category, Digest, Instant, Purpose, Question, RequestId, Subject};
+use crate::domain::{
+    AgencyId, CallKey, Category, Digest, Instant, Purpose, Question, RequestId, Requester, Subject, Unit, Urgency,
+};
 use crate::seal::Seal;
 
 use super::write::{Table, Write};
@@ -29,9 +31,14 @@ const REQUEST: Table = Table {
         "subject",
         "created_at",
         "open_until",
+        "urgency",
+        "unit",
+        "pseudonym",
     ],
     keep_existing: false,
 };
+const REQUEST_IDENTIFIER: Table =
+    Table { name: "request_identifier", columns: &["lookup", "request_id"], keep_existing: true };
 
 /// What an ask came to, as kept for its repeats.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,8 +93,8 @@ pub struct QuestionRow {
     pub id: Question,
     /// The agency asked.
     pub holder: AgencyId,
-    /// The agency that asks.
-    pub requester: AgencyId,
+    /// The officer who put it first, as far as another agency may know.
+    pub requester: Requester,
     /// The purpose.
     pub purpose: Purpose,
     /// The form.
@@ -102,6 +109,12 @@ pub struct QuestionRow {
     pub created_at: Instant,
     /// Until when it may be put again.
     pub open_until: Instant,
+    /// How soon an answer is needed.
+    pub urgency: Urgency,
+    /// When the holder offered to release.
+    pub offered_at: Option<Instant>,
+    /// When the holder decided not to offer.
+    pub declined_at: Option<Instant>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -127,6 +140,11 @@ struct Row {
     subject: Vec<u8>,
     created_at: i64,
     open_until: i64,
+    urgency: String,
+    unit: String,
+    pseudonym: String,
+    offered_at: Option<i64>,
+    declined_at: Option<i64>,
 }
 
 /// What is sealed of a question.
@@ -172,15 +190,22 @@ fn question(row: Row, seal: &Seal) -> Result<QuestionRow> {
     let sealed: Sealed = from_json("request", &row.id, &String::from_utf8_lossy(&plain))?;
     Ok(QuestionRow {
         categories: from_json("request", &row.id, &row.categories)?,
+        urgency: Urgency::parse(&row.urgency).map_err(|e| inconsistent("request", &row.id, e))?,
         id: Question::known(row.id),
         holder: AgencyId::known(row.holder),
-        requester: AgencyId::known(row.requester),
+        requester: Requester {
+            agency: AgencyId::known(row.requester),
+            unit: Unit::known(row.unit),
+            pseudonym: row.pseudonym,
+        },
         purpose: Purpose::known(row.purpose),
         form: row.form,
         subject: sealed.subject,
         external_ref: sealed.external_ref,
         created_at: Instant::from_micros(row.created_at),
         open_until: Instant::from_micros(row.open_until),
+        offered_at: row.offered_at.map(Instant::from_micros),
+        declined_at: row.declined_at.map(Instant::from_micros),
     })
 }
 
@@ -194,6 +219,21 @@ impl Reads {
     /// The asks that put a question, oldest first.
     pub async fn asks_of(&mut self, id: &Question) -> Result<Vec<KnownCall>> {
         rows!(self, sql::CALLS_OF_OBJECT, CallRow, id.as_str()).into_iter().map(call).collect()
+    }
+
+    /// The asks that put these questions, oldest first.
+    pub async fn asks_of_all(&mut self, ids: &[&str]) -> Result<Vec<KnownCall>> {
+        let set = key_set(ids.iter().copied());
+        rows!(self, sql::CALLS_OF_OBJECTS, CallRow, set).into_iter().map(call).collect()
+    }
+
+    /// The questions that name any of these look-up keys and were still open at this time, each once.
+    pub async fn questions_naming(&mut self, lookups: &[String], at: Instant, seal: &Seal) -> Result<Vec<QuestionRow>> {
+        let set = key_set(lookups.iter().map(String::as_str));
+        let mut found = rows!(self, sql::QUESTIONS_NAMING, Row, set, at.micros());
+        found.sort_by(|one, other| one.id.cmp(&other.id));
+        found.dedup_by(|one, other| one.id == other.id);
+        found.into_iter().map(|row| question(row, seal)).collect()
     }
 
     /// The questions with these ids, whoever put them.
@@ -249,7 +289,7 @@ impl Write {
         let row = vec![
             question.id.as_str().into(),
             question.holder.as_str().into(),
-            question.requester.as_str().into(),
+            question.requester.agency.as_str().into(),
             question.purpose.as_str().into(),
             question.form.as_str().into(),
             to_json("request", &question.categories)?.into(),
@@ -257,7 +297,27 @@ impl Write {
             subject.into(),
             question.created_at.micros().into(),
             question.open_until.micros().into(),
+            question.urgency.as_str().into(),
+            question.requester.unit.as_str().into(),
+            question.requester.pseudonym.as_str().into(),
         ];
         Ok(Self::insert(&REQUEST, row))
+    }
+
+    /// Makes a question findable by what it names, for records that come later.
+    pub(crate) fn named(question: &Question, lookup: &str) -> Self {
+        Self::insert(&REQUEST_IDENTIFIER, vec![lookup.into(), question.as_str().into()])
+    }
+
+    /// Notes that the holder offered to answer a question.
+    pub(crate) fn offered(question: &Question, at: Instant) -> Self {
+        let cells = vec![at.micros().into(), question.as_str().into()];
+        Self::change_one("request", sql::QUESTION_OFFERED, cells)
+    }
+
+    /// Notes that the holder will not offer to answer a question.
+    pub(crate) fn declined(question: &Question, at: Instant) -> Self {
+        let cells = vec![at.micros().into(), question.as_str().into()];
+        Self::change_one("request", sql::QUESTION_DECLINED, cells)
     }
 }

@@ -96,6 +96,11 @@ statements! {
          FROM incident WHERE holder = $1 AND id > $2 AND erased_at IS NULL AND ($4 = '' OR organisation_id = $4)
          ORDER BY id LIMIT $3"
     );
+    INCIDENTS_NOTIFIED = both (
+        "SELECT id, holder, organisation_id, revision, occurred_from, occurred_until, markings, notification,
+                campaign, retain_until
+         FROM incident WHERE holder = $1 AND notification IS NOT NULL AND erased_at IS NULL ORDER BY id"
+    );
     INCIDENTS_BY_REFERENCE = set (
         "SELECT r.reference AS found_by, r.recipient, i.id, i.holder, i.organisation_id, i.revision,
                 i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until
@@ -148,27 +153,83 @@ statements! {
 
     AUTHORISATION = both (
         "SELECT id, holder, incident_id, recipient, revision, covers_updates, purposes, categories, ground, given_at,
-                valid_until, revoked_at
+                valid_until, revoked_at, preview
          FROM authorisation WHERE holder = $1 AND id = $2"
     );
     AUTHORISATIONS = both (
         "SELECT id, holder, incident_id, recipient, revision, covers_updates, purposes, categories, ground, given_at,
-                valid_until, revoked_at
+                valid_until, revoked_at, preview
          FROM authorisation WHERE holder = $1 AND id > $2 AND ($4 = '' OR incident_id = $4) ORDER BY id LIMIT $3"
     );
     AUTHORISATIONS_OF = set (
         "SELECT id, holder, incident_id, recipient, revision, covers_updates, purposes, categories, ground, given_at,
-                valid_until, revoked_at
+                valid_until, revoked_at, preview
          FROM authorisation WHERE incident_id", " ORDER BY id"
     );
     REVOKE_AUTHORISATION = both ("UPDATE authorisation SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL");
 
     QUESTIONS_BY_ID = set (
-        "SELECT id, holder, requester, purpose, form, categories, wrapped_key, subject, created_at, open_until
+        "SELECT id, holder, requester, purpose, form, categories, wrapped_key, subject, created_at, open_until, urgency,
+                unit, pseudonym, offered_at, declined_at
          FROM request WHERE id", ""
     );
     QUESTIONS = both (
-        "SELECT id, holder, requester, purpose, form, categories, wrapped_key, subject, created_at, open_until
+        "SELECT id, holder, requester, purpose, form, categories, wrapped_key, subject, created_at, open_until, urgency,
+                unit, pseudonym, offered_at, declined_at
          FROM request WHERE requester = $1 AND id > $2 ORDER BY id LIMIT $3"
+    );
+    QUESTIONS_NAMING = set (
+        "SELECT q.id, q.holder, q.requester, q.purpose, q.form, q.categories, q.wrapped_key, q.subject, q.created_at,
+                q.open_until, q.urgency, q.unit, q.pseudonym, q.offered_at, q.declined_at
+         FROM request_identifier n JOIN request q ON q.id = n.request_id WHERE n.lookup",
+        " AND q.open_until > $2"
+    );
+    QUESTION_OFFERED = both ("UPDATE request SET offered_at = $1 WHERE id = $2");
+    QUESTION_DECLINED = both ("UPDATE request SET declined_at = $1 WHERE id = $2");
+    CALLS_OF_OBJECTS = set (
+        "SELECT c.key, c.digest, c.idx, c.object, c.version, c.at, c.answer FROM call c
+         WHERE c.answer IS NOT NULL AND c.object", " ORDER BY c.idx"
+    );
+
+    EVENTS_DUE = both (
+        "SELECT id, agency, kind, due_at, object, detail FROM event
+         WHERE agency = $1 AND acknowledged_at IS NULL AND due_at <= $2
+           AND (due_at > $3 OR (due_at = $3 AND id > $4))
+         ORDER BY due_at, id LIMIT $5"
+    );
+    EVENTS_BY_ID = set ("SELECT id, agency, kind, due_at, object, detail FROM event WHERE id", "");
+    EVENTS_OF = set ("SELECT id, agency, kind, due_at, object, detail FROM event WHERE object", " ORDER BY due_at, id");
+    ACKNOWLEDGE_EVENT = both ("UPDATE event SET acknowledged_at = $1 WHERE id = $2 AND acknowledged_at IS NULL");
+    DROP_EVENTS = both ("DELETE FROM event WHERE object = $1");
+    RECEIVED = both (
+        "SELECT object, MIN(due_at) AS matched_at FROM event
+         WHERE agency = $1 AND kind = 'request-to-look-at'
+         GROUP BY object HAVING MIN(due_at) > $2 OR (MIN(due_at) = $2 AND object > $3)
+         ORDER BY matched_at, object LIMIT $4"
+    );
+
+    OBLIGATIONS = both (
+        "SELECT id, holder, recipient, clause, incident_id, revision, arose_at, due_at, offered_at, done_at
+         FROM obligation
+         WHERE holder = $1 AND id > $2 AND ($4 = '' OR done_at IS NULL) ORDER BY id LIMIT $3"
+    );
+    OBLIGATIONS_OF = both (
+        "SELECT id, holder, recipient, clause, incident_id, revision, arose_at, due_at, offered_at, done_at
+         FROM obligation WHERE incident_id = $1 ORDER BY id"
+    );
+    OBLIGATIONS_OVERDUE = both (
+        "SELECT id, holder, recipient, clause, incident_id, revision, arose_at, due_at, offered_at, done_at
+         FROM obligation WHERE done_at IS NULL AND due_at <= $1 ORDER BY due_at, id LIMIT $2"
+    );
+    REOPEN_OBLIGATION = both (
+        "UPDATE obligation SET revision = $1, arose_at = $2, due_at = $3, offered_at = NULL, done_at = NULL
+         WHERE id = $4"
+    );
+    OBLIGATION_OFFERED = both ("UPDATE obligation SET offered_at = $1 WHERE id = $2");
+    OBLIGATION_DONE = both (
+        "UPDATE obligation SET done_at = $1 WHERE incident_id = $2 AND clause = $3 AND revision = $4 AND done_at IS NULL"
+    );
+    DROP_DUTY_EVENTS = both (
+        "DELETE FROM event WHERE object IN (SELECT id FROM obligation WHERE incident_id = $1 AND clause = $2)"
     );
 }

@@ -71,6 +71,7 @@ impl<T: Message> Admitted<'_, T> {
             list: self.method,
             size,
             token: token.to_owned(),
+            field: "page_token",
             filter: filter.to_owned(),
         }
     }

@@ -23,6 +23,10 @@ fn decision(message: &GiveAuthorisationRequest) -> Result<GiveAuthorisation, Inv
         categories: convert::categories("categories", &message.categories)?,
         ground: convert::field("ground", &message.ground, Ground::parse)?,
         valid_until: convert::instant("valid_until", message.valid_until)?,
+        preview: match message.preview_digest.as_slice() {
+            [] => None,
+            cited => Some(convert::digest("preview_digest", cited)?),
+        },
     })
 }
 

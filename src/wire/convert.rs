@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use prost::Message;
 
 use crate::domain::{
-    Authorisation, Category, Consent, ConsentId, Coverage, Digest, Evidence, Identifier, Incident, IncidentId, Instant,
-    Invalid, Markings, Organisation, Rejected, check,
+    Authorisation, Category, Consent, ConsentId, Coverage, Digest, Event, EventKind, Evidence, Identifier, Incident,
+    IncidentId, Instant, Invalid, Markings, Organisation, Rejected, Urgency, check,
 };
 use crate::exchange::{AgreementView, ScopeTerms};
 use crate::proto::{CATEGORIES, v1};
@@ -82,6 +82,11 @@ pub(super) fn required_instant(name: &str, value: Option<prost_types::Timestamp>
 pub(super) fn digest(name: &str, bytes: &[u8]) -> Result<Digest, Invalid> {
     check(!bytes.is_empty(), name, "is required")?;
     Digest::from_slice(bytes).ok_or_else(|| Invalid::new(name, "must have 32 bytes"))
+}
+
+/// Reads how soon an answer is needed.
+pub(super) fn urgency(value: &str) -> Result<Urgency, Invalid> {
+    Urgency::parse(value).map_err(|problem| problem.within("urgency"))
 }
 
 /// Reads the etag of a record, which is its version.
@@ -185,15 +190,15 @@ pub(super) fn evidence(value: Option<&v1::ConsentEvidence>) -> Result<Evidence, 
     read().map_err(|problem: Invalid| problem.within("evidence"))
 }
 
+pub(super) fn identifier(value: &Identifier) -> v1::Identifier {
+    v1::Identifier { scheme: value.scheme().to_owned(), value: value.value().to_owned() }
+}
+
 pub(super) fn organisation(value: Organisation) -> v1::Organisation {
     v1::Organisation {
         id: value.id.to_string(),
         name: value.name,
-        identifiers: value
-            .identifiers
-            .iter()
-            .map(|id| v1::Identifier { scheme: id.scheme().to_owned(), value: id.value().to_owned() })
-            .collect(),
+        identifiers: value.identifiers.iter().map(identifier).collect(),
         etag: value.version.to_string(),
     }
 }
@@ -282,7 +287,37 @@ pub(super) fn authorisation(value: &Authorisation) -> v1::Authorisation {
         given_at: Some(timestamp(value.given_at)),
         valid_until: Some(timestamp(value.valid_until)),
         revoked_at: value.revoked_at.map(timestamp),
+        preview_digest: value.preview.map(|digest| digest.as_bytes().to_vec()).unwrap_or_default(),
     }
+}
+
+pub(super) fn event(value: Event) -> v1::Event {
+    let detail = value.detail;
+    let mut shown = v1::Event {
+        id: value.id.to_string(),
+        kind: value.kind.as_str().to_owned(),
+        at: Some(timestamp(value.at)),
+        agency: detail.other.map(|other| other.to_string()).unwrap_or_default(),
+        ends_at: detail.ends_at.map(timestamp),
+        has_entry: detail.entry.is_some(),
+        entry_index: detail.entry.unwrap_or_default(),
+        ..v1::Event::default()
+    };
+    let incident = detail.incident.map(|incident| incident.to_string()).unwrap_or_default();
+    match value.kind {
+        // Another agency's: what the holder calls the incident stays with the holder.
+        EventKind::Offer => {
+            shown.reference = value.object;
+            shown.purpose = detail.purpose.map(|purpose| purpose.to_string()).unwrap_or_default();
+            shown.categories = detail.categories.iter().map(ToString::to_string).collect();
+        }
+        EventKind::AskAgain | EventKind::ReleaseReceived | EventKind::ReleaseMade => shown.request = value.object,
+        EventKind::RequestToLookAt => (shown.request, shown.incident_id) = (value.object, incident),
+        EventKind::ConsentEnds => shown.consent_id = value.object,
+        EventKind::AuthorisationEnds => (shown.authorisation_id, shown.incident_id) = (value.object, incident),
+        EventKind::DutyOverdue => shown.incident_id = incident,
+    }
+    shown
 }
 
 pub(super) fn agreement(view: &AgreementView) -> v1::Agreement {

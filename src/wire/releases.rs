@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tonic::{Request, Response, Status};
 
 use super::status::{failed, internal, invalid, purpose_not_in_token};
-use super::{Desk, convert};
+use super::{Desk, convert, look};
 use crate::domain::{
     AgencyId, AgreementId, Digest, Ground, Invalid, NamedOrganisation, Occurred, Purpose, Question, Reference, Subject,
     check,
@@ -25,7 +25,7 @@ const NEITHER_CONFIRM_NOR_DENY: &str = "Nothing is released now. This neither co
 /// The longest period that an ask may name.
 const LONGEST_PERIOD_DAYS: i64 = 731;
 
-fn pin(value: Option<&v1::AgreementPin>) -> Result<Option<(AgreementId, Digest)>, Invalid> {
+pub(super) fn pin(value: Option<&v1::AgreementPin>) -> Result<Option<(AgreementId, Digest)>, Invalid> {
     let Some(pin) = value else { return Ok(None) };
     let id = convert::field("agreement.agreement_id", &pin.agreement_id, AgreementId::parse)?;
     Ok(Some((id, convert::digest("agreement.digest", &pin.digest)?)))
@@ -53,12 +53,37 @@ fn subject(target: &Target) -> Result<Subject, Invalid> {
     }
 }
 
+fn holder(message: &v1::RequestReleaseRequest, caller: &Caller, exchange: &Exchange) -> Result<AgencyId, Invalid> {
+    let holder = convert::field("holder", &message.holder, AgencyId::parse)?;
+    check(exchange.node().holds(&holder), "holder", "is not an agency whose records this node holds")?;
+    check(holder != *caller.agency(), "holder", "is your own agency")?;
+    Ok(holder)
+}
+
+/// Says what a new question would rest on. Nothing is asked.
+async fn look_first(
+    message: &v1::RequestReleaseRequest,
+    caller: &Caller,
+    exchange: &Exchange,
+) -> Result<response::Outcome, Status> {
+    let read = || look::ask(message, holder(message, caller, exchange)?, caller);
+    let ask = read().map_err(invalid)?;
+    if !caller.may_state(&ask.purpose) {
+        return Err(purpose_not_in_token(ask.purpose.as_str()));
+    }
+    Ok(match exchange.covering(ask.clone()).await.map_err(failed)? {
+        Ok(covering) => response::Outcome::Covered(look::covered(&ask, &covering)),
+        Err(not_covered) => response::Outcome::NotCovered(v1::NotCovered {
+            reason: not_covered.reason.to_owned(),
+            explanation: not_covered.explanation,
+        }),
+    })
+}
+
 /// Reads a new question.
 fn new_question(message: &v1::RequestReleaseRequest, caller: &Caller, exchange: &Exchange) -> Result<AskFor, Status> {
     let read = || {
-        let holder = convert::field("holder", &message.holder, AgencyId::parse)?;
-        check(exchange.node().holds(&holder), "holder", "is not an agency whose records this node holds")?;
-        check(holder != *caller.agency(), "holder", "is your own agency")?;
+        let holder = holder(message, caller, exchange)?;
         let target = message.target.as_ref();
         let target = target.ok_or_else(|| Invalid::new("target", "is required: a reference or an organisation"))?;
         Ok(AskFor::New {
@@ -67,6 +92,7 @@ fn new_question(message: &v1::RequestReleaseRequest, caller: &Caller, exchange: 
             purpose: convert::field("purpose", &message.purpose, Purpose::parse)?,
             categories: convert::categories("categories", &message.categories)?,
             external_ref: convert::text("external_ref", &message.external_ref, 100)?,
+            urgency: convert::urgency(&message.urgency)?,
             pinned: pin(message.agreement.as_ref())?,
         })
     };
@@ -87,6 +113,8 @@ fn same_question(message: &v1::RequestReleaseRequest, caller: &Caller) -> Result
         check(message.purpose.is_empty(), "purpose", unset)?;
         check(message.categories.is_empty(), "categories", unset)?;
         check(message.external_ref.is_empty(), "external_ref", unset)?;
+        check(message.urgency.is_empty(), "urgency", unset)?;
+        check(!message.validate_only, "validate_only", unset)?;
         let purposes: BTreeSet<Purpose> = caller.purposes().clone();
         Ok(AskFor::Again { question, purposes, pinned: pin(message.agreement.as_ref())? })
     };
@@ -101,6 +129,11 @@ impl ReleaseService for Desk {
     ) -> Result<Response<v1::RequestReleaseResponse>, Status> {
         let call = self.admit("ReleaseService/RequestRelease", request)?;
         let by = call.by(&call.message.request_id)?;
+        if call.message.validate_only && call.message.request.is_empty() {
+            let outcome = look_first(&call.message, &call.caller, call.exchange).await?;
+            let (request, receipt) = (String::new(), None);
+            return Ok(Response::new(v1::RequestReleaseResponse { request, outcome: Some(outcome), receipt }));
+        }
         let ask = if call.message.request.is_empty() {
             new_question(&call.message, &call.caller, call.exchange)?
         } else {
@@ -137,8 +170,8 @@ impl ReleaseService for Desk {
     ) -> Result<Response<v1::GetRequestResponse>, Status> {
         let call = self.admit("ReleaseService/GetRequest", request)?;
         let id = convert::field("request", &call.message.request, Question::parse).map_err(invalid)?;
-        let (question, asks) = call.exchange.request(call.caller.agency().clone(), id).await.map_err(failed)?;
-        let mut view = question_view(question);
+        let (question, state, asks) = call.exchange.request(call.caller.agency().clone(), id).await.map_err(failed)?;
+        let mut view = question_view(question, state);
         view.asks = asks
             .into_iter()
             .map(|(ask, receipt)| v1::Ask {
@@ -163,7 +196,7 @@ impl ReleaseService for Desk {
         let call = self.admit("ReleaseService/ListRequests", request)?;
         let page = call.page(call.message.page_size, &call.message.page_token, "");
         let (found, next_page_token) = call.exchange.requests(page).await.map_err(failed)?;
-        let requests = found.into_iter().map(question_view).collect();
+        let requests = found.into_iter().map(|(question, state)| question_view(question, state)).collect();
         Ok(Response::new(v1::ListRequestsResponse { requests, next_page_token }))
     }
 }
@@ -184,7 +217,7 @@ fn released(incident: release::ReleasedIncident, correction_contact: &str) -> v1
     }
 }
 
-fn question_view(question: QuestionRow) -> v1::Request {
+fn question_view(question: QuestionRow, state: &str) -> v1::Request {
     v1::Request {
         id: question.id.to_string(),
         holder: question.holder.to_string(),
@@ -194,5 +227,7 @@ fn question_view(question: QuestionRow) -> v1::Request {
         created_at: Some(convert::timestamp(question.created_at)),
         open_until: Some(convert::timestamp(question.open_until)),
         asks: Vec::new(),
+        urgency: question.urgency.as_str().to_owned(),
+        state: state.to_owned(),
     }
 }

@@ -276,6 +276,7 @@ impl World {
             categories: vec!["identity".into(), "timeline".into()],
             ground: ground.into(),
             valid_until: None,
+            preview_digest: vec![],
         }
     }
 
@@ -409,7 +410,7 @@ pub(crate) fn released(outcome: &Outcome) -> Vec<String> {
             .iter()
             .flat_map(|incident| incident.categories.iter().map(|category| category.category.clone()))
             .collect(),
-        Outcome::Open(_) | Outcome::NotCovered(_) => Vec::new(),
+        Outcome::Open(_) | Outcome::NotCovered(_) | Outcome::Covered(_) => Vec::new(),
     }
 }
 

@@ -386,6 +386,7 @@ fn golden_draft() -> Draft {
         request_id: "golden-request-1".into(),
         request: "req_golden".into(),
         naming_ground: String::new(),
+        urgency: String::new(),
     };
     let subject = v1::SubjectStatement { reference: "ref_golden-reference".into(), ..v1::SubjectStatement::default() };
     let category = v1::CategoryStatement { category: "timeline".into(), commitment: vec![3; 32] };

@@ -161,7 +161,11 @@ impl World {
     /// A valid request, encoded; none where the RPC has no further variant. Everything that it needs is made first.
     #[expect(clippy::too_many_lines, reason = "a table: one arm for each RPC")]
     pub(super) async fn valid_request(&self, rpc: &str, variant: usize) -> Option<Vec<u8>> {
-        let variants = if rpc == "RequestRelease" { 3 } else { 1 };
+        let variants = match rpc {
+            "RequestRelease" => 4,
+            "OfferRelease" | "GiveAuthorisation" => 2,
+            _ => 1,
+        };
         if variant >= variants {
             return None;
         }
@@ -304,6 +308,14 @@ impl World {
                 v1::ListConsentsRequest { page_size, page_token, organisation_id: held.organisation }.encode_to_vec()
             }
 
+            "GiveAuthorisation" if variant == 1 => {
+                let held = self.hold("ncsc", "ico").await;
+                self.give_consent(&held, self.scope(&held)).await;
+                let preview_digest = self.preview(&held, "isa-1994-s4-2-a").await.digest;
+                let purposes = names(&["harm-reduction"]);
+                v1::GiveAuthorisationRequest { request_id, purposes, preview_digest, ..self.authorisation(&held) }
+                    .encode_to_vec()
+            }
             "GiveAuthorisation" => {
                 let held = self.hold("ncsc", "ico").await;
                 v1::GiveAuthorisationRequest {
@@ -351,8 +363,7 @@ impl World {
             }
             "GetInclusionProof" => v1::GetInclusionProofRequest { index: 1, size: 2 }.encode_to_vec(),
             "GetConsistencyProof" => v1::GetConsistencyProofRequest { from_size: 1, size: 2 }.encode_to_vec(),
-            // A new RPC has its valid request to add here.
-            _ => return None,
+            _ => return self.valid_holders_request(rpc, request_id, variant).await,
         })
     }
 
@@ -362,8 +373,16 @@ impl World {
         let agreement = self.known_agreement("ico-ncsc-2023").await;
         let agreement = Some(v1::AgreementPin { agreement_id: agreement.id, digest: agreement.digest });
         let ask = v1::RequestReleaseRequest { agreement, external_ref: "case 7".into(), ..self.ask(&held) };
+        let ask = v1::RequestReleaseRequest { urgency: "urgent".into(), ..ask };
         match variant {
             0 => ask,
+            // Looking first, with the ground for naming somebody and nobody named.
+            3 => {
+                let ground = "dpa-2018-s132-2-f".into();
+                let target = Target::Organisation(v1::NamedOrganisation { ground, ..Default::default() });
+                let external_ref = String::new();
+                v1::RequestReleaseRequest { target: Some(target), validate_only: true, external_ref, ..ask }
+            }
             1 => {
                 let organisation = v1::NamedOrganisation {
                     identifiers: vec![unused()],

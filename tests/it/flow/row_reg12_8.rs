@@ -1,40 +1,12 @@
 //! Regulation 12(8) of the NIS Regulations: the ICO must pass an RDSP's notification to the NCSC.
 
 use concordat::proto::v1;
-use concordat::proto::v1::incident_service_client::IncidentServiceClient;
-use tonic::{Code, Status};
+use tonic::Code;
 
 use crate::builders::{
-    Held, assert_error, assert_not_covered, assert_open_with, assert_released, names, only_incident, wide_content,
+    assert_error, assert_not_covered, assert_open_with, assert_released, names, only_incident, wide_content,
 };
-use crate::harness::{World, on_both_databases, request_id};
-
-impl World {
-    /// An incident that the ICO was notified of, unverified, with a reference for the recipient.
-    async fn notified(&self, kind: &str, recipient: &str) -> Held {
-        let organisation = self.register_organisation("ico", vec![]).await;
-        let notification =
-            v1::Notification { kind: kind.into(), received_at: self.in_seconds(-3_600), ..v1::Notification::default() };
-        let registration = v1::RegisterIncidentRequest {
-            notification: Some(notification),
-            content: Some(wide_content()),
-            ..self.incident_at(&organisation)
-        };
-        let registered = self.incidents("ico").register_incident(registration).await.unwrap().into_inner();
-        self.hold_incident("ico", recipient, organisation, registered.incident_id).await
-    }
-
-    async fn verify_notification(&self, held: &Held, officer: &str) -> Result<(), Status> {
-        let mut incidents = IncidentServiceClient::new(self.officer("ico", officer, &["recorder", "verifier"]));
-        let request = v1::VerifyNotificationRequest { request_id: request_id(), incident_id: held.incident.clone() };
-        incidents.verify_notification(request).await.map(|_| ())
-    }
-
-    /// An ask in the NCSC's functions as CSIRT.
-    fn csirt_ask(&self, held: &Held) -> v1::RequestReleaseRequest {
-        v1::RequestReleaseRequest { purpose: "nis-csirt".into(), ..self.ask(held) }
-    }
-}
+use crate::harness::on_both_databases;
 
 on_both_databases! {
     async fn row_reg12_8_a_verified_notification_stands_for_consent_and_authorisation(world: World) {

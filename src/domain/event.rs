@@ -1,0 +1,126 @@
+//! What an agency should look at.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AgencyId, Category, EventId, IncidentId, Instant, Purpose};
+
+/// How long before something ends its agency is told, at most; where it lasts less than twice that, at half time.
+const NOTICE_MICROS: i64 = 14 * 86_400 * 1_000_000;
+
+/// What an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventKind {
+    /// A request matches one of the agency's records.
+    RequestToLookAt,
+    /// A consent is about to end.
+    ConsentEnds,
+    /// An authorisation is about to end.
+    AuthorisationEnds,
+    /// The agency's content was released.
+    ReleaseMade,
+    /// The agency was released content.
+    ReleaseReceived,
+    /// The holder would release now what was asked for.
+    AskAgain,
+    /// The holder would release now what was not asked for.
+    Offer,
+    /// What the agency must let another have was not fetched in time.
+    DutyOverdue,
+}
+
+impl EventKind {
+    const ALL: [Self; 8] = [
+        Self::RequestToLookAt,
+        Self::ConsentEnds,
+        Self::AuthorisationEnds,
+        Self::ReleaseMade,
+        Self::ReleaseReceived,
+        Self::AskAgain,
+        Self::Offer,
+        Self::DutyOverdue,
+    ];
+
+    /// As stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RequestToLookAt => "request-to-look-at",
+            Self::ConsentEnds => "consent-ends",
+            Self::AuthorisationEnds => "authorisation-ends",
+            Self::ReleaseMade => "release-made",
+            Self::ReleaseReceived => "release-received",
+            Self::AskAgain => "ask-again",
+            Self::Offer => "offer",
+            Self::DutyOverdue => "duty-overdue",
+        }
+    }
+
+    /// Reads a stored kind.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// The id of an event of this kind: the same parts give the same id for ever.
+    pub fn id(self, parts: &[&str]) -> EventId {
+        EventId::known(format!("{}.{}", self.as_str(), parts.join(".")))
+    }
+
+    /// Whether it tells an agency what another would release: then it is shown only while that is so.
+    pub fn is_offer(self) -> bool {
+        matches!(self, Self::AskAgain | Self::Offer)
+    }
+}
+
+/// One thing that an agency should look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its id.
+    pub id: EventId,
+    /// Whose it is.
+    pub agency: AgencyId,
+    /// What it is.
+    pub kind: EventKind,
+    /// When it becomes due.
+    pub at: Instant,
+    /// The record that it is about: a request, a consent, an authorisation, an obligation or a reference.
+    pub object: String,
+    /// The rest.
+    pub detail: EventDetail,
+}
+
+/// What else an event says, as far as its kind has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EventDetail {
+    /// The other agency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<AgencyId>,
+    /// The holder's incident: shown to the holder alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentId>,
+    /// The purpose offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Purpose>,
+    /// The categories offered.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub categories: BTreeSet<Category>,
+    /// When what it is about ends, or should have been done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Instant>,
+    /// The ledger entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<u64>,
+}
+
+impl EventDetail {
+    /// About another agency.
+    pub fn with(other: &AgencyId) -> Self {
+        Self { other: Some(other.clone()), ..Self::default() }
+    }
+}
+
+/// When to tell an agency that something ends which began, or begins, at `from`.
+pub fn notice_before(from: Instant, until: Instant) -> Instant {
+    let notice = NOTICE_MICROS.min(until.micros_since(from) / 2);
+    Instant::from_micros(until.micros() - notice)
+}

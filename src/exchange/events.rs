@@ -1,0 +1,199 @@
+//! What agencies should look at: which changes and asks give rise to which events, and how events are listed.
+
+use crate::decision::{Decision, decide};
+use crate::domain::{
+    AgencyId, Authorisation, Consent, Event, EventDetail, EventId, EventKind, Identifier, Incident, Instant, Question,
+    Reference, Rejected, Subject, notice_before,
+};
+use crate::ledger::Kind;
+use crate::store::{QuestionRow, Reads, Write};
+
+use super::gather::{Gathered, Put, gather, supposed};
+use super::plan::{Change, Context, Plan};
+use super::reading::{Page, Pages};
+use super::{Exchange, Node, Result, asks};
+
+/// Notes that the caller's agency has dealt with events.
+#[derive(Debug)]
+pub struct AcknowledgeEvents {
+    /// The events.
+    pub ids: Vec<EventId>,
+}
+
+impl Plan for AcknowledgeEvents {
+    const KIND: Kind = Kind::Event;
+
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        let own = reads.events_by_id(&self.ids).await?;
+        let is_own = |id: &EventId| own.iter().any(|event| event.id == *id && event.agency == *context.agency());
+        if !self.ids.iter().all(is_own) {
+            return Err(Rejected::NotFound("event").into());
+        }
+        let writes = self.ids.iter().map(|id| Write::acknowledge(id, context.at)).collect();
+        let first = self.ids.first().map(ToString::to_string).unwrap_or_default();
+        Ok(Change::new(first, i64::try_from(self.ids.len()).unwrap_or(i64::MAX), writes))
+    }
+}
+
+/// That a request matches a record.
+fn look(question: &QuestionRow, agency: &AgencyId, incident: &str, at: Instant) -> Result<Write> {
+    let kind = EventKind::RequestToLookAt;
+    Ok(Write::event(&Event {
+        id: kind.id(&[question.id.as_str(), incident]),
+        agency: agency.clone(),
+        kind,
+        at,
+        object: question.id.to_string(),
+        detail: EventDetail {
+            incident: Some(crate::domain::IncidentId::known(incident)),
+            ..EventDetail::with(&question.requester.agency)
+        },
+    })?)
+}
+
+/// What an ask leaves for its holder.
+///
+/// INVARIANT: at least one event, of nobody where nothing is held, and the same look-up keys either way: what an ask
+/// writes does not depend on what is held, with at most one match.
+pub(super) fn asked(node: &Node, question: &QuestionRow, gathered: &Gathered) -> Result<Vec<Write>> {
+    let at = gathered.facts.at;
+    let mut writes = Vec::new();
+    for found in &gathered.facts.matches {
+        writes.push(look(question, &question.holder, found.incident.id.as_str(), at)?);
+    }
+    if writes.is_empty() {
+        writes.push(look(question, &AgencyId::known("-"), "-", at)?);
+    }
+    if let Subject::Organisation(named) = &question.subject
+        && gathered.covered
+    {
+        let lookups = named.identifiers.iter().map(|identifier| node.seal.lookup(&question.holder, identifier));
+        writes.extend(lookups.map(|lookup| Write::named(&question.id, &lookup)));
+    }
+    Ok(writes)
+}
+
+/// What a release leaves for both agencies.
+pub(super) fn released(question: &QuestionRow, index: u64, at: Instant) -> Result<[Write; 2]> {
+    let (holder, requester) = (&question.holder, &question.requester.agency);
+    let event = |kind: EventKind, agency: &AgencyId, other: &AgencyId| Event {
+        id: kind.id(&[&index.to_string()]),
+        agency: agency.clone(),
+        kind,
+        at,
+        object: question.id.to_string(),
+        detail: EventDetail { entry: Some(index), ..EventDetail::with(other) },
+    };
+    Ok([
+        Write::event(&event(EventKind::ReleaseMade, holder, requester))?,
+        Write::event(&event(EventKind::ReleaseReceived, requester, holder))?,
+    ])
+}
+
+/// The open requests that name an organisation at which incidents were not held, or not under that name, before.
+pub(super) async fn matched_later(
+    context: Context<'_>,
+    reads: &mut Reads,
+    identifiers: &[Identifier],
+    incidents: &[&Incident],
+) -> Result<Vec<Write>> {
+    let lookups: Vec<String> = identifiers.iter().map(|one| context.seal().lookup(context.agency(), one)).collect();
+    let mut writes = Vec::new();
+    for question in reads.questions_naming(&lookups, context.at, context.seal()).await? {
+        let Subject::Organisation(named) = &question.subject else { continue };
+        for incident in incidents.iter().filter(|incident| incident.occurred.overlaps(&named.period)) {
+            writes.push(look(&question, context.agency(), incident.id.as_str(), context.at)?);
+        }
+    }
+    Ok(writes)
+}
+
+/// That a consent in effect is about to end.
+pub(super) fn consent_ends(consent: &Consent, at: Instant) -> Option<Event> {
+    let scope = consent.scope.as_ref()?;
+    let kind = EventKind::ConsentEnds;
+    Some(Event {
+        id: kind.id(&[consent.id.as_str(), &consent.version.to_string()]),
+        agency: consent.holder.clone(),
+        kind,
+        at: notice_before(scope.valid_from.max(at), scope.valid_until),
+        object: consent.id.to_string(),
+        detail: EventDetail { ends_at: Some(scope.valid_until), ..EventDetail::with(&consent.recipient) },
+    })
+}
+
+/// That an authorisation is about to end.
+pub(super) fn authorisation_ends(given: &Authorisation) -> Event {
+    let kind = EventKind::AuthorisationEnds;
+    Event {
+        id: kind.id(&[given.id.as_str()]),
+        agency: given.holder.clone(),
+        kind,
+        at: notice_before(given.given_at, given.valid_until),
+        object: given.id.to_string(),
+        detail: EventDetail {
+            ends_at: Some(given.valid_until),
+            incident: Some(given.incident.clone()),
+            ..EventDetail::with(&given.recipient)
+        },
+    }
+}
+
+impl Exchange {
+    /// The agency's events that are due and not acknowledged, the oldest first.
+    ///
+    /// What another agency offers is listed only while the gate, on the facts as they are now, would release it.
+    pub async fn events(&self, page: Page) -> Result<Pages<Event>> {
+        self.read(move |node, reads| {
+            Box::pin(async move {
+                let (after, read) = (page.after(node)?, page.rows()?);
+                let (since, id) = after.split_once(' ').unwrap_or(("0", ""));
+                let since = Instant::from_micros(since.parse().unwrap_or_default());
+                let at = node.now(reads).await?;
+                let rows = reads.events_due(&page.agency, at, (since, id), read).await?;
+                let key = |event: &Event| format!("{} {}", event.at.micros(), event.id);
+                let (mut events, next) = page.turn(node, rows, read, key)?;
+                let stands = offers_stand(node, reads, &events, at).await?;
+                events.retain(|event| !event.kind.is_offer() || stands.contains(&event.id));
+                Ok((events, next))
+            })
+        })
+        .await
+    }
+}
+
+/// Which of these offers would lead to a release now.
+async fn offers_stand(node: &Node, reads: &mut Reads, events: &[Event], at: Instant) -> Result<Vec<EventId>> {
+    let (mut ids, mut puts) = (Vec::new(), Vec::new());
+    for event in events.iter().filter(|event| event.kind.is_offer()) {
+        if let Some(put) = offered(node, reads, event, at).await? {
+            ids.push(event.id.clone());
+            puts.push(put);
+        }
+    }
+    if puts.is_empty() {
+        return Ok(ids);
+    }
+    let gathered = gather(node, reads, puts, at).await?;
+    let permitted =
+        |gathered: &Gathered| matches!(decide(&gathered.facts, &gathered.agreements()), Decision::Permit(_));
+    Ok(ids.into_iter().zip(&gathered).filter(|(_, gathered)| permitted(gathered)).map(|(id, _)| id).collect())
+}
+
+/// What an agency that was offered something would ask.
+async fn offered(node: &Node, reads: &mut Reads, event: &Event, at: Instant) -> Result<Option<Put>> {
+    let EventDetail { other: Some(holder), incident, purpose, categories, .. } = &event.detail else {
+        return Ok(None);
+    };
+    let (Some(incident), Some(purpose)) = (incident, purpose) else {
+        let question = Question::known(&event.object);
+        let found = reads.questions_by_id(&[question.as_str()], &node.seal).await?.pop();
+        let own = found.filter(|question| question.requester.agency == event.agency && at < question.open_until);
+        let request_id = crate::domain::RequestId::known("-");
+        return Ok(own
+            .map(|question| Put { ask: asks::asked(&question, question.requester.clone(), request_id), known: None }));
+    };
+    let found = reads.incident(holder, incident).await?;
+    let reference = Reference::known(&event.object);
+    Ok(found.map(|found| supposed(found, reference, event.agency.clone(), purpose.clone(), categories.clone())))
+}

@@ -1,0 +1,78 @@
+//! Valid requests for the RPCs of inbox, events and duties.
+
+use concordat::proto::v1;
+use concordat::proto::v1::offer_release_request::Offered;
+use prost::Message;
+
+use crate::builders::names;
+use crate::harness::World;
+
+impl World {
+    pub(super) async fn valid_holders_request(&self, rpc: &str, request_id: String, variant: usize) -> Option<Vec<u8>> {
+        let page_size = 1;
+        Some(match rpc {
+            "ListReceivedRequests" => {
+                drop(self.ask_of_ncsc().await);
+                drop(self.ask_of_ncsc().await);
+                let request = v1::ListReceivedRequestsRequest { page_size, page_token: String::new() };
+                let first = self.inbox("ncsc").list_received_requests(request).await.unwrap().into_inner();
+                v1::ListReceivedRequestsRequest { page_size, page_token: first.next_page_token }.encode_to_vec()
+            }
+            "GetReceivedRequest" => v1::GetReceivedRequestRequest { request: self.ask_of_ncsc().await }.encode_to_vec(),
+            "PreviewRelease" => {
+                let held = self.hold("ncsc", "ico").await;
+                self.preview_request(&held, "isa-1994-s4-2-a").encode_to_vec()
+            }
+            "OfferRelease" => {
+                let held = self.permitted("ncsc").await.held;
+                let offered = if variant == 0 {
+                    Offered::Request(self.put(&held, self.ask(&held)).await.unwrap().request)
+                } else {
+                    Offered::Incident(v1::OfferedIncident {
+                        incident_id: held.incident,
+                        recipient: "ico".into(),
+                        purpose: "harm-reduction".into(),
+                        categories: names(&["identity", "timeline"]),
+                    })
+                };
+                v1::OfferReleaseRequest { request_id, offered: Some(offered) }.encode_to_vec()
+            }
+            "DeclineRequest" => {
+                v1::DeclineRequestRequest { request_id, request: self.ask_of_ncsc().await }.encode_to_vec()
+            }
+            "ListEvents" => {
+                drop(self.permitted_ask().await);
+                drop(self.permitted_ask().await);
+                let request = v1::ListEventsRequest { page_size, cursor: String::new() };
+                let first = self.event_desk("ico").list_events(request).await.unwrap().into_inner();
+                v1::ListEventsRequest { page_size, cursor: first.next_cursor }.encode_to_vec()
+            }
+            "AcknowledgeEvents" => {
+                drop(self.permitted_ask().await);
+                let event_ids = self.events("ico").await.into_iter().map(|event| event.id).take(1).collect();
+                v1::AcknowledgeEventsRequest { request_id, event_ids }.encode_to_vec()
+            }
+            "ListObligations" => {
+                drop(self.notified("nis-rdsp", "ncsc").await);
+                drop(self.notified("nis-rdsp", "ncsc").await);
+                let request = v1::ListObligationsRequest { page_size, page_token: String::new(), outstanding: true };
+                let first = self.duties("ico").list_obligations(request.clone()).await.unwrap().into_inner();
+                v1::ListObligationsRequest { page_token: first.next_page_token, ..request }.encode_to_vec()
+            }
+            // A new RPC has its valid request to add here or in `requests`.
+            _ => return None,
+        })
+    }
+
+    /// A request that the NCSC's officers see.
+    async fn ask_of_ncsc(&self) -> String {
+        let held = self.hold("ncsc", "ico").await;
+        self.put(&held, self.ask(&held)).await.unwrap().request
+    }
+
+    /// A release to the ICO.
+    async fn permitted_ask(&self) -> String {
+        let held = self.permitted("ncsc").await.held;
+        self.put(&held, self.ask(&held)).await.unwrap().request
+    }
+}
