@@ -9,6 +9,7 @@ mod asks;
 mod authorisations;
 mod batch;
 mod consents;
+mod docket;
 mod error;
 mod events;
 mod gate;

@@ -24,10 +24,11 @@ use crate::store::{Answer, Appended, Committed, KnownCall, Locked, Write};
 
 use super::asks::{self, Asked, Asking, Outcome};
 use super::batch::{Reply, Work};
-use super::gather::{Gathered, Put, gather};
+use super::docket::{self, Docket, Matter};
+use super::gather::{Gathered, gather};
 use super::node::Timing;
 use super::offers::{OfferFor, Offering};
-use super::plan::{self, By, Context, Done, Mutation};
+use super::plan::{self, By, Done, Mutation};
 use super::{Error, Node, Result, events, obligations};
 
 /// Takes a batch through the gate. One answer for each of its works, in their order.
@@ -56,13 +57,6 @@ struct Passage<'a> {
     appended: Vec<(Option<usize>, Appended<Entered>)>,
     writes: Vec<Write>,
     replies: HashMap<usize, Result<Reply>>,
-}
-
-/// What is to be decided.
-enum Matter<'w> {
-    Ask(usize, Asking<'w>),
-    /// Without a place: nobody waits for it.
-    Offer(Option<usize>, Offering),
 }
 
 /// What an entry was appended for.
@@ -109,7 +103,7 @@ impl<'a> Passage<'a> {
     async fn change(&mut self, place: usize, mutation: &dyn Mutation) -> Result<()> {
         let (node, at, by) = (self.node, self.timing.at, mutation.by());
         if let Some(call) = self.known.get(&by.call.stored()) {
-            self.replies.insert(place, repeated_change(call, by));
+            self.replies.insert(place, docket::repeated(call, by));
             return Ok(());
         }
         let change = match mutation.plan(node, at, self.locked.reads()).await {
@@ -132,84 +126,23 @@ impl<'a> Passage<'a> {
 
     /// Reads the facts of whatever is to be decided. What is the caller's own mistake is answered here and now.
     async fn gather<'w>(&mut self, works: &'w [Arc<Work>]) -> Result<Vec<(Matter<'w>, Gathered)>> {
-        let decided = works.iter().enumerate().filter(|(_, work)| !matches!(***work, Work::Change(_)));
-        let mut decided: Vec<(usize, &'w Work)> = decided.map(|(place, work)| (place, &**work)).collect();
+        let at = self.timing.at;
         if let Err(error) = &self.timing.releases {
             // Not only permits: an answer that came while permits are stopped would be a denial.
-            for (place, _) in decided.drain(..) {
+            for (place, _) in works.iter().enumerate().filter(|(_, work)| !matches!(***work, Work::Change(_))) {
                 tracing::error!(%error, "an ask is turned away until the clocks agree: check time synchronisation");
                 self.replies.insert(place, Err(error.clone()));
             }
-            self.due.clear();
-        }
-        let (mut matters, mut puts) = (Vec::new(), Vec::new());
-        self.asks(&decided, &mut matters, &mut puts).await?;
-        self.offers(&decided, &mut matters, &mut puts).await?;
-        if matters.is_empty() {
             return Ok(Vec::new());
         }
-        let gathered = gather(self.node, self.locked.reads(), puts, self.timing.at).await?;
-        Ok(matters.into_iter().zip(gathered).collect())
-    }
-
-    async fn asks<'w>(
-        &mut self,
-        decided: &[(usize, &'w Work)],
-        matters: &mut Vec<Matter<'w>>,
-        puts: &mut Vec<Put>,
-    ) -> Result<()> {
-        let calls = || {
-            decided.iter().filter_map(|(place, work)| match work {
-                Work::Ask(call) => Some((*place, &**call)),
-                Work::Change(_) | Work::Offer(_) => None,
-            })
-        };
-        let only = calls().map(|(_, call)| call);
-        let questions = asks::stored_questions(self.node, self.locked.reads(), only, &self.known).await?;
-        for (place, call) in calls() {
-            match Asking::new(call, &self.known, &questions, self.timing.at) {
-                Ok(asking) => {
-                    puts.push(asking.put());
-                    matters.push(Matter::Ask(place, asking));
-                }
-                Err(error) => drop(self.replies.insert(place, Err(error))),
-            }
-        }
-        Ok(())
-    }
-
-    async fn offers<'w>(
-        &mut self,
-        decided: &[(usize, &'w Work)],
-        matters: &mut Vec<Matter<'w>>,
-        puts: &mut Vec<Put>,
-    ) -> Result<()> {
         let due = std::mem::take(&mut self.due);
-        let called = decided.iter().filter_map(|(place, work)| match work {
-            Work::Offer(call) => Some((Some(*place), &call.by, &call.offer)),
-            Work::Change(_) | Work::Ask(_) => None,
-        });
-        let all: Vec<(Option<usize>, &By, &OfferFor)> =
-            called.chain(due.iter().map(|(by, offer)| (None, by, offer))).collect();
-        for (place, by, offer) in all {
-            if let Some(place) = place
-                && let Some(call) = self.known.get(&by.call.stored())
-            {
-                self.replies.insert(place, repeated_change(call, by));
-                continue;
-            }
-            let context = Context { node: self.node, actor: &by.actor, at: self.timing.at };
-            match (Offering::read(context, self.locked.reads(), by, offer).await, place) {
-                (Ok((offering, put)), place) => {
-                    puts.push(put);
-                    matters.push(Matter::Offer(place, offering));
-                }
-                (Err(Error::Store(error)), _) => return Err(Error::Store(error)),
-                (Err(error), Some(place)) => drop(self.replies.insert(place, Err(error))),
-                (Err(error), None) => tracing::error!(%error, "what a duty asks for could not be offered"),
-            }
+        let docket = Docket::read(self.node, self.locked.reads(), works, &self.known, due, at).await?;
+        self.replies.extend(docket.answered);
+        if docket.matters.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(())
+        let gathered = gather(self.node, self.locked.reads(), docket.puts, at).await?;
+        Ok(docket.matters.into_iter().zip(gathered).collect())
     }
 
     /// Decides, and appends an entry for an ask that is put for the first time, whatever was decided, and for an
@@ -323,12 +256,4 @@ fn answered(committed: Committed<Entered>) -> Reply {
             Reply::Asked(Box::new(Asked { question, holder, open_until, outcome, index, receipt }))
         }
     }
-}
-
-/// A change that was done before: the same result, or an error if it was another change.
-fn repeated_change(call: &KnownCall, by: &plan::By) -> Result<Reply> {
-    if call.digest != by.call.digest {
-        return Err(Error::KeyReused);
-    }
-    Ok(Reply::Done(Done { object: call.object.clone(), version: call.version, index: call.index, receipt: None }))
 }
