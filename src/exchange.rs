@@ -17,6 +17,7 @@ mod node;
 mod organisations;
 mod plan;
 mod reading;
+mod replay;
 mod statement;
 
 pub use agreements::{ActivateAgreement, AgreementView, EndAgreement};
@@ -32,6 +33,7 @@ pub use node::{Node, Setup};
 pub use organisations::{AmendOrganisation, RegisterOrganisation};
 pub use plan::{By, Done};
 pub use reading::{Page, Pages};
+pub use replay::{Replay, Replayed, replay};
 pub(crate) use statement::{handling, timestamp};
 
 use std::sync::Arc;

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use aws_lc_rs::digest::{SHA256, digest};
-
 use crate::decision::{Decision, Permitted};
 use crate::domain::{AgencyId, AgreementId, Category, Digest, Instant, Purpose, Question, Reference, Subject};
 use crate::ledger::{Draft, Kind, Seed, Slots};
@@ -127,31 +125,37 @@ pub(super) fn first_time(node: &Node, gathered: &Gathered<'_>, decision: Decisio
         .collect();
 
     let sealed_facts = serde_json::to_vec(facts).map_err(|_| Error::Internal("facts could not be written"))?;
-    let mut facts_digest = [0; 32];
-    facts_digest.copy_from_slice(digest(&SHA256, &sealed_facts).as_ref());
     let contact = node.agencies.get(&ask.holder).map_or("", |agency| agency.correction_contact.as_str());
+    let stated = statement::of_ask(facts, &sealed_facts, &decision, &released, question.open_until, contact);
     let holder_sees = if facts.matches.is_empty() { Slots::HOLDER } else { Slots::ALL };
     let draft = Draft {
         kind: Kind::Ask,
-        act: statement::ask(ask),
-        subject: statement::subject(&ask.subject),
-        outcome: statement::outcome(&decision, &released, question.open_until, contact),
-        grounds: statement::grounds(&decision, facts_digest),
+        act: stated.act,
+        subject: stated.subject,
+        outcome: stated.outcome,
+        grounds: stated.grounds,
         seed: Seed(seal::random()),
         parties: vec![(ask.requester.agency.clone(), Slots::REQUESTER), (ask.holder.clone(), holder_sees)],
     };
-    let (answer, releasable) = match decision {
-        Decision::Permit(permit) => {
-            let basis = permit.permitted().iter().map(|permitted| permitted.basis.clone()).collect();
-            (Answer::Released { basis }, Some(Releasable::new(permit, &references)))
-        }
-        Decision::Open(_) => (Answer::Open, None),
-        Decision::NotCovered(not_covered) => {
-            let (reason, explanation) = (not_covered.reason.to_owned(), not_covered.explanation);
-            (Answer::NotCovered { reason, explanation }, None)
-        }
+    let answer = answer(&decision);
+    let releasable = match decision {
+        Decision::Permit(permit) => Some(Releasable::new(permit, &references)),
+        Decision::Open(_) | Decision::NotCovered(_) => None,
     };
     Ok(Decided { draft, facts: sealed_facts, answer, releasable, references: issued })
+}
+
+/// What repeats of an ask are told.
+pub(super) fn answer(decision: &Decision) -> Answer {
+    match decision {
+        Decision::Permit(permit) => {
+            Answer::Released { basis: permit.permitted().iter().map(|permitted| permitted.basis.clone()).collect() }
+        }
+        Decision::Open(_) => Answer::Open,
+        Decision::NotCovered(not_covered) => {
+            Answer::NotCovered { reason: not_covered.reason.to_owned(), explanation: not_covered.explanation.clone() }
+        }
+    }
 }
 
 /// The same ask again: the same outcome and entry, and the content only while all that it rested on still stands.

@@ -141,6 +141,7 @@ impl Node {
             return Ok(agreement);
         }
         let text = reads.agreement_text(digest).await?;
+        let text = text.ok_or(Error::Internal("the text of an agreement that was activated is missing"))?;
         let agreement = Agreement::load(&text).map_err(|error| {
             tracing::error!(digest = %digest.to_hex(), %error, "a text in force cannot be read: nothing is decided");
             Error::Internal("an agreement in force cannot be read")

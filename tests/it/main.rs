@@ -14,4 +14,5 @@ mod kill;
 mod oracles;
 mod postgres;
 mod raw;
+mod replay;
 mod statements;
