@@ -14,7 +14,7 @@ mod invalid;
 mod marking;
 mod organisation;
 
-pub use agency::{Actor, Agency, Requester};
+pub use agency::{Actor, Agency, AgencyName, AgencyNames, Requester};
 pub use ask::{Ask, NamedOrganisation, Subject};
 pub use authorisation::Authorisation;
 pub use call::{CallKey, Digest};
