@@ -56,6 +56,17 @@ fn each_rpc_that_changes_something_needs_a_role() {
     }
 }
 
+#[test]
+fn each_role_is_documented() {
+    let text = fs::read_to_string(workspace_file("docs/operations.md")).unwrap();
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
+    for (role, _, sees_content) in ROLES {
+        let row = rows.iter().find(|row| row.starts_with(&format!("| `{role}` |")));
+        let row = row.unwrap_or_else(|| panic!("docs/operations.md has no row for `{role}`"));
+        assert!(row.ends_with(if *sees_content { "| yes |" } else { "| no |" }), "{row}");
+    }
+}
+
 /// A role that may not see content is not let in where it could: not an operator, who runs the node and reads nothing.
 #[test]
 fn no_rpc_shows_content_to_a_role_that_may_not_see_it() {
