@@ -4,6 +4,7 @@
 //! queued up. Plans are read and worked out before anything of them is written, so a call that is turned away
 //! leaves nothing behind.
 
+mod acts;
 mod agreements;
 mod asks;
 mod authorisations;

@@ -1,6 +1,9 @@
 //! Replays decisions: each is made again from the facts that were sealed with its entry, by the texts that were in force
 //! then, and compared with what was committed to and what is kept for repeats.
 //!
+//! A replay from the first entry on also follows the acts in the ledger, and says where a decision read what no act had
+//! brought about.
+//!
 //! Nothing is read that the decision did not read: no record, no configuration, no clock. Two things of an entry were
 //! not decided, and are taken from it: the reference under which a named organisation's incident was released, which is
 //! random, and the contact for corrections, which was configured. What is not asked here is whether the entries are the
@@ -16,10 +19,11 @@ use prost::Message;
 use crate::decision::{Agreement, Decision, Facts, InForce, Permitted, decide};
 use crate::domain::{Digest, Instant, Reference, Subject};
 use crate::ledger::{Kind, commit_to};
-use crate::proto::v1::{GroundsStatement, LedgerEntry, Opening, OutcomeStatement, Slot};
+use crate::proto::v1::{Act, GroundsStatement, LedgerEntry, Opening, OutcomeStatement, Slot};
 use crate::seal::Seal;
 use crate::store::{Inside, Reads, Store, WholeEntry};
 
+use super::acts::Acts;
 use super::{Error, Result, asks, statement};
 
 /// How many entries are read in one transaction: a long one would hold up the database of a node that serves.
@@ -64,6 +68,13 @@ impl Replay {
     }
 }
 
+/// What a replay knows from the entries before.
+struct Known {
+    texts: Texts,
+    /// None once an entry could not be followed: the acts before the first one, in an erased or an unreadable one.
+    acts: Option<Acts>,
+}
+
 /// Why an ask could not be decided again.
 enum Stopped {
     Different(String),
@@ -92,7 +103,7 @@ pub async fn replay(
     mut progress: impl FnMut(u64) + Send,
 ) -> Result<Replay> {
     let mut replay = Replay::default();
-    let mut texts = Texts::default();
+    let mut known = Known { texts: Texts::default(), acts: (range.start == 0).then(Acts::default) };
     let mut next = range.start;
     while next < range.end {
         let mut reads = store.reads().await?;
@@ -101,9 +112,12 @@ pub async fn replay(
         let mut page = page.into_iter().peekable();
         while next < after {
             let replayed = match page.next_if(|entry| entry.index == next) {
-                Some(entry) => one(&mut reads, &mut texts, entry).await?,
+                Some(entry) => one(&mut reads, &mut known, entry).await?,
                 None => Replayed::Unreadable("it is missing from the database".to_owned()),
             };
+            if matches!(replayed, Replayed::Erased | Replayed::Unreadable(_)) {
+                known.acts = None;
+            }
             replay.count(next, replayed);
             next += 1;
         }
@@ -112,8 +126,8 @@ pub async fn replay(
     Ok(replay)
 }
 
-async fn one(reads: &mut Reads, texts: &mut Texts, entry: WholeEntry) -> Result<Replayed> {
-    match again(reads, texts, entry).await {
+async fn one(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Result<Replayed> {
+    match again(reads, known, entry).await {
         Ok(replayed) => Ok(replayed),
         Err(Stopped::Different(what)) => Ok(Replayed::Different(vec![what])),
         Err(Stopped::Unreadable(why)) => Ok(Replayed::Unreadable(why)),
@@ -121,7 +135,7 @@ async fn one(reads: &mut Reads, texts: &mut Texts, entry: WholeEntry) -> Result<
     }
 }
 
-async fn again(reads: &mut Reads, texts: &mut Texts, entry: WholeEntry) -> Result<Replayed, Stopped> {
+async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Result<Replayed, Stopped> {
     let leaf = LedgerEntry::decode(entry.leaf.as_slice()).map_err(|_| unreadable("its leaf cannot be decoded"))?;
     if leaf.format != 1 {
         return Err(unreadable(format!("this version does not know entries of format {}", leaf.format)));
@@ -134,12 +148,19 @@ async fn again(reads: &mut Reads, texts: &mut Texts, entry: WholeEntry) -> Resul
     if !openings.iter().all(|opening| is_of(&leaf, opening)) {
         return Err(Stopped::Different("openings: they are not what the leaf commits to".to_owned()));
     }
+    let committed = |slot: Slot| {
+        openings.iter().find(|opening| opening.slot() == slot).map_or(&[][..], |opening| opening.payload.as_slice())
+    };
     if leaf.kind() != Kind::Ask {
+        let act = Act::decode(committed(Slot::Act)).map_err(|_| unreadable("its act cannot be decoded"))?;
+        if let Some(acts) = &mut known.acts {
+            acts.follow(&act, Instant::from_micros(leaf.at_micros));
+        }
         return Ok(Replayed::NoDecision(leaf.kind()));
     }
     let sealed = sealed.ok_or_else(|| unreadable("it has no facts"))?;
     let facts = read(&sealed)?;
-    let agreements = texts.in_force(reads, &facts.in_force).await?;
+    let agreements = known.texts.in_force(reads, &facts.in_force).await?;
     let agreements: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();
     let decision = decide(&facts, &agreements);
 
@@ -152,12 +173,16 @@ async fn again(reads: &mut Reads, texts: &mut Texts, entry: WholeEntry) -> Resul
     if kept.as_ref().and_then(|kept| kept.answer.as_ref()) != Some(&asks::answer(&decision)) {
         differs("answer: what is kept for repeats is not what the facts give");
     }
-    let committed = |slot: Slot| {
-        openings.iter().find(|opening| opening.slot() == slot).map_or(&[][..], |opening| opening.payload.as_slice())
-    };
     let outcome = OutcomeStatement::decode(committed(Slot::Outcome)).unwrap_or_default();
     let grounds = GroundsStatement::decode(committed(Slot::Grounds)).unwrap_or_default();
     let open_until = kept.map_or(Instant::from_micros(outcome.open_until_micros), |kept| kept.open_until);
+    if let Some(acts) = &mut known.acts {
+        acts.unaccounted(&facts).iter().for_each(|problem| differs(problem));
+        // Who asks by a reference is given none.
+        if matches!(facts.ask.subject, Subject::Organisation(_)) {
+            acts.follow_outcome(&outcome);
+        }
+    }
     let released = released(&facts, &decision, &outcome);
     let stated = statement::of_ask(&facts, &sealed, &decision, &released, open_until, contact(&outcome));
     if stated.act != committed(Slot::Act) {

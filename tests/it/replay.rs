@@ -5,7 +5,7 @@ use concordat::seal::Seal;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
 
-use crate::builders::{assert_not_covered, assert_open, assert_released, identifier};
+use crate::builders::{Held, assert_not_covered, assert_open, assert_released, identifier};
 use crate::cli::{concordat, execute, exit, text};
 use crate::harness::{World, on_both_databases, request_id};
 
@@ -97,7 +97,7 @@ on_both_databases! {
         let organisation = world.register_organisation("ncsc", vec![identifier(1)]).await;
         let incident = world.incident_at(&organisation);
         let incident = world.incidents("ncsc").register_incident(incident).await.unwrap().into_inner().incident_id;
-        let named = crate::builders::Held { organisation, incident, reference: String::new(), ..held.clone() };
+        let named = Held { organisation, incident, reference: String::new(), ..held.clone() };
         let named = world.permit(named).await;
         for _ in 0..2 {
             let outcome = world.put(&named.held, world.ask_by_name("ncsc", vec![identifier(1)])).await.unwrap().outcome;
@@ -208,6 +208,49 @@ on_both_databases! {
         assert!(code == 3 && said["faults"].to_string().contains("is missing"), "{code} {said}");
         both(["INSERT INTO agreement_text SELECT * FROM texts".to_owned(), "DROP TABLE texts".to_owned()]).await;
         assert_eq!(world.replayed(&[]).0, 0, "all is as it was");
+    }
+
+    async fn a_decision_on_what_no_act_brought_about_is_found(world: World) {
+        let url = world.config.database_url();
+        let withdrawn = world.permitted("ncsc").await;
+        world.withdraw_consent(&withdrawn.held, &withdrawn.consent).await.unwrap();
+        let revoked = world.permitted("ncsc").await;
+        world.revoke(&revoked.held, &revoked.authorisation).await.unwrap();
+        let unknown = world.permitted("ncsc").await;
+        let forged = Held { reference: "forged-reference".into(), ..unknown.held.clone() };
+        assert_eq!(world.replayed(&[]).0, 0);
+        // As somebody with the database's own rights could, and without the node's secret.
+        let changes = [
+            format!("UPDATE consent SET state = 'given' WHERE id = '{}'", withdrawn.consent),
+            format!("UPDATE authorisation SET revoked_at = NULL WHERE id = '{}'", revoked.authorisation),
+            format!("INSERT INTO reference SELECT 'forged-reference', incident_id, holder, recipient, issued_at
+                     FROM reference WHERE reference = '{}'", unknown.held.reference),
+        ];
+        let changes: Vec<&str> = changes.iter().map(String::as_str).collect();
+        execute(&url, &changes, &changes).await;
+        let mut asked = Vec::new();
+        for held in [&withdrawn.held, &revoked.held, &forged] {
+            let response = world.put(held, world.ask(held)).await.unwrap();
+            // The gate reads its rows. That is why it has to be found afterwards.
+            assert_released(response.outcome.as_ref().unwrap(), &["identity", "timeline"]);
+            asked.push(response.receipt.unwrap().index);
+        }
+        let (code, said) = world.replayed(&[]);
+        let faults = said["faults"].as_array().unwrap();
+        assert_eq!((code, faults.len()), (1, 3), "{said}");
+        let expected =
+            ["was read as given, by the acts it is withdrawn", "brought about authorisation", "reference was never issued"];
+        for ((fault, index), problem) in faults.iter().zip(&asked).zip(expected) {
+            assert_eq!(fault["entry"], *index);
+            assert!(fault["problems"].to_string().contains(problem), "expected `{problem}`: {fault}");
+        }
+        // Who begins later has not seen the acts.
+        assert_eq!(world.replayed(&["--from", "1"]).0, 0);
+        // Not for other tests' eyes: a ledger with such entries in it does not replay any more.
+        let erase: Vec<String> =
+            asked.iter().map(|index| format!("UPDATE entry SET wrapped_key = NULL WHERE idx = {index}")).collect();
+        let erase: Vec<&str> = erase.iter().map(String::as_str).collect();
+        execute(&url, &erase, &erase).await;
     }
 
     async fn what_was_erased_says_so_and_still_verifies(world: World) {
