@@ -1,5 +1,6 @@
-//! Turns `proto/` into Rust, a descriptor set, and the two tables that the contract's own options define: who may
-//! call which RPC, and which field of an incident's content is which category. Then it lists `agreements/`.
+//! Turns `proto/` into Rust, a descriptor set, the table of roles, and the two tables that the contract's own options
+//! define: who may call which RPC, and which field of an incident's content is which category. Then it lists
+//! `agreements/`.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -30,7 +31,9 @@ fn main() -> Result<(), Failure> {
         .compile_fds(compiler.file_descriptor_set())?;
 
     let pool = DescriptorPool::decode(descriptors.as_slice())?;
-    fs::write(out.join("access.rs"), access_table(&pool)?)?;
+    let roles = roles()?;
+    fs::write(out.join("roles.rs"), format!("&{roles:#?}\n"))?;
+    fs::write(out.join("access.rs"), access_table(&pool, &roles)?)?;
     fs::write(out.join("categories.rs"), category_table(&pool)?)?;
     fs::write(out.join("bundled.rs"), bundled_agreements()?)?;
     Ok(())
@@ -57,8 +60,30 @@ const UNPRINTED: [&str; 17] = [
     "concordat.v1.Opening",
 ];
 
+/// `(id, what it is for, whether it may see content)` for each role.
+type Role = (String, String, bool);
+
+/// Every role, from `proto/roles.toml`.
+fn roles() -> Result<Vec<Role>, Failure> {
+    const FILE: &str = "proto/roles.toml";
+    let table: toml::Table = fs::read_to_string(FILE)?.parse().map_err(|e| format!("{FILE}: {e}"))?;
+    let rows = table.get("role").and_then(toml::Value::as_array).ok_or(format!("{FILE} has no [[role]]"))?;
+    let mut roles: Vec<Role> = Vec::new();
+    for row in rows {
+        let text = |key| row.get(key).and_then(toml::Value::as_str).unwrap_or_default().to_owned();
+        let (id, words, sees_content) = (text("id"), text("text"), row.get("sees_content"));
+        let sees_content = sees_content.and_then(toml::Value::as_bool);
+        let sees_content = sees_content.ok_or(format!("{FILE}: `{id}` does not say `sees_content`"))?;
+        if id.is_empty() || words.is_empty() || roles.iter().any(|(other, ..)| *other == id) {
+            return Err(format!("{FILE}: `{id}` is empty, has no `text` or is there twice").into());
+        }
+        roles.push((id, words, sees_content));
+    }
+    Ok(roles)
+}
+
 /// `(path, roles, own agency only)` for each RPC, from its `access` option.
-fn access_table(pool: &DescriptorPool) -> Result<String, Failure> {
+fn access_table(pool: &DescriptorPool, known: &[Role]) -> Result<String, Failure> {
     let access = pool.get_extension_by_name("concordat.v1.access").ok_or("no extension concordat.v1.access")?;
     let mut rows = String::new();
     for service in pool.services() {
@@ -72,6 +97,11 @@ fn access_table(pool: &DescriptorPool) -> Result<String, Failure> {
             let field = |name| access.get_field_by_name(name).ok_or("Access lacks a field");
             let (roles, own_agency) = (field("roles")?, field("own_agency")?);
             let roles: Vec<&str> = roles.as_list().unwrap_or_default().iter().filter_map(Value::as_str).collect();
+            if let Some(role) = roles.iter().find(|role| known.iter().all(|(id, ..)| id != *role)) {
+                let known: Vec<&str> = known.iter().map(|(id, ..)| id.as_str()).collect();
+                let name = method.full_name();
+                return Err(format!("{name}: proto/roles.toml has no role `{role}`, only {}", known.join(", ")).into());
+            }
             let own_agency = own_agency.as_bool().unwrap_or_default();
             writeln!(rows, "    (\"/{}/{}\", &{roles:?}, {own_agency}),", service.full_name(), method.name())?;
         }

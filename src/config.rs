@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Agency, AgencyId, Role};
+use crate::domain::{Agency, AgencyId, AgencyName, AgencyNames, Instant, Invalid, Role};
+use crate::proto::ROLES;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -79,12 +80,28 @@ pub struct AgencySection {
     /// Revocation lists, PEM; one for each issuer once there is any.
     #[serde(default)]
     pub revocation_lists_file: Option<PathBuf>,
+    /// What it is called, and when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub name: Vec<NameSection>,
     /// Whether this node holds its records.
     #[serde(default)]
     pub holds: Option<HoldsSection>,
     /// Who issues its officers' tokens.
     #[serde(default)]
     pub issuer: Vec<IssuerSection>,
+}
+
+/// `[[agency.name]]`: a name of the agency, for as long as it is the name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NameSection {
+    /// The name.
+    pub text: String,
+    /// The first day on which it is the name, such as `2001-01-30`; days are in UTC.
+    pub from: String,
+    /// The first day on which it is no longer the name.
+    #[serde(default)]
+    pub until: Option<String>,
 }
 
 /// `[agency.holds]`
@@ -119,6 +136,34 @@ pub struct KeySection {
     pub public_key_file: PathBuf,
 }
 
+impl AgencySection {
+    /// What the agency is called, and when.
+    pub fn names(&self) -> Result<AgencyNames, Invalid> {
+        let name = |(place, name): (usize, &NameSection)| {
+            let date = |field: &str, text: &str| {
+                Instant::on_date(text).map_err(|problem| problem.within(&format!("name[{place}].{field}")))
+            };
+            let until = name.until.as_deref().map(|until| date("until", until)).transpose()?;
+            Ok(AgencyName { text: name.text.clone(), from: date("from", &name.from)?, until })
+        };
+        let names: Vec<AgencyName> = self.name.iter().enumerate().map(name).collect::<Result<_, Invalid>>()?;
+        AgencyNames::new(names).map_err(|problem| problem.within("name"))
+    }
+
+    fn check(&self) -> Result<(), Invalid> {
+        self.names()?;
+        for (place, issuer) in self.issuer.iter().enumerate() {
+            let unknown = issuer.roles.iter().find(|role| ROLES.iter().all(|(id, ..)| *id != role.as_str()));
+            if let Some(role) = unknown {
+                let known: Vec<&str> = ROLES.iter().map(|(id, ..)| *id).collect();
+                let problem = format!("has `{role}`, which is not a role; there are {}", known.join(", "));
+                return Err(Invalid::new(format!("issuer[{place}].roles"), problem));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Config {
     /// Reads a file.
     pub fn load(file: &Path) -> Result<Self, Error> {
@@ -127,6 +172,9 @@ impl Config {
         file.parent().unwrap_or(Path::new(".")).clone_into(&mut config.folder);
         if !config.agency.iter().any(|agency| agency.holds.is_some()) {
             return Err(Error::new(file, "no [[agency]] has [agency.holds]: say whose records this node holds"));
+        }
+        for agency in &config.agency {
+            agency.check().map_err(|problem| Error::new(file, format!("agency `{}`: {problem}", agency.id)))?;
         }
         Ok(config)
     }

@@ -9,10 +9,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::client::{Context, TokenSection};
-use crate::config::{AgencySection, Config, HoldsSection, IssuerSection, KeySection, NodeSection, TlsSection};
+use crate::config::{
+    AgencySection, Config, HoldsSection, IssuerSection, KeySection, NameSection, NodeSection, TlsSection,
+};
 use crate::domain::{AgencyId, Instant, OfficerId, Purpose, Role, Unit};
 use crate::ledger::SigningKey;
 use crate::pki::{Authority, TokenKeyPair};
+use crate::proto::ROLES;
 use crate::seal;
 use crate::store::{Options, Store};
 
@@ -22,7 +25,12 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 /// The agencies of the bundled agreements.
 pub const AGENCIES: [&str; 3] = ["ico", "ncsc", "nca"];
 
-const ROLES: [&str; 6] = ["requester", "recorder", "verifier", "authoriser", "auditor", "operator"];
+/// What they are called, and since when.
+const NAMES: [(&str, &str, &str); 3] = [
+    ("ico", "Information Commissioner's Office", "2001-01-30"),
+    ("ncsc", "National Cyber Security Centre", "2016-10-03"),
+    ("nca", "National Crime Agency", "2013-10-07"),
+];
 
 /// A folder of throw-away agencies.
 pub struct Workspace {
@@ -166,19 +174,23 @@ fn trust_domain(agency: &str) -> String {
 }
 
 fn agency_section(agency: &str, holds: bool) -> AgencySection {
-    let name = agency.to_uppercase();
+    let short = agency.to_uppercase();
+    let names = NAMES.iter().filter(|(id, ..)| *id == agency);
     AgencySection {
         id: AgencyId::known(agency),
         trust_domain: trust_domain(agency),
         roots_file: format!("../{agency}/root.pem").into(),
         revocation_lists_file: None,
+        name: names
+            .map(|(_, text, from)| NameSection { text: (*text).into(), from: (*from).into(), until: None })
+            .collect(),
         holds: holds.then(|| HoldsSection {
-            duty_desk: format!("{name} duty desk (invented), 24 hours: +44 20 7946 0000"),
+            duty_desk: format!("{short} duty desk (invented), 24 hours: +44 20 7946 0000"),
             correction_contact: format!("corrections@{agency}.example"),
         }),
         issuer: vec![IssuerSection {
             issuer: issuer(agency),
-            roles: ROLES.iter().map(|role| Role::known(*role)).collect(),
+            roles: ROLES.iter().map(|(role, ..)| Role::known(*role)).collect(),
             key: vec![KeySection {
                 kid: format!("{agency}-1"),
                 public_key_file: format!("../{agency}/token.pem").into(),

@@ -16,7 +16,7 @@ mod marking;
 mod obligation;
 mod organisation;
 
-pub use agency::{Actor, Agency, Requester};
+pub use agency::{Actor, Agency, AgencyName, AgencyNames, Requester};
 pub use ask::{Ask, NamedOrganisation, Subject, Urgency};
 pub use authorisation::Authorisation;
 pub use call::{CallKey, Digest};

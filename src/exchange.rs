@@ -4,6 +4,7 @@
 //! queued up. Plans are read and worked out before anything of them is written, so a call that is turned away
 //! leaves nothing behind.
 
+mod acts;
 mod agreements;
 mod asks;
 mod authorisations;
@@ -23,6 +24,7 @@ mod organisations;
 mod plan;
 mod preview;
 mod reading;
+mod replay;
 mod statement;
 
 pub use agreements::{ActivateAgreement, AgreementView, EndAgreement};
@@ -43,6 +45,7 @@ pub use organisations::{AmendOrganisation, RegisterOrganisation};
 pub use plan::{By, Done};
 pub use preview::{Covering, Preview, PreviewFor};
 pub use reading::{Page, Pages};
+pub use replay::{Replay, Replayed, replay};
 pub(crate) use statement::{handling, timestamp};
 
 use std::sync::Arc;

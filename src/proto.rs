@@ -42,6 +42,12 @@ use unprinted;
 /// The descriptor set with our options in it, for reflection and for `concordat call`.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
+/// A role: its id, what it is for, and whether it may see what incidents contain.
+pub type Role = (&'static str, &'static str, bool);
+
+/// Every role that there is, from `proto/roles.toml`.
+pub const ROLES: &[Role] = include!(concat!(env!("OUT_DIR"), "/roles.rs"));
+
 /// Who may call an RPC.
 pub type Access = (&'static str, &'static [&'static str], bool);
 

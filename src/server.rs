@@ -1,5 +1,6 @@
 //! The composition root: from a configuration to a node that serves.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::{AgencySection, Config, IssuerSection};
 use crate::connections::{self, Connections, Limits};
 use crate::decision::Proposal;
+use crate::domain::{AgencyId, AgencyNames};
 use crate::exchange::{Exchange, Node, Setup};
 use crate::identity::{Issuers, RegisteredIssuer, TokenKey, Tokens};
 use crate::ledger::SigningKey;
@@ -111,13 +113,17 @@ pub async fn node(config: &Config, clock: Clock) -> Result<Node, Error> {
     tracing::info!(origin = key.origin(), size = checked.size, "the ledger's head is the one that was signed");
     Ok(Node::new(Setup {
         agencies: config.own_agencies(),
-        known: config.agency.iter().map(|agency| agency.id.clone()).collect(),
+        known: known_agencies(config)?,
         proposals: proposals(config)?,
         store,
         seal,
         key,
         clock,
     })?)
+}
+
+fn known_agencies(config: &Config) -> Result<BTreeMap<AgencyId, AgencyNames>, Error> {
+    config.agency.iter().map(|agency| Ok((agency.id.clone(), agency.names()?))).collect()
 }
 
 /// The bundled agreements, and those in the configured folder.

@@ -4,6 +4,7 @@
 //! `access` option asks for; without its result a handler has no request to work on.
 
 mod admission;
+mod agencies;
 mod agreements;
 mod authorisations;
 mod consents;
@@ -74,6 +75,7 @@ impl Desk {
             }};
         }
         Ok(routes!(
+            v1::agency_service_server::AgencyServiceServer,
             v1::agreement_service_server::AgreementServiceServer,
             v1::organisation_service_server::OrganisationServiceServer,
             v1::incident_service_server::IncidentServiceServer,

@@ -1,5 +1,7 @@
 //! `concordat ledger`.
 
+mod replay;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -28,6 +30,8 @@ enum Command {
 
 The node may be serving meanwhile: what it appends after the check began is left to the next check.")]
     Check(ConfigArgument),
+    /// Make decisions again from their sealed facts and stored agreement texts, and compare with what was committed.
+    Replay(replay::Arguments),
     /// Print a new ledger key: the private line for the key file, and the verifier key to hand out.
     Keygen {
         /// The ledger's name, such as `ncsc.example`.
@@ -51,6 +55,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
             Ok(Verdict::Well)
         }
         Command::Check(argument) => check(&argument).await,
+        Command::Replay(arguments) => replay::run(&arguments).await,
         Command::Keygen { origin } => {
             let seed = seal::random();
             let private = SigningKey::write(&origin, &seed)?;

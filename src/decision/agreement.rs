@@ -10,7 +10,6 @@ use aws_lc_rs::digest;
 use cedar_policy::{PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 use serde::Deserialize;
-use time::macros::format_description;
 
 use super::cedar;
 use crate::domain::{AgencyId, AgreementId, Category, ClauseId, Digest, Ground, Instant, Purpose};
@@ -267,7 +266,7 @@ impl Agreement {
             return Err(wrong("clauses.cedar", error.to_string()));
         }
         check_terms(&terms, &clause_ids, &limit_ids).map_err(|e| wrong("agreement.toml", e))?;
-        let date = |text: &str| parse_date(text).map_err(|e| wrong("agreement.toml", e));
+        let date = |text: &str| Instant::on_date(text).map_err(|e| wrong("agreement.toml", e.problem));
         let effective_from = date(&terms.effective_from)?;
         let effective_until = terms.effective_until.as_deref().map(date).transpose()?;
         let review_by = terms.review_by.as_deref().map(date).transpose()?;
@@ -430,11 +429,4 @@ fn check_terms(terms: &Terms, clauses: &BTreeSet<String>, limits: &BTreeSet<Stri
         return fail(format!("clauses.cedar has a policy `{id}` of which there is no [[clause]]"));
     }
     Ok(())
-}
-
-/// Midnight UTC on a date.
-fn parse_date(text: &str) -> Result<Instant, String> {
-    let date = time::Date::parse(text, format_description!("[year]-[month]-[day]"))
-        .map_err(|_| format!("`{text}` is not a date: write 2023-09-12"))?;
-    Ok(Instant::from_micros(date.midnight().assume_utc().unix_timestamp() * 1_000_000))
 }

@@ -5,6 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
+use super::Invalid;
 
 /// A point in time, in microseconds since 1970 UTC: what both databases and the ledger store exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -25,6 +28,13 @@ impl Instant {
     /// Microseconds since 1970 UTC.
     pub const fn micros(self) -> i64 {
         self.0
+    }
+
+    /// Midnight UTC on a date written as `2023-09-12`.
+    pub fn on_date(text: &str) -> Result<Self, Invalid> {
+        let date = time::Date::parse(text, format_description!("[year]-[month]-[day]"))
+            .map_err(|_| Invalid::new("", format!("`{text}` is not a date: write 2023-09-12")))?;
+        Ok(Self(date.midnight().assume_utc().unix_timestamp() * SECOND))
     }
 
     /// This much later, never past [`Instant::MAX`].

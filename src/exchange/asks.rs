@@ -263,30 +263,38 @@ pub(super) fn first_time(
         .filter_map(|permitted| Some((references.get(permitted.basis.incident.as_str())?.clone(), permitted)))
         .collect();
 
-    let (sealed_facts, facts_digest) = statement::facts(facts)?;
+    let sealed_facts = statement::facts(facts)?;
     let contact = node.agencies.get(&ask.holder).map_or("", |agency| agency.correction_contact.as_str());
+    let stated = statement::of_ask(facts, &sealed_facts, &decision, &released, question.open_until, contact);
     let holder_sees = if facts.matches.is_empty() { Slots::HOLDER } else { Slots::ALL };
     let draft = Draft {
         kind: Kind::Ask,
-        act: statement::ask(ask),
-        subject: statement::subject(&ask.subject),
-        outcome: statement::outcome(&decision, &released, question.open_until, contact),
-        grounds: statement::grounds(&decision, facts_digest),
+        act: stated.act,
+        subject: stated.subject,
+        outcome: stated.outcome,
+        grounds: stated.grounds,
         seed: Seed(seal::random()),
         parties: vec![(ask.requester.agency.clone(), Slots::REQUESTER), (ask.holder.clone(), holder_sees)],
     };
-    let (answer, releasable) = match decision {
-        Decision::Permit(permit) => {
-            let basis = permit.permitted().iter().map(|permitted| permitted.basis.clone()).collect();
-            (Answer::Released { basis }, Some(Releasable::new(permit, &references)))
-        }
-        Decision::Open(_) => (Answer::Open, None),
-        Decision::NotCovered(not_covered) => {
-            let (reason, explanation) = (not_covered.reason.to_owned(), not_covered.explanation);
-            (Answer::NotCovered { reason, explanation }, None)
-        }
+    let answer = answer(&decision);
+    let releasable = match decision {
+        Decision::Permit(permit) => Some(Releasable::new(permit, &references)),
+        Decision::Open(_) | Decision::NotCovered(_) => None,
     };
     Ok(Decided { draft, facts: sealed_facts, answer, releasable, references: issued })
+}
+
+/// What repeats of an ask are told.
+pub(super) fn answer(decision: &Decision) -> Answer {
+    match decision {
+        Decision::Permit(permit) => {
+            Answer::Released { basis: permit.permitted().iter().map(|permitted| permitted.basis.clone()).collect() }
+        }
+        Decision::Open(_) => Answer::Open,
+        Decision::NotCovered(not_covered) => {
+            Answer::NotCovered { reason: not_covered.reason.to_owned(), explanation: not_covered.explanation.clone() }
+        }
+    }
 }
 
 /// The same ask again: the same outcome and entry, and the content only while all that it rested on still stands.

@@ -1,11 +1,11 @@
 //! What a node is made of.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::clock::Clock;
 use crate::decision::{Agreement, Proposal};
-use crate::domain::{Agency, AgencyId, AgreementId, Digest, Instant};
+use crate::domain::{Agency, AgencyId, AgencyNames, AgreementId, Digest, Instant};
 use crate::ledger::SigningKey;
 use crate::seal::Seal;
 use crate::store::{Locked, Reads, Store};
@@ -17,8 +17,8 @@ use super::{Error, Result};
 pub struct Setup {
     /// The agencies whose records this node holds.
     pub agencies: Vec<Agency>,
-    /// Every agency that this node knows, its own included.
-    pub known: BTreeSet<AgencyId>,
+    /// Every agency that this node knows, its own included, with its names.
+    pub known: BTreeMap<AgencyId, AgencyNames>,
     /// Agreements that may be activated.
     pub proposals: Vec<Proposal>,
     /// The database.
@@ -35,7 +35,7 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Node {
     pub(super) agencies: BTreeMap<AgencyId, Agency>,
-    pub(super) known: BTreeSet<AgencyId>,
+    pub(super) known: BTreeMap<AgencyId, AgencyNames>,
     pub(super) proposals: BTreeMap<AgreementId, (Proposal, Arc<Agreement>)>,
     pub(super) store: Store,
     pub(super) seal: Seal,
@@ -87,6 +87,11 @@ impl Node {
     /// One of the agencies whose records this node holds.
     pub fn agency(&self, id: &AgencyId) -> Option<&Agency> {
         self.agencies.get(id)
+    }
+
+    /// Every agency that this node knows, its own included, by id.
+    pub fn known_agencies(&self) -> impl Iterator<Item = (&AgencyId, &AgencyNames)> {
+        self.known.iter()
     }
 
     /// The clock.
@@ -146,6 +151,7 @@ impl Node {
             return Ok(agreement);
         }
         let text = reads.agreement_text(digest).await?;
+        let text = text.ok_or(Error::Internal("the text of an agreement that was activated is missing"))?;
         let agreement = Agreement::load(&text).map_err(|error| {
             tracing::error!(digest = %digest.to_hex(), %error, "a text in force cannot be read: nothing is decided");
             Error::Internal("an agreement in force cannot be read")

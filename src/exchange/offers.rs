@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::decision::Permit;
 use crate::domain::{
-    AgencyId, Category, ClauseId, Event, EventDetail, EventId, EventKind, IncidentId, Obligation, Purpose, Question,
-    Reference, Rejected,
+    AgencyId, CallKey, Category, ClauseId, Event, EventDetail, EventId, EventKind, IncidentId, Obligation, Purpose,
+    Question, Reference, Rejected,
 };
 use crate::ledger::{Draft, Kind, Seed, Slots};
 use crate::seal;
@@ -15,6 +15,9 @@ use crate::store::{Reads, Write};
 use super::gather::{Gathered, Put, supposed};
 use super::plan::{By, Context};
 use super::{Result, asks, inbox, incidents, statement};
+
+/// The RPC that offers: what a duty gives rise to counts as called by whoever verified the notification.
+const METHOD: &str = "InboxService/OfferRelease";
 
 /// What a holder offers.
 #[derive(Debug, Clone)]
@@ -85,13 +88,14 @@ impl Offering {
                 (of, supposed(incident, reference, recipient.clone(), purpose.clone(), categories.clone()))
             }
         };
-        Ok((Self { by: by.clone(), of }, put))
+        let by = By { actor: by.actor.clone(), call: CallKey { method: METHOD, ..by.call.clone() } };
+        Ok((Self { by, of }, put))
     }
 
     /// The entry of a permitted offer: what was done for the holder, what is offered for both.
     pub(super) fn draft(&self, gathered: &Gathered, permit: &Permit) -> Result<(Draft, Vec<u8>)> {
         let ask = &gathered.facts.ask;
-        let (facts, digest) = statement::facts(&gathered.facts)?;
+        let facts = statement::facts(&gathered.facts)?;
         let request = match &self.of {
             Of::Request(question) => Some(question),
             Of::Incident { .. } => None,
@@ -101,7 +105,7 @@ impl Offering {
             act: statement::act(&self.by, self.of.object(), 0),
             subject: Vec::new(),
             outcome: statement::offer(ask, request, &offered(permit)),
-            grounds: statement::reasons(permit.reasons(), digest),
+            grounds: statement::reasons(permit.reasons(), &facts),
             seed: Seed(seal::random()),
             parties: vec![(ask.holder.clone(), Slots::HOLDER), (ask.requester.agency.clone(), Slots::OFFER)],
         };
@@ -158,6 +162,6 @@ impl Of {
 }
 
 /// The categories of all that a permit would release.
-fn offered(permit: &Permit) -> BTreeSet<Category> {
+pub(super) fn offered(permit: &Permit) -> BTreeSet<Category> {
     permit.permitted().iter().flat_map(|permitted| permitted.basis.categories.clone()).collect()
 }

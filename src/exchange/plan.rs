@@ -73,7 +73,7 @@ impl Context<'_> {
         if recipient == self.agency() {
             return Err(Rejected::invalid(field, "is your own agency"));
         }
-        if !self.node.known.contains(recipient) {
+        if !self.node.known.contains_key(recipient) {
             return Err(Rejected::invalid(field, format!("`{recipient}` is not an agency that this node knows")));
         }
         Ok(())

@@ -33,8 +33,36 @@ pub(super) fn act(by: &By, object: &str, version: i64) -> Vec<u8> {
     .encode_to_vec()
 }
 
+/// The payload of each slot of an ask's entry.
+pub(super) struct Statements {
+    pub(super) act: Vec<u8>,
+    pub(super) subject: Vec<u8>,
+    pub(super) outcome: Vec<u8>,
+    pub(super) grounds: Vec<u8>,
+}
+
+/// What an ask's entry states. `sealed` is the facts as they are sealed beside it; `released` pairs each permitted
+/// incident with the recipient's reference for it.
+///
+/// INVARIANT: the same arguments give the same bytes, in this version and in every later one. A replay relies on it.
+pub(super) fn of_ask(
+    facts: &Facts,
+    sealed: &[u8],
+    decision: &Decision,
+    released: &[(Reference, &Permitted)],
+    open_until: Instant,
+    correction_contact: &str,
+) -> Statements {
+    Statements {
+        act: ask(&facts.ask),
+        subject: subject(&facts.ask.subject),
+        outcome: outcome(decision, released, open_until, correction_contact),
+        grounds: grounds(decision, sealed),
+    }
+}
+
 /// What was asked, without what it was about.
-pub(super) fn ask(ask: &Ask) -> Vec<u8> {
+fn ask(ask: &Ask) -> Vec<u8> {
     let naming_ground = match &ask.subject {
         Subject::Reference(_) => String::new(),
         Subject::Organisation(named) => named.ground.to_string(),
@@ -56,7 +84,7 @@ pub(super) fn ask(ask: &Ask) -> Vec<u8> {
 }
 
 /// What an ask was about.
-pub(super) fn subject(subject: &Subject) -> Vec<u8> {
+fn subject(subject: &Subject) -> Vec<u8> {
     let statement = match subject {
         Subject::Reference(reference) => {
             v1::SubjectStatement { reference: reference.to_string(), ..v1::SubjectStatement::default() }
@@ -78,8 +106,8 @@ pub(super) fn subject(subject: &Subject) -> Vec<u8> {
     statement.encode_to_vec()
 }
 
-/// What came of an ask. `released` pairs each permitted incident with the recipient's reference for it.
-pub(super) fn outcome(
+/// What came of an ask.
+fn outcome(
     decision: &Decision,
     released: &[(Reference, &Permitted)],
     open_until: Instant,
@@ -132,27 +160,25 @@ pub(super) fn offer(ask: &Ask, request: Option<&Question>, categories: &BTreeSet
     .encode_to_vec()
 }
 
-/// The facts as they are sealed beside their entry, and the digest by which the grounds name them.
-pub(super) fn facts(facts: &Facts) -> Result<(Vec<u8>, [u8; 32])> {
-    let written = serde_json::to_vec(facts).map_err(|_| Error::Internal("facts could not be written"))?;
-    let mut facts_digest = [0; 32];
-    facts_digest.copy_from_slice(digest(&SHA256, &written).as_ref());
-    Ok((written, facts_digest))
+/// The facts as they are sealed beside their entry; the grounds name them by their digest.
+pub(super) fn facts(facts: &Facts) -> Result<Vec<u8>> {
+    serde_json::to_vec(facts).map_err(|_| Error::Internal("facts could not be written"))
 }
 
 /// Why, for the holder.
-pub(super) fn grounds(decision: &Decision, facts_digest: [u8; 32]) -> Vec<u8> {
+fn grounds(decision: &Decision, sealed: &[u8]) -> Vec<u8> {
     let reasons = match decision {
         Decision::Permit(permit) => permit.reasons().to_vec(),
         Decision::Open(denial) => denial.reasons().to_vec(),
         Decision::NotCovered(not_covered) => vec![format!("{}: {}", not_covered.reason, not_covered.explanation)],
     };
-    self::reasons(&reasons, facts_digest)
+    self::reasons(&reasons, sealed)
 }
 
-/// Reasons, with the digest of the facts from which they can be computed again.
-pub(super) fn reasons(reasons: &[String], facts_digest: [u8; 32]) -> Vec<u8> {
-    v1::GroundsStatement { facts_digest: facts_digest.to_vec(), reasons: reasons.to_vec() }.encode_to_vec()
+/// Reasons, with the digest of the sealed facts from which they can be computed again.
+pub(super) fn reasons(reasons: &[String], sealed: &[u8]) -> Vec<u8> {
+    v1::GroundsStatement { facts_digest: digest(&SHA256, sealed).as_ref().to_vec(), reasons: reasons.to_vec() }
+        .encode_to_vec()
 }
 
 /// The handling terms as the contract writes them.

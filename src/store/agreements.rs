@@ -60,10 +60,10 @@ impl Reads {
             .collect()
     }
 
-    /// The exact text with this digest.
-    pub async fn agreement_text(&mut self, digest: Digest) -> Result<Vec<u8>> {
+    /// The text that is stored under this digest. Whether it has that digest is for the reader to check.
+    pub async fn agreement_text(&mut self, digest: Digest) -> Result<Option<Vec<u8>>> {
         let text = row!(self, sql::AGREEMENT_TEXT, (Vec<u8>,), digest.as_bytes().as_slice());
-        text.map(|(text,)| text).ok_or_else(|| inconsistent("agreement_text", digest.to_hex(), "is missing"))
+        Ok(text.map(|(text,)| text))
     }
 }
 

@@ -111,7 +111,7 @@ async fn signed(reads: &mut Reads, keys: &Keyring) -> Result<(u64, [u8; 32]), Ch
 }
 
 impl Reads {
-    async fn secret_check(&mut self) -> Result<Option<String>> {
+    pub(super) async fn secret_check(&mut self) -> Result<Option<String>> {
         let found = row!(self, sql::SECRET_CHECK, (Option<String>,));
         Ok(found.and_then(|(check,)| check))
     }

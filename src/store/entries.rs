@@ -24,15 +24,15 @@ pub(super) struct EntryRow {
     pub(super) parties: Vec<(AgencyId, Slots)>,
 }
 
-fn key_name(index: u64) -> String {
+pub(super) fn key_name(index: u64) -> String {
     format!("entry {index}")
 }
 
 /// The openings of one entry, as sealed beside it.
 #[derive(Clone, PartialEq, Message)]
-struct Openings {
+pub(super) struct Openings {
     #[prost(message, repeated, tag = "1")]
-    all: Vec<Opening>,
+    pub(super) all: Vec<Opening>,
 }
 
 impl EntryRow {

@@ -57,12 +57,19 @@ statements! {
     );
     LEAVES_FROM = both ("SELECT idx, at, leaf, hashes FROM entry WHERE idx >= $1 ORDER BY idx LIMIT $2");
 
+    WHOLE_ENTRIES = both (
+        "SELECT idx, leaf, wrapped_key, openings, facts FROM entry WHERE idx >= $1 AND idx < $2 ORDER BY idx LIMIT $3"
+    );
+
     CALLS = set (
         "SELECT c.key, c.digest, c.idx, c.object, c.version, c.at, c.answer FROM call c WHERE c.key", ""
     );
     CALLS_OF_OBJECT = both (
         "SELECT c.key, c.digest, c.idx, c.object, c.version, c.at, c.answer FROM call c
          WHERE c.object = $1 AND c.answer IS NOT NULL ORDER BY c.idx LIMIT 1000"
+    );
+    ASK_AT = both (
+        "SELECT c.answer, r.open_until FROM call c JOIN request r ON r.id = c.object WHERE c.object = $1 AND c.idx = $2"
     );
 
     AGREEMENTS = both ("SELECT id, version, digest, state, activated_at FROM agreement ORDER BY id, version");

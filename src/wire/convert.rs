@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use prost::Message;
 
 use crate::domain::{
-    Authorisation, Category, Consent, ConsentId, Coverage, Digest, Event, EventKind, Evidence, Identifier, Incident,
-    IncidentId, Instant, Invalid, Markings, Organisation, Rejected, Urgency, check,
+    Agency, AgencyId, AgencyName, AgencyNames, Authorisation, Category, Consent, ConsentId, Coverage, Digest, Event,
+    EventKind, Evidence, Identifier, Incident, IncidentId, Instant, Invalid, Markings, Organisation, Rejected, Urgency,
+    check,
 };
 use crate::exchange::{AgreementView, ScopeTerms};
 use crate::proto::{CATEGORIES, v1};
@@ -361,6 +362,23 @@ pub(super) fn agreement(view: &AgreementView) -> v1::Agreement {
         citation: agreement.citation().to_owned(),
         interpretations: agreement.interpretations().to_vec(),
         clauses: agreement.clauses().map(clause).collect(),
+    }
+}
+
+/// An agency that this node knows; `held` where it holds that agency's records.
+pub(super) fn agency(id: &AgencyId, names: &AgencyNames, held: Option<&Agency>, now: Instant) -> v1::Agency {
+    let name = |name: &AgencyName| v1::AgencyName {
+        text: name.text.clone(),
+        valid_from: Some(timestamp(name.from)),
+        valid_until: name.until.map(timestamp),
+    };
+    v1::Agency {
+        id: id.to_string(),
+        name: names.at(now).unwrap_or(id.as_str()).to_owned(),
+        names: names.all().iter().map(name).collect(),
+        holds_records: held.is_some(),
+        duty_desk: held.map_or_else(String::new, |held| held.duty_desk.clone()),
+        correction_contact: held.map_or_else(String::new, |held| held.correction_contact.clone()),
     }
 }
 

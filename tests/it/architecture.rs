@@ -107,7 +107,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "decision",
         modules: &["domain"],
-        crates: &["aws_lc_rs", "cedar_policy", "miette", "serde", "thiserror", "time", "toml"],
+        crates: &["aws_lc_rs", "cedar_policy", "miette", "serde", "thiserror", "toml"],
         outside: &[],
     },
     Rule {
@@ -141,7 +141,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "config",
-        modules: &["domain"],
+        modules: &["domain", "proto"],
         crates: &["data_encoding", "serde", "thiserror", "toml", "zeroize"],
         outside: &["fs", "net"],
     },
@@ -153,6 +153,7 @@ const RULES: &[Rule] = &[
             "config",
             "connections",
             "decision",
+            "domain",
             "exchange",
             "identity",
             "ledger",
@@ -173,7 +174,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "dev",
-        modules: &["client", "config", "domain", "ledger", "pki", "seal", "store"],
+        modules: &["client", "config", "domain", "ledger", "pki", "proto", "seal", "store"],
         crates: &["data_encoding"],
         outside: &["fs", "io", "net"],
     },
@@ -187,6 +188,9 @@ const NARROW: &[(&str, &str, &[&str])] = &[
     ("wire", "decision", &["Activity", "Clause", "Modality"]),
     ("wire", "ledger", &["read_checkpoint"]),
     ("wire", "release", &["ReleasedIncident"]),
+    // Which roles there are; nothing of the contract's messages.
+    ("config", "proto", &["ROLES"]),
+    ("dev", "proto", &["ROLES"]),
 ];
 
 /// What composes and is composed by nothing: the programs, which may use everything.

@@ -9,15 +9,15 @@ use prost::Message;
 use crate::builders::assert_open;
 use crate::harness::{Engine, World, on_both_databases, run};
 
-fn concordat(arguments: &[&str]) -> Output {
+pub(crate) fn concordat(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_concordat")).args(arguments).output().unwrap()
 }
 
-fn exit(output: &Output) -> i32 {
+pub(crate) fn exit(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -149,7 +149,7 @@ on_both_databases! {
 }
 
 /// Runs statements on a node's database from outside, in its own dialect.
-async fn execute(url: &str, postgres: &[&str], sqlite: &[&str]) {
+pub(crate) async fn execute(url: &str, postgres: &[&str], sqlite: &[&str]) {
     use sqlx::{AssertSqlSafe, Connection, Executor};
     if url.starts_with("postgres") {
         let mut connection = sqlx::PgConnection::connect(url).await.unwrap();

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use concordat::decision::{Agreement, Proposal};
-use concordat::proto::{ACCESS, BUNDLED_AGREEMENTS, CATEGORIES, DESCRIPTORS};
+use concordat::proto::{ACCESS, BUNDLED_AGREEMENTS, CATEGORIES, DESCRIPTORS, ROLES};
 use concordat::wire::REASONS;
-use prost_reflect::DescriptorPool;
+use prost_reflect::{DescriptorPool, MessageDescriptor};
 
 use crate::architecture::{sources, workspace_file};
 
@@ -33,12 +33,14 @@ fn each_source_file_says_what_it_is_for() {
 
 #[test]
 fn each_rpc_has_an_access_rule_and_a_known_role() {
-    let roles = ["requester", "recorder", "verifier", "authoriser", "auditor", "operator"];
     let ruled: BTreeSet<&str> = ACCESS.iter().map(|(path, ..)| *path).collect();
     assert_eq!(ruled.len(), ACCESS.len(), "an RPC has two rules");
     assert_eq!(rpc_paths(), ruled.iter().map(ToString::to_string).collect());
     for (path, wanted, _) in ACCESS {
-        assert!(wanted.iter().all(|role| roles.contains(role)), "{path}: a role in {wanted:?} does not exist");
+        assert!(
+            wanted.iter().all(|role| ROLES.iter().any(|(id, ..)| id == role)),
+            "{path}: a role in {wanted:?} does not exist"
+        );
     }
 }
 
@@ -51,6 +53,55 @@ fn each_rpc_that_changes_something_needs_a_role() {
         let changes = method.input().get_field_by_name("request_id").is_some();
         let (_, roles, _) = ACCESS.iter().find(|(rule, ..)| *rule == path).unwrap();
         assert!(!changes || !roles.is_empty(), "{path} changes something and any officer may call it");
+    }
+}
+
+#[test]
+fn each_role_is_documented() {
+    let text = fs::read_to_string(workspace_file("docs/operations.md")).unwrap();
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
+    for (role, _, sees_content) in ROLES {
+        let row = rows.iter().find(|row| row.starts_with(&format!("| `{role}` |")));
+        let row = row.unwrap_or_else(|| panic!("docs/operations.md has no row for `{role}`"));
+        assert!(row.ends_with(if *sees_content { "| yes |" } else { "| no |" }), "{row}");
+    }
+}
+
+/// A role that may not see content is not let in where it could: not an operator, who runs the node and reads nothing.
+#[test]
+fn no_rpc_shows_content_to_a_role_that_may_not_see_it() {
+    let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
+    let content = pool.get_message_by_name("concordat.v1.IncidentContent").unwrap();
+    let parts = content.fields().map(|field| field.kind().as_message().unwrap().full_name().to_owned());
+    let others = ["IncidentContent", "ReleasedCategory", "Organisation", "ConsentEvidence"];
+    let content: BTreeSet<String> = parts.chain(others.iter().map(|name| format!("concordat.v1.{name}"))).collect();
+    assert!(content.iter().all(|name| pool.get_message_by_name(name).is_some()), "{content:?}");
+    let sees: BTreeSet<&str> = ROLES.iter().filter(|(.., sees_content)| *sees_content).map(|(id, ..)| *id).collect();
+    assert!(!sees.contains("operator"));
+    let mut showing = 0;
+    for method in pool.services().flat_map(|service| service.methods().collect::<Vec<_>>()) {
+        let mut carried = BTreeSet::new();
+        carries(&method.output(), &mut carried);
+        if carried.is_disjoint(&content) {
+            continue;
+        }
+        let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+        let (_, roles, _) = ACCESS.iter().find(|(rule, ..)| *rule == path).unwrap();
+        assert!(!roles.is_empty(), "{path} can show content to any officer");
+        assert!(roles.iter().all(|role| sees.contains(role)), "{path} can show content to one of {roles:?}");
+        showing += 1;
+    }
+    assert!(showing >= 6, "only {showing} RPCs show content: are these the messages that carry it?");
+}
+
+/// Every message that a message can carry, itself included, however deep.
+fn carries(message: &MessageDescriptor, found: &mut BTreeSet<String>) {
+    if found.insert(message.full_name().to_owned()) {
+        for field in message.fields() {
+            if let Some(inner) = field.kind().as_message() {
+                carries(inner, found);
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What agencies live through, one module for each row of the agreements and for each part of the gate.
 
+mod agency_names;
 mod answers;
 mod batch;
 mod consent_first;

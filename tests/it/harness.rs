@@ -10,9 +10,11 @@ use concordat::clock::{Clock, Hand};
 use concordat::config::Config;
 use concordat::dev::{self, Workspace};
 use concordat::domain::Instant;
+use concordat::exchange::replay;
 use concordat::ledger::{Keyring, verify};
 use concordat::proto::v1::agreement_service_client::AgreementServiceClient;
 use concordat::proto::v1::{self, ActivateAgreementRequest, ListAgreementsRequest};
+use concordat::seal::Seal;
 use concordat::server::Running;
 use concordat::store::{Options, Store};
 use tempfile::TempDir;
@@ -132,11 +134,14 @@ impl World {
         self.stop().await.start().await
     }
 
-    /// Every test ends with a check of the whole ledger.
+    /// Every test ends with a check of the whole ledger, and with a replay of every decision in it.
     pub(crate) async fn finish(self) {
         let keys = self.keys();
         let store = Store::open(&Options::inspect(self.config.database_url())).await.unwrap();
-        store.check_ledger(&keys, |_, _| {}).await.unwrap();
+        let checked = store.check_ledger(&keys, |_, _| {}).await.unwrap();
+        let seal = Seal::new(&self.config.node_secret().unwrap()).unwrap();
+        let replayed = replay(&store, &seal, 0..checked.size, |_| {}).await.unwrap();
+        assert!(replayed.faults.is_empty(), "decisions that do not replay: {:#?}", replayed.faults);
         store.close().await;
         self.node.stop().await;
     }

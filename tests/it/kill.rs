@@ -4,10 +4,8 @@
 //! whether it was acknowledged or not, gives exactly one entry for each `request_id`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -24,11 +22,10 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::harness::{PURPOSES, World, on_both_databases, request_id};
+use crate::program::{Program, START_WITHIN};
 
 /// How many clients ask at the same time.
 const CLIENTS: usize = 6;
-/// A node that has not begun to serve after this long never will.
-const START_WITHIN: Duration = Duration::from_secs(30);
 
 /// How often the node is killed, on each database.
 #[expect(clippy::disallowed_methods, reason = "a test reads its own settings")]
@@ -36,58 +33,6 @@ fn kills() -> usize {
     let set = std::env::var("CONCORDAT_KILLS").ok().map(|kills| kills.parse().expect("CONCORDAT_KILLS is a number"));
     let long = std::env::var_os("CONCORDAT_LONG").is_some();
     set.unwrap_or(if long { 250 } else { 25 })
-}
-
-/// The program, serving.
-struct Program {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Program {
-    /// Starts it and waits until it says where it serves.
-    fn start(config: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_concordat"))
-            .args(["serve", "--config"])
-            .arg(config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let (said, heard) = std::sync::mpsc::channel();
-        // To its end, or the program would stand still when the pipe is full.
-        std::thread::spawn(move || {
-            for line in log.lines().map_while(Result::ok) {
-                drop(said.send(line));
-            }
-        });
-        let mut log = Vec::new();
-        let address = loop {
-            let Ok(line) = heard.recv_timeout(START_WITHIN) else { panic!("it does not serve: {log:#?}") };
-            let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            if entry["fields"]["message"] == "serving" {
-                break entry["fields"]["address"].as_str().unwrap().parse().unwrap();
-            }
-            log.push(line);
-        };
-        Self { child, address }
-    }
-
-    /// As an operating system kills: nothing of the program runs any more.
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        assert!(self.child.wait().unwrap().code().is_none(), "it ended by itself");
-    }
-}
-
-impl Drop for Program {
-    /// A test that fails leaves nothing running.
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
 }
 
 /// What a client knows of one ask: the receipt, if the node answered.

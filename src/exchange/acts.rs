@@ -1,0 +1,142 @@
+//! What the acts in a ledger account for of the facts that decisions read.
+//!
+//! The rows that hold consents, authorisations, incidents and references can be changed by whoever may write to the
+//! database; the acts that made them are in the tree. So a replay that has followed the acts from the first entry on
+//! can say whether a decision read a state that no act had brought about. What an act was about in detail, such as a
+//! consent's scope, is not in it and not followed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::decision::{Facts, Match};
+use crate::domain::{Authorisation, Consent, ConsentState, Instant, Subject};
+use crate::proto::v1::{Act, OutcomeStatement};
+
+/// Where the records stand by the acts so far.
+#[derive(Debug, Default)]
+pub(super) struct Acts {
+    /// By consent and version: its state, and when it was recorded.
+    consents: BTreeMap<String, BTreeMap<i64, (ConsentState, Instant)>>,
+    /// When each was given and when revoked.
+    authorisations: BTreeMap<String, (Instant, Option<Instant>)>,
+    /// The revision, and when the notification was verified.
+    incidents: BTreeMap<String, (i64, Option<Instant>)>,
+    references: BTreeSet<String>,
+    /// What was made or changed by acts that are not followed: nothing is said about these.
+    others: BTreeSet<String>,
+}
+
+impl Acts {
+    /// Follows one act that took effect at this time.
+    ///
+    /// The rules of consent are those of `ConsentHistory`, for states alone.
+    pub(super) fn follow(&mut self, act: &Act, at: Instant) {
+        let (object, version) = (act.object.as_str(), act.version);
+        match act.method.as_str() {
+            "ConsentService/SeekConsent" => self.consent(object).add(version, ConsentState::Sought, at),
+            "ConsentService/RecordConsent" | "ConsentService/ReconfirmConsent" => {
+                let mut versions = self.consent(object);
+                versions.end(ConsentState::Superseded, |_, state| state != ConsentState::Given);
+                versions.add(version, ConsentState::Recorded, at);
+            }
+            "ConsentService/VerifyConsent" => {
+                let mut versions = self.consent(object);
+                versions.end(ConsentState::Superseded, |other, _| other != version);
+                versions.end(ConsentState::Given, |other, _| other == version);
+            }
+            "ConsentService/NarrowConsent" => {
+                let mut versions = self.consent(object);
+                versions.end(ConsentState::Superseded, |_, _| true);
+                versions.add(version, ConsentState::Given, at);
+            }
+            "ConsentService/RefuseConsent" => self.consent(object).end(ConsentState::Refused, |_, _| true),
+            "ConsentService/WithdrawConsent" => self.consent(object).end(ConsentState::Withdrawn, |_, _| true),
+            "AuthorisationService/GiveAuthorisation" => {
+                self.authorisations.insert(object.to_owned(), (at, None));
+            }
+            "AuthorisationService/RevokeAuthorisation" => {
+                self.authorisations.entry(object.to_owned()).and_modify(|(_, revoked)| *revoked = Some(at));
+            }
+            "IncidentService/RegisterIncident" | "IncidentService/AmendIncident" => {
+                self.incidents.insert(object.to_owned(), (version, None));
+            }
+            "IncidentService/VerifyNotification" => {
+                self.incidents.entry(object.to_owned()).and_modify(|(_, verified)| *verified = Some(at));
+            }
+            "IncidentService/IssueReference" => drop(self.references.insert(object.to_owned())),
+            _ => drop(self.others.insert(object.to_owned())),
+        }
+    }
+
+    /// Follows an outcome: with a release, the recipient has a reference.
+    pub(super) fn follow_outcome(&mut self, outcome: &OutcomeStatement) {
+        self.references.extend(outcome.released.iter().map(|one| one.reference.clone()));
+    }
+
+    fn consent(&mut self, id: &str) -> Versions<'_> {
+        Versions(self.consents.entry(id.to_owned()).or_default())
+    }
+
+    /// What the facts say that no act accounts for, one line each.
+    pub(super) fn unaccounted(&self, facts: &Facts) -> Vec<String> {
+        let mut found = Vec::new();
+        if let Subject::Reference(reference) = &facts.ask.subject
+            && !facts.matches.is_empty()
+            && !self.references.contains(reference.as_str())
+            && !self.others.contains(reference.as_str())
+        {
+            found.push("acts: the reference was never issued".to_owned());
+        }
+        for one in &facts.matches {
+            found.extend(self.incident(one));
+            found.extend(one.consents.iter().filter_map(|consent| self.of_consent(consent)));
+            found.extend(one.authorisations.iter().filter_map(|given| self.of_authorisation(given)));
+        }
+        found
+    }
+
+    fn incident(&self, found: &Match) -> Option<String> {
+        let incident = &found.incident;
+        let verified = incident.notification.as_ref().and_then(|notification| notification.verified_at);
+        let accounted = self.incidents.get(incident.id.as_str()) == Some(&(incident.revision, verified));
+        let problem = format!("acts: no act brought about incident {} as it was read", incident.id);
+        (!accounted && !self.others.contains(incident.id.as_str())).then_some(problem)
+    }
+
+    fn of_consent(&self, consent: &Consent) -> Option<String> {
+        let by_acts = self.consents.get(consent.id.as_str()).and_then(|versions| versions.get(&consent.version));
+        let accounted = by_acts == Some(&(consent.state, consent.recorded_at));
+        let state = by_acts.map_or("not there", |(state, _)| state.as_str());
+        let problem = format!(
+            "acts: consent {} version {} was read as {}, by the acts it is {state}",
+            consent.id,
+            consent.version,
+            consent.state.as_str()
+        );
+        (!accounted && !self.others.contains(consent.id.as_str())).then_some(problem)
+    }
+
+    fn of_authorisation(&self, given: &Authorisation) -> Option<String> {
+        let by_acts = self.authorisations.get(given.id.as_str());
+        let accounted = by_acts == Some(&(given.given_at, given.revoked_at));
+        let problem = format!("acts: no act brought about authorisation {} as it was read", given.id);
+        (!accounted && !self.others.contains(given.id.as_str())).then_some(problem)
+    }
+}
+
+/// The versions of one consent.
+struct Versions<'a>(&'a mut BTreeMap<i64, (ConsentState, Instant)>);
+
+impl Versions<'_> {
+    fn add(&mut self, version: i64, state: ConsentState, at: Instant) {
+        self.0.insert(version, (state, at));
+    }
+
+    /// Takes those versions to a state that are not in a final one and are of this kind.
+    fn end(&mut self, to: ConsentState, which: impl Fn(i64, ConsentState) -> bool) {
+        for (version, (state, _)) in self.0.iter_mut() {
+            if !state.is_final() && which(*version, *state) {
+                *state = to;
+            }
+        }
+    }
+}

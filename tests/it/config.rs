@@ -1,0 +1,69 @@
+//! The configuration is read strictly: what cannot be meant is an error that names the place and what could be.
+
+use std::fs;
+
+use concordat::config::Config;
+use concordat::proto::ROLES;
+
+const NODE: &str = r#"
+[node]
+listen = "127.0.0.1:0"
+audience = "https://node.example"
+database = "sqlite:node.db"
+secret_file = "node.secret"
+ledger_key_file = "ledger.key"
+
+[tls]
+certificate_file = "server.pem"
+key_file = "server.key"
+
+[[agency]]
+id = "ico"
+trust_domain = "ico.example"
+roots_file = "root.pem"
+
+[agency.holds]
+duty_desk = "desk"
+correction_contact = "corrections@ico.example"
+"#;
+
+/// Reads a configuration whose one agency goes on like this.
+fn load(rest: &str) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("node.toml");
+    fs::write(&file, format!("{NODE}{rest}")).unwrap();
+    Config::load(&file).map_err(|error| error.to_string())
+}
+
+fn issuer(roles: &[&str]) -> String {
+    format!("[[agency.issuer]]\nissuer = \"https://tokens.ico.example\"\nroles = {roles:?}\nkey = []\n")
+}
+
+#[test]
+fn an_issuer_can_give_each_role_there_is_and_no_other() {
+    let all: Vec<&str> = ROLES.iter().map(|(role, ..)| *role).collect();
+    assert!(all.contains(&"communications-approver"), "{all:?}");
+    load(&issuer(&all)).unwrap();
+    let error = load(&issuer(&["requester", "requestor"])).unwrap_err();
+    assert!(error.contains("agency `ico`: issuer[0].roles: has `requestor`"), "{error}");
+    assert!(all.iter().all(|role| error.contains(role)), "it names those there are: {error}");
+}
+
+#[test]
+fn an_agencys_names_are_dated_and_never_overlap() {
+    let name = |from: &str, until: &str| format!("[[agency.name]]\ntext = \"A Name\"\nfrom = \"{from}\"\n{until}\n");
+    let until = |date: &str| format!("until = \"{date}\"");
+    let config = load(&format!("{}{}", name("2030-01-01", ""), name("2001-01-30", &until("2030-01-01")))).unwrap();
+    assert_eq!(config.agency[0].names().unwrap().all().len(), 2);
+    assert!(load("").unwrap().agency[0].names().unwrap().all().is_empty(), "names may be left out");
+    for (names, problem) in [
+        (name("30 January", ""), "name[0].from: `30 January` is not a date: write 2023-09-12"),
+        (name("2001-01-30", &until("2001-02-30")), "name[0].until: `2001-02-30` is not a date"),
+        (name("2001-01-30", &until("2001-01-30")), "name[0].until: must be later than `from`"),
+        (name("2001-01-30", "") + &name("2030-01-01", ""), "name[1].from: must not be before `A Name` ends"),
+        (name("2001-01-30", "to = \"2030-01-01\""), "unknown field `to`"),
+    ] {
+        let error = load(&names).unwrap_err();
+        assert!(error.contains(problem), "expected `{problem}`, got: {error}");
+    }
+}

@@ -1,0 +1,79 @@
+//! The program itself, as an operator starts it: a process of its own, and everything that it logs.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// A node that has not begun to serve after this long never will.
+pub(crate) const START_WITHIN: Duration = Duration::from_secs(30);
+
+/// The program, serving.
+pub(crate) struct Program {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    log: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Program {
+    /// Starts it and waits until it says where it serves.
+    pub(crate) fn start(config: &Path) -> Self {
+        Self::start_logging(config, "info")
+    }
+
+    /// The same with a `RUST_LOG` of the test's own.
+    pub(crate) fn start_logging(config: &Path, what: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_concordat"))
+            .args(["serve", "--config"])
+            .arg(config)
+            .env("RUST_LOG", what)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (said, heard) = std::sync::mpsc::channel();
+        let log = Arc::new(Mutex::new(String::new()));
+        // To its end, or the program would stand still when the pipe is full.
+        let kept = Arc::clone(&log);
+        let reader = std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                kept.lock().unwrap().extend([line.as_str(), "\n"]);
+                drop(said.send(line));
+            }
+        });
+        let address = loop {
+            let Ok(line) = heard.recv_timeout(START_WITHIN) else {
+                panic!("it does not serve: {}", log.lock().unwrap());
+            };
+            let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            if entry["fields"]["message"] == "serving" {
+                break entry["fields"]["address"].as_str().unwrap().parse().unwrap();
+            }
+        };
+        Self { child, address, log, reader: Some(reader) }
+    }
+
+    /// As an operating system kills: nothing of the program runs any more. Gives everything that it logged.
+    pub(crate) fn kill(mut self) -> String {
+        self.child.kill().unwrap();
+        assert!(self.child.wait().unwrap().code().is_none(), "it ended by itself");
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        std::mem::take(&mut self.log.lock().unwrap())
+    }
+}
+
+impl Drop for Program {
+    /// A test that fails leaves nothing running.
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
