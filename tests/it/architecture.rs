@@ -164,7 +164,7 @@ const RULES: &[Rule] = &[
             "wire",
         ],
         crates: &["arc_swap", "tokio", "tokio_util", "tracing"],
-        outside: &["fs", "net"],
+        outside: &["fs", "net", "time"],
     },
     Rule {
         module: "client",

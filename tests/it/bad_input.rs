@@ -121,7 +121,7 @@ impl World {
                 // Looking first changes nothing.
                 let looks = mutated.get_field_by_name("validate_only").is_some_and(|it| it.as_bool() == Some(true));
                 let written = u64::from(rpc.changes() && !looks);
-                if let Err(problem) = judge(rpc, &mutant, answer.map(|_| ()), (grown, written), used) {
+                if let Err(problem) = judge((rpc, variant), &mutant, answer.map(|_| ()), (grown, written), used) {
                     wrong.push(format!("{} {mutant}: {problem}", rpc.name()));
                 }
                 if accepted.is_some_and(|answer| !rpc.keep(&mut valid.message, answer)) {
@@ -149,13 +149,13 @@ fn fresh(message: &DynamicMessage) -> DynamicMessage {
 
 /// Whether the answer is what the exceptions allow, or else names the field.
 fn judge(
-    rpc: &Rpc,
+    (rpc, variant): (&Rpc, usize),
     mutant: &Mutant,
     answer: Result<(), Status>,
     (grown, written): (u64, u64),
     used: &mut BTreeSet<usize>,
 ) -> Result<(), String> {
-    let expected = exceptions::find(rpc.name(), mutant, used);
+    let expected = exceptions::find(rpc.name(), variant, mutant, used);
     let Err(status) = answer else {
         return match expected {
             Expected::Accepted if grown == written => Ok(()),

@@ -19,7 +19,7 @@ pub(super) enum Expected {
 
 use Expected::{Accepted, Invalid, Status};
 
-/// The RPC (`*`: any), the field (`**` at its end: all within), what was put there, and what comes of it. The
+/// The RPC (`*`: any; `Name/1`: of its second variant), the field (`**` at its end: all within), what was put there, and what comes of it. The
 /// first that fits holds.
 type Exception = (&'static str, &'static str, &'static [&'static str], Expected);
 
@@ -52,6 +52,8 @@ const EXCEPTIONS: &[Exception] = &[
     ("VerifyConsent", "version", &["largest", "large"], Status(Code::FailedPrecondition)),
     ("GiveAuthorisation", "revision", &["largest", "large"], Status(Code::FailedPrecondition)),
     ("*", "etag", &["number", "negative"], Status(Code::Aborted)),
+    ("AcknowledgeEvents", "event_ids", &["upper", "unknown", "number", "negative"], Status(Code::NotFound)),
+    ("OfferRelease", "incident.incident_id", VISIBLE, Status(Code::NotFound)),
     // Entry 0 is the first one; to others the caller is no party, or they are not there.
     ("GetEntry", "index", ABSENT, Accepted),
     ("GetEntry", "index", &["largest", "past i64", "i64", "large"], Status(Code::NotFound)),
@@ -60,6 +62,8 @@ const EXCEPTIONS: &[Exception] = &[
     // Lists: no size is the usual one, a large one the largest; a token belongs to its filter.
     ("*", "page_size", &["absent", "largest", "large"], Accepted),
     ("*", "page_token", ABSENT, Accepted),
+    ("ListEvents", "cursor", ABSENT, Accepted),
+    ("ListObligations", "outstanding", OVER, Invalid(Some("page_token"))),
     ("ListIncidents", "organisation_id", ABSENT, Invalid(Some("page_token"))),
     ("ListConsents", "organisation_id", ABSENT, Invalid(Some("page_token"))),
     ("ListAuthorisations", "incident_id", ABSENT, Invalid(Some("page_token"))),
@@ -120,11 +124,28 @@ const EXCEPTIONS: &[Exception] = &[
     ("*", "evidence.channel", NOT_BLANK, Accepted),
     ("*", "evidence.digest", &["other"], Accepted),
     ("*", "evidence.received_at", &["year 1970"], Accepted),
+    // An authorisation that cites a preview is held against what would leave.
+    ("GiveAuthorisation/1", "purposes", SLUG, Status(Code::FailedPrecondition)),
+    ("GiveAuthorisation/1", "ground", SLUG, Status(Code::FailedPrecondition)),
+    ("GiveAuthorisation/1", "preview_digest", &["other"], Status(Code::FailedPrecondition)),
+    ("GiveAuthorisation/1", "preview_digest", ABSENT, Accepted),
     // An authorisation: so are its purposes, and its ground is judged when a release is.
     ("GiveAuthorisation", "covers_updates", OVER, Accepted),
     ("GiveAuthorisation", "purposes", SLUG, Accepted),
     ("GiveAuthorisation", "ground", SLUG, Accepted),
     ("GiveAuthorisation", "valid_until", &["absent", "year 9999"], Accepted),
+    // The inbox. A preview of what cannot pass says so; an offer of it is turned away.
+    ("PreviewRelease", "recipient", SLUG, Accepted),
+    ("PreviewRelease", "purpose", SLUG, Accepted),
+    ("PreviewRelease", "categories", ABSENT, Accepted),
+    ("PreviewRelease", "ground", ABSENT, Accepted),
+    ("PreviewRelease", "ground", SLUG, Accepted),
+    ("OfferRelease", "request", ABSENT, Invalid(Some("offered"))),
+    ("OfferRelease", "incident", ABSENT, Invalid(Some("offered"))),
+    ("OfferRelease", "incident.purpose", SLUG, Status(Code::FailedPrecondition)),
+    // Looking first: with nobody named, naming is looked at by its ground alone.
+    ("RequestRelease/3", "organisation", ABSENT, Accepted),
+    ("RequestRelease/3", "validate_only", OVER, Invalid(Some("organisation.identifiers"))),
     // An ask. A reference says nothing by its look, so an unknown one is "open"; what no clause covers is an outcome.
     ("RequestRelease", "reference", &["upper", "unknown", "negative"], Accepted),
     ("RequestRelease", "reference", ABSENT, Invalid(Some("target"))),
@@ -139,6 +160,7 @@ const EXCEPTIONS: &[Exception] = &[
     ("RequestRelease", "agreement.digest", &["other"], Accepted),
     ("RequestRelease", "external_ref", PRINTABLE, Accepted),
     ("RequestRelease", "external_ref", ABSENT, Accepted),
+    ("RequestRelease", "urgency", ABSENT, Accepted),
     ("RequestRelease", "request", ABSENT, Invalid(Some("holder"))),
 ];
 
@@ -150,13 +172,14 @@ const EMPTY_MESSAGE: &[&str] = &["empty message"];
 const ANY: &[&str] = &["absent", "blank", "spaces", "upper", "unknown", "negative", "unicode", "sql", "path"];
 
 /// What must come of this mutant.
-pub(super) fn find(rpc: &str, mutant: &Mutant, used: &mut BTreeSet<usize>) -> Expected {
+pub(super) fn find(rpc: &str, variant: usize, mutant: &Mutant, used: &mut BTreeSet<usize>) -> Expected {
+    let this_variant = format!("{rpc}/{variant}");
     let fits = |(at_rpc, place, labels, _): &Exception| {
         let inside = match place.strip_suffix("**") {
             Some(parent) => mutant.place.starts_with(parent),
             None => mutant.place == *place,
         };
-        (*at_rpc == "*" || *at_rpc == rpc) && inside && labels.contains(&mutant.label)
+        ["*", rpc, this_variant.as_str()].contains(at_rpc) && inside && labels.contains(&mutant.label)
     };
     match EXCEPTIONS.iter().position(fits) {
         Some(number) => {
