@@ -229,9 +229,8 @@ async fn play(story: &mut Story) {
         scope: Some(scope),
         evidence: Some(evidence),
     };
-    let recorded: v1::RecordConsentResponse =
-        story.call(recorder, "ConsentService/RecordConsent", request).await.unwrap();
-    let consent_id = recorded.consent_id;
+    let kept: v1::RecordConsentResponse = story.call(recorder, "ConsentService/RecordConsent", request).await.unwrap();
+    let consent_id = kept.consent_id;
     let verify = || v1::VerifyConsentRequest { request_id: request_id(), consent_id: consent_id.clone(), version: 1 };
     story.fails(recorder, "ConsentService/VerifyConsent", verify(), Code::FailedPrecondition).await;
     let _: v1::VerifyConsentResponse =
