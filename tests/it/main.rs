@@ -9,6 +9,7 @@ mod cli;
 mod completeness;
 mod flow;
 mod harness;
+mod import;
 mod indistinguishable;
 mod kill;
 mod oracles;
