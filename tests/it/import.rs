@@ -3,18 +3,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use concordat::domain::Organisation;
 use concordat::proto::v1;
 use concordat::veris;
 use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use crate::harness::{Engine, World, on_both_databases, run};
 
 /// Where the real incidents are, if they are there.
 const REAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/veris-incidents.ndjson.xz");
+
+/// An import that has not gone on after this long never will.
+const WITHIN: Duration = Duration::from_secs(60);
 
 /// What a run printed and how it ended.
 struct Ran {
@@ -71,6 +78,17 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Waits for its end.
+    fn end(mut self) -> Ran {
+        let status = self.0.wait().unwrap();
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        self.0.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
+        self.0.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
+        Ran::of(&Output { status, stdout, stderr })
+    }
+}
+
 impl Drop for Running {
     /// A test that fails leaves nothing running.
     fn drop(&mut self) {
@@ -79,11 +97,51 @@ impl Drop for Running {
     }
 }
 
+/// Passes bytes on to a node, and can break every connection that it has.
+struct Relay {
+    address: SocketAddr,
+    cut: watch::Sender<()>,
+}
+
+impl Relay {
+    async fn start(node: SocketAddr) -> Self {
+        let listener = TcpListener::bind(concordat::dev::loopback(0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (cut, _) = watch::channel(());
+        let cuts = cut.clone();
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let mut broken = cuts.subscribe();
+                tokio::spawn(async move {
+                    let mut far = TcpStream::connect(node).await.unwrap();
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        _ = broken.changed() => {}
+                    }
+                });
+            }
+        });
+        Self { address, cut }
+    }
+
+    fn cut(&self) {
+        self.cut.send_replace(());
+    }
+}
+
 impl World {
-    /// The command's tokens are made by the machine's clock; so is this node's time from here on. Gives the context of
-    /// an officer of the NCSC.
+    /// The context of an officer of the NCSC. The program's tokens are made by the machine's clock, so from here on the
+    /// node's goes with it, a little ahead: a token must not be from its future.
     fn importer(&self, officer: &str, roles: &[&str]) -> PathBuf {
-        self.hand.set(crate::harness::real_now());
+        let hand = self.hand.clone();
+        let set = move || hand.set(crate::harness::real_now().plus_seconds(2));
+        set();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                set();
+            }
+        });
         let context = self.workspace.context("ncsc", officer, roles, &[], "one", self.node.address);
         self.workspace.write_context(&format!("ncsc-{officer}"), &context).unwrap()
     }
@@ -143,9 +201,12 @@ impl World {
 
     /// Waits until the ledger has this many entries.
     async fn grown_to(&self, size: u64) {
-        while self.size().await < size {
-            tokio::task::yield_now().await;
-        }
+        let grown = async {
+            while self.size().await < size {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(WITHIN, grown).await.expect("the import goes on");
     }
 }
 
@@ -249,15 +310,8 @@ on_both_databases! {
         assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
         // Still open: it must not wait for the file's end.
         let stdin = interrupted.0.stdin.take();
-        let ended = tokio::task::spawn_blocking(move || {
-            let status = interrupted.0.wait().unwrap();
-            drop(stdin);
-            let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-            interrupted.0.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
-            interrupted.0.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
-            Ran::of(&Output { status, stdout, stderr })
-        });
-        let ended = ended.await.unwrap();
+        let ended = tokio::task::spawn_blocking(move || interrupted.end()).await.unwrap();
+        drop(stdin);
         assert_eq!(ended.exit, 3, "{}", ended.said);
         assert_eq!(ended.summary["finished"], false);
         assert!(ended.said.contains("Run the same command again"), "{}", ended.said);
@@ -267,6 +321,24 @@ on_both_databases! {
         assert_eq!((ran.incidents("registered"), ran.incidents("already_there")), (30, 90));
         assert_eq!(world.size().await, before + 120 + 50, "one entry each, as if it had never been cut off");
         assert_eq!((world.held_incidents().await.len(), world.held_organisations().await.len()), (120, 50));
+    }
+
+    async fn a_connection_that_breaks_is_made_again(world: World) {
+        world.importer("imp", &["recorder"]);
+        let relay = Relay::start(world.node.address).await;
+        let context = world.workspace.context("ncsc", "imp", &["recorder"], &[], "one", relay.address);
+        let context = world.workspace.write_context("ncsc-relayed", &context).unwrap();
+        let records: Vec<Value> = (0..60).map(|i| veris(&format!("k-{i}"), &format!("Parish {i}"))).collect();
+        let before = world.size().await;
+        let mut running = Running::start(&arguments("veris", Path::new("-"), &context, &[]));
+        running.feed(&lines(&records[..30]));
+        world.grown_to(before + 20).await;
+        relay.cut();
+        running.feed(&lines(&records[30..]));
+        drop(running.0.stdin.take());
+        let ran = tokio::task::spawn_blocking(move || running.end()).await.unwrap();
+        assert_eq!((ran.exit, ran.incidents("registered")), (0, 60), "{}", ran.said);
+        assert_eq!(world.size().await, before + 120, "nothing was done twice");
     }
 
     async fn a_colleague_adds_to_what_was_imported_and_doubles_nothing(world: World) {
@@ -415,7 +487,7 @@ fn every_real_incident_is_imported_or_rejected_for_a_stated_reason() {
         assert_eq!((ran.exit, read), (1, text.lines().count() as u64), "{}", ran.said);
         assert_eq!(imported + in_part + rejected, read);
         let reasons = ran.summary["rejected_by_reason"].as_object().unwrap();
-        let known = ["no-victim", "several-victims", "unknown-victim"];
+        let known = ["no-such-date", "no-victim", "several-victims", "unknown-victim"];
         assert!(reasons.keys().all(|reason| known.contains(&reason.as_str())), "{reasons:?}");
         let counted: u64 = reasons.values().map(|count| count.as_u64().unwrap()).sum();
         assert_eq!((ran.incidents("rejected"), ran.rejects.len() as u64), (counted, counted));
