@@ -68,13 +68,13 @@ pub(super) fn of(record: &Value) -> Victims {
     let mut named: Vec<String> = all.iter().flatten().map(|victim| Organisation::folded(&victim.name)).collect();
     for text in further {
         let victim = further_victim(text);
-        let names = match &victim {
+        let said = match &victim {
             Ok(victim) => vec![Organisation::folded(&victim.name)],
             // Whoever they are, they must not be named in another's content either.
             Err(_) => pieces(text).filter(|name| !names_nobody(name)).collect(),
         };
-        let known = victim.is_ok() && names.iter().all(|name| named.contains(name));
-        named.extend(names);
+        let known = victim.is_ok() && said.iter().all(|name| named.contains(name));
+        named.extend(said);
         if !known {
             all.push(victim);
         }

@@ -281,7 +281,9 @@ fn feed(all: &mut Context, value: &Value) {
         Value::Array(items) => {
             all.update(b"a");
             all.update(&(items.len() as u64).to_be_bytes());
-            items.iter().for_each(|item| feed(all, item));
+            for item in items {
+                feed(all, item);
+            }
         }
         Value::Object(fields) => {
             all.update(b"o");
@@ -293,5 +295,44 @@ fn feed(all: &mut Context, value: &Value) {
                 feed(all, value);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layout_makes_no_other_content_and_anything_else_does() {
+        let digest = |text: &str| content_digest(&serde_json::from_str(text).unwrap());
+        assert_eq!(digest(r#"{"a":[1,"x"],"b":null}"#), digest(" { \"b\" : null , \"a\" : [ 1, \"\\u0078\" ] } "));
+        let others = [
+            r#"{"a":[1,"x"]}"#,
+            r#"{"a":["1","x"],"b":null}"#,
+            r#"{"a":["x",1],"b":null}"#,
+            r#"{"a":[1,"x",null],"b":null}"#,
+            r#"{"a":[[1,"x"]],"b":null}"#,
+            r#"{"a":[1],"x":"b","b":null}"#,
+            r#"{"a":[1,"x"],"b":false}"#,
+            r#"{"a":[1,"x"],"b":{}}"#,
+        ];
+        for other in others {
+            assert_ne!(digest(other), digest(r#"{"a":[1,"x"],"b":null}"#), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_organisation_is_the_same_by_its_identifiers_or_else_by_its_folded_name() {
+        let same = |name: &str, numbers: &[&str]| {
+            let identifier = |value: &&str| v1::Identifier { scheme: "gb-coh".into(), value: (*value).into() };
+            Affected::new(name, numbers.iter().map(identifier).collect()).map(|affected| affected.request_id()).unwrap()
+        };
+        assert_eq!(same("Tarn  Council ", &[]), same("TARN council", &[]));
+        assert_ne!(same("Tarn Council", &[]), same("Tarn Counsil", &[]));
+        assert_eq!(same("Tarn", &["1", "2"]), same("Other", &["00000002", " 1"]));
+        assert_ne!(same("Tarn", &["1"]), same("Tarn", &["1", "2"]));
+        assert_ne!(same("Tarn", &["1"]), same("Tarn", &[]));
+        let id = same("Tarn", &[]);
+        assert!((8..=64).contains(&id.len()) && id.is_ascii(), "{id}");
     }
 }

@@ -138,13 +138,11 @@ impl Rejects {
                 fields.insert("victim".to_owned(), victim.into());
             }
         }
-        match &mut self.file {
+        if let Some(file) = &mut self.file {
             // Unbuffered: what was rejected is known even if the program is killed.
-            Some(file) => writeln!(file, "{said}").context("the rejects cannot be written"),
-            None => {
-                self.bar.suspend(|| note(&said.to_string()));
-                Ok(())
-            }
+            return writeln!(file, "{said}").context("the rejects cannot be written");
         }
+        self.bar.suspend(|| note(&said.to_string()));
+        Ok(())
     }
 }
