@@ -69,9 +69,9 @@ on_both_databases! {
         assert_eq!(held["Northwold Water"].len(), 2);
         let (council, clinics) = (&held["Tarn Council"][0], &held["Brack Clinics"][0]);
         assert!(!council.campaign.is_empty() && council.campaign == clinics.campaign);
-        let content = council.content.as_ref().unwrap();
-        assert_eq!(content.root_cause.as_ref().unwrap().vectors, ["Email"], "another victim is not named");
-        assert_eq!(content.impact.as_ref().unwrap().people_affected, Some(12_400));
+        let known = council.content.as_ref().unwrap();
+        assert_eq!(known.root_cause.as_ref().unwrap().vectors, ["Email"], "another victim is not named");
+        assert_eq!(known.impact.as_ref().unwrap().people_affected, Some(12_400));
         assert!(clinics.content.as_ref().unwrap().impact.is_none());
 
         let again = world.import("veris", &file, &context, &[]).await;
