@@ -82,7 +82,7 @@ pub(super) fn from_veris(file: &Path) -> anyhow::Result<Cases> {
     let first = first.context("the file has no incident that names an organisation")?;
     incidents.swap(0, first);
     let label = format!(
-        "{} real incidents from {} (VERIS; {rejected} records name no organisation and are left out), their identifiers, \
+        "{} real incidents from {} (VERIS; {rejected} records that name no organisation or no date are left out), their identifiers, \
          consents and authorisations invented",
         incidents.len(),
         file.file_name().unwrap_or_default().to_string_lossy()

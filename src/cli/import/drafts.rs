@@ -5,15 +5,13 @@
 //! other markings is turned away instead of registering everything twice.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use anyhow::Context as _;
-use aws_lc_rs::digest::{Context, SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256};
 use clap::ValueEnum;
-use concordat::domain::{Identifier, Organisation};
+use concordat::domain::{Digest, Identifier, Organisation};
 use concordat::proto::{self, v1};
 use concordat::veris;
-use data_encoding::HEXLOWER;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -103,7 +101,8 @@ pub(super) struct Drafter {
     format: Format,
     markings: Option<v1::Markings>,
     descriptor: MessageDescriptor,
-    seen: HashMap<String, (Place, String)>,
+    /// Digests of keys; where each was first, and with what content.
+    seen: HashMap<Digest, (Place, Digest)>,
 }
 
 /// `jsonl`'s organisation.
@@ -159,29 +158,26 @@ impl Drafter {
         };
         drafted.key.clone_from(&key);
         let content = content_digest(&value);
-        match self.seen.entry(short_digest(&key)) {
-            Entry::Vacant(entry) => drop(entry.insert((place, content.clone()))),
-            Entry::Occupied(entry) if entry.get().1 == content => drafted.repeated = true,
-            Entry::Occupied(entry) => {
-                let says = format!("{} has the same key and other content", entry.get().0);
-                return Err(Rejected::new("duplicate-key", says));
-            }
+        let (first, with) = *self.seen.entry(digest_of(&[&key])).or_insert((place, content));
+        if with != content {
+            return Err(Rejected::new("duplicate-key", format!("{first} has the same key and other content")));
         }
+        drafted.repeated = first != place;
         let fields = fields.clone();
         let drafts = match self.format {
             Format::Veris => veris::read(&value).into_iter().map(|incident| draft_of(incident?)).collect(),
             Format::Jsonl => vec![self.own_draft(fields)],
         };
-        Ok(drafts.into_iter().map(|draft| Ok(self.finished(draft?, &key, &content))).collect())
+        Ok(drafts.into_iter().map(|draft| Ok(self.finished(draft?, &key, content))).collect())
     }
 
     /// Adds what both formats leave to the import.
-    fn finished(&self, mut draft: Draft, key: &str, content: &str) -> Draft {
+    fn finished(&self, mut draft: Draft, key: &str, content: Digest) -> Draft {
         let format = match self.format {
             Format::Veris => "veris",
             Format::Jsonl => "jsonl",
         };
-        draft.request.request_id = request_id(&["incident", format, key, content, &draft.affected.same]);
+        draft.request.request_id = request_id(&["incident", format, key, &content.to_hex(), &draft.affected.same]);
         if draft.request.markings.is_none() {
             draft.request.markings.clone_from(&self.markings);
         }
@@ -234,31 +230,34 @@ fn draft_of(incident: veris::VerisIncident) -> Result<Draft, Rejected> {
     })
 }
 
-/// A call's idempotency key: from these parts, and from nothing else.
+/// A call's idempotency key: from these parts, and from nothing else. 224 bits of a digest, as 64 characters allow.
 fn request_id(parts: &[&str]) -> String {
+    let mut hex = digest_of(parts).to_hex();
+    hex.truncate(56);
+    format!("imp-{hex}")
+}
+
+fn digest_of(parts: &[&str]) -> Digest {
     let mut all = Context::new(&SHA256);
-    for part in ["concordat import 1"].iter().chain(parts) {
+    feed_text(&mut all, "concordat import 1");
+    for part in parts {
         feed_text(&mut all, part);
     }
-    format!("imp-{}", shortened(all.finish().as_ref()))
-}
-
-fn short_digest(text: &str) -> String {
-    shortened(digest(&SHA256, text.as_bytes()).as_ref())
-}
-
-/// 224 bits.
-fn shortened(digest: &[u8]) -> String {
-    let mut text = HEXLOWER.encode(digest);
-    text.truncate(56);
-    text
+    sha256(all)
 }
 
 /// The same for the same JSON, however it is laid out and in whatever order its fields are.
-fn content_digest(value: &Value) -> String {
+fn content_digest(value: &Value) -> Digest {
     let mut all = Context::new(&SHA256);
     feed(&mut all, value);
-    shortened(all.finish().as_ref())
+    sha256(all)
+}
+
+fn sha256(all: Context) -> Digest {
+    let mut bytes = [0; 32];
+    // SHA-256 has 32 bytes.
+    bytes.copy_from_slice(all.finish().as_ref());
+    Digest(bytes)
 }
 
 fn feed_text(all: &mut Context, text: &str) {
