@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::harness::World;
 
 /// An import that has not gone on after this long never will.
-const WITHIN: Duration = Duration::from_mins(1);
+const WITHIN: Duration = Duration::from_mins(3);
 
 /// What a run printed and how it ended.
 pub(super) struct Ran {
