@@ -2,6 +2,7 @@
 
 mod call;
 mod demo;
+mod import;
 mod ledger;
 mod output;
 mod serve;
@@ -29,6 +30,8 @@ enum Command {
     Verify(verify::Arguments),
     /// Make, check or describe a node's ledger.
     Ledger(ledger::Arguments),
+    /// Register incidents from a file.
+    Import(import::Arguments),
     /// Call any RPC of a node as an officer.
     Call(call::CallArguments),
     /// Print a token for an officer, for use with other clients.
@@ -62,6 +65,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Serve(arguments) => serve::run(arguments).await,
             Command::Verify(arguments) => verify::run(&arguments),
             Command::Ledger(arguments) => ledger::run(arguments).await,
+            Command::Import(arguments) => import::run(arguments).await,
             Command::Call(arguments) => call::run(arguments).await,
             Command::Token(arguments) => call::token(&arguments),
         }

@@ -1,45 +1,135 @@
 //! Reads incidents in VERIS JSON: what the VERIS Community Database and its users exchange.
 //!
-//! Pure: text in, the contract's messages out. VERIS has names only, no registered identifiers, no consent and no
+//! Pure: JSON in, the contract's messages out. VERIS has names only, no registered identifiers, no consent and no
 //! markings; what is missing stays missing here.
+//!
+//! A record can name several victims. Each becomes an incident of its own under one campaign, and no content names the
+//! victim of another: [`sieve`] is the last thing that every content goes through.
 
+mod content;
+mod sieve;
+mod victims;
+
+use std::fmt;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::HEXLOWER;
 use serde_json::Value;
 use time::{Date, Month};
 
+use crate::domain::Organisation;
 use crate::proto::v1;
 
-/// One incident as VERIS has it.
+use victims::{Victim, Victims};
+
+/// One incident at one organisation.
 #[derive(Debug)]
 pub struct VerisIncident {
-    /// The only key that is unique: the original file's name.
+    /// The record's key: the original file's name, or the incident's id where there is none.
     pub key: String,
-    /// The affected organisation's name.
+    /// The affected organisation's name, with single spaces.
     pub name: String,
     /// When it may have occurred: the first second and the second by which it was over, since 1970 UTC.
     pub occurred: (i64, i64),
-    /// The campaign that it belongs to.
+    /// The campaign that it belongs to, or empty. Names no victim of the record.
     pub campaign: String,
-    /// What is known.
+    /// What is known. Names no other victim of the record.
     pub content: v1::IncidentContent,
 }
 
-/// Reads one VERIS object; the error says why it cannot be registered.
-pub fn read(text: &str) -> Result<VerisIncident, String> {
-    let incident: Value = serde_json::from_str(text).map_err(|e| format!("is not JSON: {e}"))?;
-    let key = string(&incident, "/file").or_else(|| string(&incident, "/incident_id")).ok_or("has no key")?;
-    let name = string(&incident, "/victim/victim_id").unwrap_or_default();
-    let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
-    if name.is_empty() || name.eq_ignore_ascii_case("unknown") {
-        return Err("names no affected organisation".to_owned());
+/// Why there is no incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// Neither `file` nor `incident_id`.
+    NoKey,
+    /// No victim, or an empty name.
+    NoVictim,
+    /// A victim of whom only that it is unknown is said.
+    UnknownVictim,
+    /// One name that may be several organisations.
+    SeveralVictims,
+    /// No year, or one that no incident of ours has.
+    NoYear,
+    /// A month or a day that the calendar does not have.
+    NoSuchDate,
+}
+
+impl Unusable {
+    /// The reason as one word, to count by.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::NoKey => "no-key",
+            Self::NoVictim => "no-victim",
+            Self::UnknownVictim => "unknown-victim",
+            Self::SeveralVictims => "several-victims",
+            Self::NoYear => "no-year",
+            Self::NoSuchDate => "no-such-date",
+        }
     }
-    let (occurred, date) = occurred(&incident)?;
-    Ok(VerisIncident {
-        key,
-        occurred,
-        campaign: string(&incident, "/campaign_id").unwrap_or_default(),
-        content: content(&incident, &name, date),
-        name,
-    })
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoKey => "has neither `file` nor `incident_id`",
+            Self::NoVictim => "names no affected organisation",
+            Self::UnknownVictim => "says that the affected organisation is unknown",
+            Self::SeveralVictims => "may name several organisations: give each a string of its own",
+            Self::NoYear => "has no year between 1970 and 2100 in `timeline.incident`",
+            Self::NoSuchDate => "has a month or a day in `timeline.incident` that the calendar does not have",
+        })
+    }
+}
+
+/// The key of a record. Only `file` is unique where it is given.
+pub fn key(record: &Value) -> Option<String> {
+    string(record, "/file").or_else(|| string(record, "/incident_id"))
+}
+
+/// The incidents of a record: its victim's first, then one for each further organisation that it names, in its order
+/// and without repetitions. Never empty: where there is none, it says why.
+pub fn read(record: &Value) -> Vec<Result<VerisIncident, Unusable>> {
+    let Some(key) = key(record) else { return vec![Err(Unusable::NoKey)] };
+    let occurred = occurred(record);
+    let Victims { all, named } = victims::of(record);
+    let campaign = campaign(record, &key, all.len() > 1, &named);
+    all.into_iter()
+        .enumerate()
+        .map(|(place, victim)| {
+            let victim = victim?;
+            let (occurred, date) = occurred?;
+            let Victim { name, .. } = &victim;
+            let own = Organisation::folded(name);
+            let others: Vec<&String> = named.iter().filter(|other| **other != own).collect();
+            let content = if place == 0 {
+                content::of_victim(record, name, date)
+            } else {
+                content::of_further_victim(record, &victim, date)
+            };
+            Ok(VerisIncident {
+                key: key.clone(),
+                occurred,
+                campaign: campaign.clone(),
+                content: sieve::without(&content, &others),
+                name: victim.name,
+            })
+        })
+        .collect()
+}
+
+/// The campaign that the record gives; where it gives none and there are several victims, one that follows from the
+/// key. As one name for the same campaign, a text that cannot be used as it is goes through a digest.
+fn campaign(record: &Value, key: &str, several: bool, named: &[String]) -> String {
+    let derived = |from: &str| {
+        let hash = HEXLOWER.encode(digest(&SHA256, from.as_bytes()).as_ref());
+        format!("veris-{}", hash.get(..32).unwrap_or(&hash))
+    };
+    match string(record, "/campaign_id").map(|given| Organisation::spaced(&given)).filter(|given| !given.is_empty()) {
+        Some(given) if given.chars().count() <= 100 && !sieve::names_any(&given, named) => given,
+        Some(given) => derived(&given),
+        None if several => derived(key),
+        None => String::new(),
+    }
 }
 
 fn string(value: &Value, path: &str) -> Option<String> {
@@ -49,137 +139,34 @@ fn string(value: &Value, path: &str) -> Option<String> {
     }
 }
 
-fn number(value: &Value, path: &str) -> Option<i64> {
-    value.pointer(path)?.as_i64()
-}
-
-/// The strings of a list, without those that say that nothing is known.
-fn strings(value: &Value, path: &str) -> Vec<String> {
-    let list = value.pointer(path).and_then(Value::as_array);
-    list.into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .filter(|text| !matches!(*text, "Unknown" | "NA" | "Other" | ""))
-        .map(str::to_owned)
-        .collect()
-}
-
 /// Dates are partial: a year alone may have been any day of it.
-fn occurred(incident: &Value) -> Result<((i64, i64), v1::PartialDate), String> {
-    let part = |name| number(incident, &format!("/timeline/incident/{name}")).unwrap_or_default();
-    let year = i32::try_from(part("year")).ok().filter(|year| (1970..=2100).contains(year));
-    let year = year.ok_or("has no year between 1970 and 2100")?;
-    let month = u8::try_from(part("month")).ok().and_then(|month| Month::try_from(month).ok());
-    let day = u8::try_from(part("day")).ok().filter(|day| *day > 0);
-    let date = |month, day| Date::from_calendar_date(year, month, day).ok();
-    let (first, last) = match (month, day) {
-        (Some(month), Some(day)) => (date(month, day), date(month, day)),
-        (Some(month), None) => (date(month, 1), date(month, month.length(year))),
-        (None, _) => (date(Month::January, 1), date(Month::December, 31)),
+fn occurred(record: &Value) -> Result<((i64, i64), v1::PartialDate), Unusable> {
+    // Absent and 0 both mean unknown; what is no whole number is no date.
+    let part = |name: &str| match record.pointer(&format!("/timeline/incident/{name}")) {
+        None | Some(Value::Null) => Ok(0),
+        Some(value) => value.as_i64().ok_or(Unusable::NoSuchDate),
     };
-    let (first, last) = first.zip(last).ok_or("has a day that its month does not have")?;
+    let year = part("year").ok().and_then(|year| i32::try_from(year).ok());
+    let year = year.filter(|year| (1970..=2100).contains(year)).ok_or(Unusable::NoYear)?;
+    let small = |part: i64| u8::try_from(part).map_err(|_| Unusable::NoSuchDate);
+    let (month, day) = (small(part("month")?)?, small(part("day")?)?);
+    let month = if month == 0 { None } else { Some(Month::try_from(month).map_err(|_| Unusable::NoSuchDate)?) };
+    // A day of an unknown month says nothing.
+    let day = month.and((day > 0).then_some(day));
+    let date = |month, day| Date::from_calendar_date(year, month, day).map_err(|_| Unusable::NoSuchDate);
+    let (first, last) = match (month, day) {
+        (Some(month), Some(day)) => (date(month, day)?, date(month, day)?),
+        (Some(month), None) => (date(month, 1)?, date(month, month.length(year))?),
+        (None, _) => (date(Month::January, 1)?, date(Month::December, 31)?),
+    };
     let seconds = |date: Date| date.midnight().assume_utc().unix_timestamp();
     let partial = v1::PartialDate {
         year,
         month: month.map(|month| i32::from(u8::from(month))).unwrap_or_default(),
-        day: month.and(day).map(i32::from).unwrap_or_default(),
+        day: day.map(i32::from).unwrap_or_default(),
     };
     Ok(((seconds(first), seconds(last) + 86_400), partial))
 }
 
-fn content(incident: &Value, name: &str, date: v1::PartialDate) -> v1::IncidentContent {
-    v1::IncidentContent {
-        identity: Some(v1::Identity {
-            name: name.to_owned(),
-            identifiers: Vec::new(),
-            countries: strings(incident, "/victim/country"),
-        }),
-        sector: Some(v1::Sector {
-            code: string(incident, "/victim/industry").filter(|code| code != "000").unwrap_or_default(),
-            scheme: "naics".to_owned(),
-            employees: string(incident, "/victim/employee_count").unwrap_or_default(),
-        }),
-        timeline: Some(v1::Timeline {
-            occurred: Some(date),
-            discovery: discovery(incident),
-            ..v1::Timeline::default()
-        }),
-        technical_indicators: assets(incident),
-        root_cause: Some(root_cause(incident)),
-        impact: Some(impact(incident)),
-        assessment: Some(v1::Assessment {
-            confidence: string(incident, "/security_incident").unwrap_or_default().to_lowercase().replace(' ', "-"),
-            ..v1::Assessment::default()
-        }),
-        ..v1::IncidentContent::default()
-    }
-}
-
-fn discovery(incident: &Value) -> String {
-    let ways = ["external", "internal", "partner"].into_iter().flat_map(|by| {
-        strings(incident, &format!("/discovery_method/{by}/variety")).into_iter().map(move |how| format!("{by}: {how}"))
-    });
-    ways.collect::<Vec<_>>().join("; ")
-}
-
-fn assets(incident: &Value) -> Option<v1::TechnicalIndicators> {
-    let list = incident.pointer("/asset/assets").and_then(Value::as_array);
-    let assets: Vec<String> = list.into_iter().flatten().filter_map(|asset| string(asset, "/variety")).collect();
-    (!assets.is_empty()).then(|| v1::TechnicalIndicators { assets, ..v1::TechnicalIndicators::default() })
-}
-
-fn root_cause(incident: &Value) -> v1::RootCause {
-    let actions: Vec<String> = incident
-        .pointer("/action")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flat_map(|all| all.keys().cloned())
-        .collect();
-    let all = |name: &str| -> Vec<String> {
-        actions.iter().flat_map(|action| strings(incident, &format!("/action/{action}/{name}"))).collect()
-    };
-    let actors = ["external", "internal", "partner"].into_iter().filter_map(|actor| {
-        incident.pointer(&format!("/actor/{actor}"))?;
-        let known = strings(incident, &format!("/actor/{actor}/variety"));
-        Some(if known.is_empty() { actor.to_owned() } else { format!("{actor}: {}", known.join(", ")) })
-    });
-    v1::RootCause {
-        varieties: all("variety"),
-        vectors: all("vector"),
-        vulnerabilities: Vec::new(),
-        actors: actors.collect(),
-        actions,
-    }
-}
-
-fn impact(incident: &Value) -> v1::Impact {
-    let data = incident.pointer("/attribute/confidentiality/data").and_then(Value::as_array);
-    v1::Impact {
-        people_affected: number(incident, "/attribute/confidentiality/data_total").filter(|total| *total >= 0),
-        data_kinds: data.into_iter().flatten().filter_map(|kind| string(kind, "/variety")).collect(),
-        disclosure: string(incident, "/attribute/confidentiality/data_disclosure").unwrap_or_default().to_lowercase(),
-        availability: strings(incident, "/attribute/availability/variety").join(", "),
-        integrity: strings(incident, "/attribute/integrity/variety"),
-        rating: string(incident, "/impact/overall_rating").unwrap_or_default(),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_year_alone_may_have_been_any_day_of_it() {
-        let read =
-            read(r#"{"file":"a","victim":{"victim_id":" Stoke  City Council"},"timeline":{"incident":{"year":2012}}}"#);
-        let incident = read.unwrap();
-        assert_eq!(incident.name, "Stoke City Council");
-        assert_eq!(incident.occurred.1 - incident.occurred.0, 366 * 86_400);
-    }
-
-    #[test]
-    fn an_unknown_victim_is_turned_away_with_the_reason() {
-        let text = r#"{"file":"a","victim":{"victim_id":"Unknown"},"timeline":{"incident":{"year":2012}}}"#;
-        assert_eq!(read(text).unwrap_err(), "names no affected organisation");
-    }
-}
+mod tests;

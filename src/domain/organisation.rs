@@ -18,6 +18,16 @@ pub struct Organisation {
 }
 
 impl Organisation {
+    /// A name with single spaces between its words, and none around them.
+    pub fn spaced(name: &str) -> String {
+        name.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// A name by which two spellings are the same: case and spaces are folded, and nothing else.
+    pub fn folded(name: &str) -> String {
+        Self::spaced(name).to_lowercase()
+    }
+
     /// Checks the name and the identifiers of an entry to be.
     pub fn check(name: &str, identifiers: &[Identifier]) -> Result<(), Invalid> {
         check(!name.trim().is_empty(), "name", "is required")?;

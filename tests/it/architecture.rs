@@ -95,7 +95,12 @@ const RULES: &[Rule] = &[
         outside: &[],
     },
     Rule { module: "proto", modules: &[], crates: &["tonic"], outside: &[] },
-    Rule { module: "veris", modules: &["proto"], crates: &["serde_json", "time"], outside: &[] },
+    Rule {
+        module: "veris",
+        modules: &["domain", "proto"],
+        crates: &["aws_lc_rs", "data_encoding", "prost", "prost_reflect", "serde_json", "time"],
+        outside: &[],
+    },
     Rule {
         module: "seal",
         modules: &["domain"],

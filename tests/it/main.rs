@@ -12,6 +12,7 @@ mod config;
 mod flow;
 mod harness;
 mod holders;
+mod import;
 mod indistinguishable;
 mod kill;
 mod oracles;

@@ -1,11 +1,14 @@
 //! The incidents of the demonstration: invented ones, or real ones with invented identifiers.
 
-use std::fs;
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::Context as _;
 use concordat::proto::v1;
 use concordat::veris::{self, VerisIncident};
+
+use super::super::import::Records;
 
 /// The incidents that the story is played over. The first is the one that the story is about.
 pub(super) struct Cases {
@@ -58,14 +61,14 @@ pub(super) fn invented() -> Cases {
 
 /// Real incidents, the first one a ransomware or hacking incident in the United Kingdom.
 pub(super) fn from_veris(file: &Path) -> anyhow::Result<Cases> {
-    let text = fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let unreadable = || format!("{} cannot be read", file.display());
     let mut incidents = Vec::new();
     let mut rejected = 0_usize;
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        match veris::read(line) {
-            Ok(incident) => incidents.push(incident),
-            Err(_) => rejected += 1,
-        }
+    for record in Records::new(BufReader::new(File::open(file).with_context(unreadable)?)) {
+        let text = record.with_context(unreadable)?.text.unwrap_or_default();
+        let found = serde_json::from_slice(&text).map(|record| veris::read(&record)).unwrap_or_default();
+        rejected += usize::from(found.iter().all(Result::is_err));
+        incidents.extend(found.into_iter().flatten());
     }
     let fits = |incident: &VerisIncident| {
         let british = incident.content.identity.as_ref().is_some_and(|identity| identity.countries == ["GB"]);
@@ -79,7 +82,7 @@ pub(super) fn from_veris(file: &Path) -> anyhow::Result<Cases> {
     let first = first.context("the file has no incident that names an organisation")?;
     incidents.swap(0, first);
     let label = format!(
-        "{} real incidents from {} (VERIS; {rejected} name no organisation and are left out), their identifiers, \
+        "{} real incidents from {} (VERIS; {rejected} records that name no organisation or no date are left out), their identifiers, \
          consents and authorisations invented",
         incidents.len(),
         file.file_name().unwrap_or_default().to_string_lossy()

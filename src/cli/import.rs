@@ -1,0 +1,271 @@
+//! `concordat import`: registers incidents from a file, over the same contract as everybody else.
+//!
+//! One thread reads and cuts the file; each record's calls are a task, a bounded number of them at once. Nothing is
+//! kept on disk: what was done is known by each call's `request_id`, so running the same command again goes on.
+
+mod drafts;
+mod node;
+mod records;
+mod tally;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use clap::{Args, ValueEnum};
+use concordat::client::Context;
+use concordat::clock::Clock;
+use concordat::domain::Markings;
+use concordat::proto::v1;
+use indicatif::ProgressBar;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::Verdict;
+use super::output::{is_terminal, note, progress};
+use drafts::{Drafted, Drafter, Format};
+use node::{Failure, Node, Organisation};
+pub(in crate::cli) use records::Records;
+use tally::{Outcome, Rejects, Tally};
+
+/// How many records are under way at once: the node takes them together into a batch.
+const AT_ONCE: usize = 32;
+
+/// Register incidents from a file.
+#[derive(Debug, Args)]
+#[command(after_help = "The file has one JSON object on each line, or is one JSON array. Needs the role recorder.
+Run it again as the same officer to go on, or to see that all is there: nothing is registered twice.
+
+Exit code: 0 all imported, 1 some rejected, 2 wrong usage, 3 it could not go on.
+
+Examples:
+  concordat import --format veris incidents.ndjson --context recorder.toml --rejects rejects.ndjson
+  xz -dc incidents.ndjson.xz | concordat import --format veris - --context recorder.toml
+  concordat import --format jsonl cases.ndjson --dry-run")]
+pub(super) struct Arguments {
+    /// What the file is made of.
+    #[arg(long, value_enum)]
+    format: Format,
+    /// The file. `-`: stdin.
+    file: PathBuf,
+    /// Whose officer calls which node.
+    #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
+    context: Option<PathBuf>,
+    /// How to print the summary. Unset: a table in a terminal, otherwise JSON.
+    #[arg(short, long, value_enum)]
+    output: Option<Form>,
+    /// Where to write what was rejected, as JSON lines; emptied first. Unset: stderr.
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+    /// Read and report only; call no node.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    markings: MarkingFlags,
+}
+
+/// For incidents that bring no markings; unset ones take the contract's defaults.
+#[derive(Debug, Args)]
+struct MarkingFlags {
+    /// TLP 2.0 of incidents that bring no markings: clear, green, amber, amber+strict or red.
+    #[arg(long, value_name = "LABEL", value_parser = tlp, default_value = "", hide_default_value = true)]
+    tlp: String,
+    /// PAP of incidents that bring no markings: clear, green, amber or red.
+    #[arg(long, value_name = "LABEL", value_parser = pap, default_value = "", hide_default_value = true)]
+    pap: String,
+    /// Classification of incidents that bring no markings: official or official-sensitive.
+    #[arg(long, value_name = "NAME", value_parser = classification, default_value = "", hide_default_value = true)]
+    classification: String,
+}
+
+/// How the summary is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Table,
+    Json,
+}
+
+fn tlp(text: &str) -> Result<String, String> {
+    Markings::parse(text, "", "").map(|_| text.to_owned()).map_err(|problem| problem.problem)
+}
+
+fn pap(text: &str) -> Result<String, String> {
+    Markings::parse("", text, "").map(|_| text.to_owned()).map_err(|problem| problem.problem)
+}
+
+fn classification(text: &str) -> Result<String, String> {
+    Markings::parse("", "", text).map(|_| text.to_owned()).map_err(|problem| problem.problem)
+}
+
+impl MarkingFlags {
+    fn markings(self) -> Option<v1::Markings> {
+        let Self { tlp, pap, classification } = self;
+        let given = [&tlp, &pap, &classification].iter().any(|text| !text.is_empty());
+        given.then_some(v1::Markings { tlp, pap, classification })
+    }
+}
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
+    let Arguments { format, file, context, output, rejects, dry_run, markings } = arguments;
+    let drafter = Drafter::new(format, markings.markings())?;
+    let (input, length) = open(&file)?;
+    let stop = CancellationToken::new();
+    let node = match context.filter(|_| !dry_run) {
+        Some(context) => Some(Arc::new(meet(&context, stop.clone()).await?)),
+        None => None,
+    };
+    let bar = progress(length.unwrap_or_default(), "importing");
+    if length.is_none() {
+        bar.unset_length();
+    }
+    let mut import = Import {
+        node,
+        stop,
+        rejects: Rejects::new(rejects.as_deref(), bar.clone())?,
+        bar: bar.clone(),
+        tally: Tally::default(),
+        organisations: HashMap::new(),
+        calls: JoinSet::new(),
+        stopped: None,
+    };
+    import.take(read(input, drafter)).await?;
+    let Import { tally, stopped, .. } = import;
+    bar.finish_and_clear();
+    match output.unwrap_or(if is_terminal() { Form::Table } else { Form::Json }) {
+        Form::Table => tally.print_table(dry_run),
+        Form::Json => tally.print_json(stopped.is_none(), dry_run),
+    }
+    if let Some(why) = stopped {
+        let hint = "Run the same command again as the same officer to go on: nothing is registered twice.";
+        return Err(anyhow!("stopped after {} records: {why}\n{hint}", tally.records));
+    }
+    Ok(if tally.rejected == 0 { Verdict::Well } else { Verdict::NotWell })
+}
+
+/// The file and its length, where it has one.
+fn open(file: &Path) -> anyhow::Result<(Box<dyn BufRead + Send>, Option<u64>)> {
+    if file.as_os_str() == "-" {
+        return Ok((Box::new(BufReader::new(io::stdin())), None));
+    }
+    let opened = File::open(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let length = opened.metadata().ok().filter(std::fs::Metadata::is_file).map(|about| about.len());
+    Ok((Box::new(BufReader::new(opened)), length))
+}
+
+/// Meets the node as the officer of a context.
+async fn meet(context: &Path, stop: CancellationToken) -> anyhow::Result<Node> {
+    let (context, folder) = Context::load(context).map_err(anyhow::Error::from_boxed)?;
+    let channel = context.officer(&folder, Clock::system()).map_err(anyhow::Error::from_boxed)?;
+    Node::meet(channel, stop).await.map_err(|status| anyhow!("{}: {}", context.server, node::said(&status)))
+}
+
+/// Reads the file in a thread of its own, no further ahead than the calls can follow. Not a task of the runtime: one
+/// that waits for stdin would keep the program from ending.
+fn read(input: Box<dyn BufRead + Send>, mut drafter: Drafter) -> mpsc::Receiver<io::Result<Drafted>> {
+    let (sender, receiver) = mpsc::channel(AT_ONCE);
+    std::thread::spawn(move || {
+        for record in Records::new(input) {
+            let failed = record.is_err();
+            if sender.blocking_send(record.map(|record| drafter.read(record))).is_err() || failed {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// What came of a record, and up to where the file is done with it. `Err`: why nothing can be put to the node.
+type Called = Result<(Outcome, u64), String>;
+
+/// A run.
+struct Import {
+    /// None in a dry run.
+    node: Option<Arc<Node>>,
+    stop: CancellationToken,
+    rejects: Rejects,
+    bar: ProgressBar,
+    tally: Tally,
+    organisations: HashMap<String, Arc<Organisation>>,
+    calls: JoinSet<Called>,
+    /// Why it ended before the file did.
+    stopped: Option<String>,
+}
+
+impl Import {
+    /// Takes what is read until the file ends, the node cannot be reached any more, or somebody interrupts. When this
+    /// returns, no call is under way.
+    async fn take(&mut self, mut drafted: mpsc::Receiver<io::Result<Drafted>>) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut more = true;
+        while more || !self.calls.is_empty() {
+            tokio::select! {
+                _ = interrupt.recv() => self.end("interrupted"),
+                _ = terminate.recv() => self.end("told to end"),
+                Some(called) = self.calls.join_next() => self.finish(called?)?,
+                next = drafted.recv(), if more && self.calls.len() < AT_ONCE => match next {
+                    Some(Ok(drafted)) => self.begin(drafted),
+                    Some(Err(error)) => self.end(&format!("the file cannot be read: {error}")),
+                    None => more = false,
+                },
+            }
+            more &= self.stopped.is_none();
+        }
+        Ok(())
+    }
+
+    /// Begins nothing more, and puts no call a second time.
+    fn end(&mut self, why: &str) {
+        self.stopped.get_or_insert_with(|| why.to_owned());
+        self.stop.cancel();
+        if !self.calls.is_empty() {
+            self.bar.suspend(|| note("finishing what is under way"));
+        }
+    }
+
+    fn begin(&mut self, drafted: Drafted) {
+        let Drafted { place, end, key, repeated, drafts } = drafted;
+        let node = self.node.clone();
+        // In the file's order, so that the same spelling of a name comes first in every run.
+        let drafts: Vec<_> =
+            drafts.into_iter().map(|draft| draft.map(|draft| (self.organisation(&draft), draft))).collect();
+        self.calls.spawn(async move {
+            let mut incidents = Vec::new();
+            for draft in drafts {
+                incidents.push(match (draft, &node) {
+                    (Err(rejected), _) => Err(rejected),
+                    (Ok(_), None) => Ok(None),
+                    (Ok((organisation, draft)), Some(node)) => match node.register(&organisation, draft).await {
+                        Ok(_) if repeated => Ok(Some(node::Kept::AlreadyThere)),
+                        Ok(kept) => Ok(Some(kept)),
+                        Err(Failure::Rejected(rejected)) => Err(rejected),
+                        Err(Failure::Stopped(why)) => return Err(why),
+                    },
+                });
+            }
+            Ok((Outcome { place, key, incidents }, end))
+        });
+    }
+
+    fn organisation(&mut self, draft: &drafts::Draft) -> Arc<Organisation> {
+        let affected = &draft.affected;
+        let new = || Arc::new(Organisation::new(affected.clone()));
+        Arc::clone(self.organisations.entry(affected.same.clone()).or_insert_with(new))
+    }
+
+    fn finish(&mut self, called: Called) -> anyhow::Result<()> {
+        match called {
+            Ok((outcome, end)) => {
+                self.tally.add(&outcome, &mut self.rejects)?;
+                self.bar.set_position(self.bar.position().max(end));
+            }
+            Err(why) => self.end(&why),
+        }
+        Ok(())
+    }
+}
