@@ -8,7 +8,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::client::{Context, TokenSection};
+use crate::client::{Context, TokenSection, TokenSource};
 use crate::config::{AgencySection, Config, HoldsSection, IssuerSection, KeySection, NodeSection, TlsSection};
 use crate::domain::{AgencyId, Instant, OfficerId, Purpose, Role, Unit};
 use crate::ledger::SigningKey;
@@ -125,7 +125,7 @@ impl Workspace {
             roots_file: "roots.pem".into(),
             certificate_file: format!("{agency}/client.pem").into(),
             key_file: format!("{agency}/client.key").into(),
-            token: TokenSection {
+            token: TokenSource::Key(TokenSection {
                 key_file: format!("{agency}/token.key").into(),
                 kid: format!("{agency}-1"),
                 issuer: issuer(agency),
@@ -134,7 +134,7 @@ impl Workspace {
                 unit: Unit::known("incident-desk"),
                 roles: roles.iter().map(|role| Role::known(*role)).collect(),
                 purposes: purposes.iter().map(|purpose| Purpose::known(*purpose)).collect(),
-            },
+            }),
         }
     }
 

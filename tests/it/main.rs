@@ -15,3 +15,4 @@ mod oracles;
 mod postgres;
 mod raw;
 mod statements;
+mod tokens;
