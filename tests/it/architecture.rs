@@ -57,7 +57,12 @@ const RULES: &[Rule] = &[
         ],
         outside: &["time"],
     },
-    Rule { module: "pki", modules: &["domain"], crates: &["aws_lc_rs", "rcgen", "time"], outside: &[] },
+    Rule {
+        module: "pki",
+        modules: &["domain"],
+        crates: &["aws_lc_rs", "data_encoding", "rcgen", "time"],
+        outside: &[],
+    },
     Rule {
         module: "tls",
         modules: &["domain", "identity"],
