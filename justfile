@@ -39,7 +39,7 @@ demo *arguments:
 
 # The clients in other languages, against a developer's node.
 clients:
-    .ci/install buf protoc python go
+    .ci/install buf protoc python go jq
     .ci/run clients
 
 # A gated release against a bare echo.
