@@ -325,6 +325,15 @@ fn a_small_team_gives_the_printed_token_to_any_client() {
     });
 }
 
+#[test]
+fn throw_away_token_keys_are_in_the_form_that_every_library_reads() {
+    let key = TokenKeyPair::generate().unwrap().private_pem;
+    let body: String = key.lines().filter(|line| !line.starts_with('-')).collect();
+    let der = data_encoding::BASE64.decode(body.as_bytes()).unwrap();
+    // RFC 5208's structure with version 0 and the seed alone; RFC 5958's version 1 has the public key after it.
+    assert_eq!((der.len(), &der[..5]), (48, [0x30, 0x2e, 0x02, 0x01, 0x00].as_slice()));
+}
+
 /// Whether `curl` can be run; with `CONCORDAT_TESTS=all` it must be.
 fn is_curl_here() -> bool {
     let here = Command::new("curl").arg("--version").output().is_ok();
