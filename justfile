@@ -37,6 +37,11 @@ test:
 demo *arguments:
     cargo run --locked -- demo {{ arguments }}
 
+# The clients in other languages, against a developer's node.
+clients:
+    .ci/install buf protoc python go jq
+    .ci/run clients
+
 # A gated release against a bare echo.
 bench:
     cargo bench --locked

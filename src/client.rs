@@ -1,5 +1,7 @@
 //! Calling a node: a context says where, with which certificate, and as which officer.
 
+mod token;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,9 +14,9 @@ use tonic::{Request, Status};
 
 use crate::clock::Clock;
 use crate::config;
-use crate::domain::{Digest, OfficerId, Purpose, Role, Unit};
-use crate::identity::{Grant, sign};
 use crate::tls::{self, Credentials};
+
+pub use token::{CommandSection, TokenMaker, TokenSection, TokenSource};
 
 /// Why a node cannot be called.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -33,72 +35,8 @@ pub struct Context {
     pub certificate_file: PathBuf,
     /// Its key, PEM.
     pub key_file: PathBuf,
-    /// How the officer's tokens are made.
-    pub token: TokenSection,
-}
-
-/// `[token]`: a system that signs tokens with its agency's registered key and names the officer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TokenSection {
-    /// The issuer's private key, PEM.
-    pub key_file: PathBuf,
-    /// The `kid` under which the node knows the key.
-    pub kid: String,
-    /// The issuer's name.
-    pub issuer: String,
-    /// The node's audience.
-    pub audience: String,
-    /// The officer.
-    pub officer: OfficerId,
-    /// The officer's unit.
-    pub unit: Unit,
-    /// The officer's roles.
-    pub roles: Vec<Role>,
-    /// The purposes that the officer may state.
-    pub purposes: Vec<Purpose>,
-}
-
-/// Makes tokens for one officer, bound to one certificate.
-#[derive(Clone)]
-pub struct TokenMaker {
-    section: TokenSection,
-    private_key: String,
-    fingerprint: Digest,
-    clock: Clock,
-}
-
-impl std::fmt::Debug for TokenMaker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("TokenMaker")
-    }
-}
-
-/// How long a token lasts.
-const TOKEN_SECONDS: i64 = 300;
-
-impl TokenMaker {
-    /// For the officer of a section, on a connection with this certificate.
-    pub fn new(section: TokenSection, private_key: String, fingerprint: Digest, clock: Clock) -> Self {
-        Self { section, private_key, fingerprint, clock }
-    }
-
-    /// A token that is good for five minutes.
-    pub fn token(&self) -> Result<String, Error> {
-        let grant = Grant {
-            issuer: &self.section.issuer,
-            key_id: &self.section.kid,
-            audience: &self.section.audience,
-            officer: &self.section.officer,
-            unit: &self.section.unit,
-            roles: &self.section.roles,
-            purposes: &self.section.purposes,
-            fingerprint: &self.fingerprint,
-            now: self.clock.now(),
-            seconds: TOKEN_SECONDS,
-        };
-        Ok(sign(&grant, &self.private_key)?)
-    }
+    /// Where the officer's tokens come from.
+    pub token: TokenSource,
 }
 
 /// Adds the officer's token to each call.
@@ -138,10 +76,7 @@ impl Context {
 
     /// Makes tokens for the context's officer.
     pub fn token_maker(&self, folder: &Path, clock: Clock) -> Result<TokenMaker, Error> {
-        let key = folder.join(&self.token.key_file);
-        let private_key = fs::read_to_string(&key).map_err(|e| config::Error::new(&key, e))?;
-        let fingerprint = self.credentials(folder)?.fingerprint();
-        Ok(TokenMaker::new(self.token.clone(), private_key, fingerprint, clock))
+        TokenMaker::of(&self.token, folder, self.credentials(folder)?.fingerprint(), clock)
     }
 
     /// A connection to the node with the context's certificate, made at the first call.

@@ -8,7 +8,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::client::{Context, TokenSection};
+use crate::client::{Context, TokenSection, TokenSource};
 use crate::config::{
     AgencySection, Config, HoldsSection, IssuerSection, KeySection, NameSection, NodeSection, TlsSection,
 };
@@ -133,7 +133,7 @@ impl Workspace {
             roots_file: "roots.pem".into(),
             certificate_file: format!("{agency}/client.pem").into(),
             key_file: format!("{agency}/client.key").into(),
-            token: TokenSection {
+            token: TokenSource::Key(TokenSection {
                 key_file: format!("{agency}/token.key").into(),
                 kid: format!("{agency}-1"),
                 issuer: issuer(agency),
@@ -142,7 +142,7 @@ impl Workspace {
                 unit: Unit::known("incident-desk"),
                 roles: roles.iter().map(|role| Role::known(*role)).collect(),
                 purposes: purposes.iter().map(|purpose| Purpose::known(*purpose)).collect(),
-            },
+            }),
         }
     }
 

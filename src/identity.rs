@@ -23,7 +23,7 @@ use token::Verified;
 pub(crate) use certificate::Leaf;
 pub use certificate::{Peer, SpiffeId, Unacceptable, fingerprint, is_trust_domain};
 pub use issuers::{Issuers, RegisteredIssuer, TokenKey, Unregistrable};
-pub use token::{Grant, Unsigned, sign};
+pub use token::{Grant, Unsigned, expiry, sign};
 
 /// How many verified tokens are remembered.
 const MOST_REMEMBERED: u64 = 10_000;

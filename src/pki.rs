@@ -1,6 +1,7 @@
 //! A throw-away public-key infrastructure for development, the demonstration and tests. Nothing of it is for use where
 //! anything is at stake: keys are made in memory and handed out as text.
 
+use aws_lc_rs::signature::Ed25519KeyPair;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
@@ -171,9 +172,15 @@ pub struct TokenKeyPair {
 
 impl TokenKeyPair {
     /// A new Ed25519 pair, for `EdDSA`.
+    ///
+    /// In the first version of PKCS#8, as `openssl genpkey` writes it: not every library reads the second one.
     pub fn generate() -> Result<Self, Error> {
-        let key = KeyPair::generate_for(&rcgen::PKCS_ED25519)?;
-        Ok(Self { private_pem: key.serialize_pem(), public_pem: key.public_key_pem() })
+        let key = Ed25519KeyPair::generate().map_err(|_| Error::RingUnspecified)?;
+        let der = key.to_pkcs8v1().map_err(|_| Error::RingUnspecified)?;
+        let encoded = data_encoding::BASE64.encode(der.as_ref());
+        let private_pem = format!("-----BEGIN PRIVATE KEY-----\n{encoded}\n-----END PRIVATE KEY-----\n");
+        let public_pem = KeyPair::from_pem(&private_pem)?.public_key_pem();
+        Ok(Self { private_pem, public_pem })
     }
 }
 

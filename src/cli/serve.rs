@@ -88,10 +88,10 @@ async fn start_dev(folder: &Path, port: u16) -> anyhow::Result<Running> {
             let context = workspace.context(agency, officer, roles, &purposes, "dev", running.address);
             let file =
                 workspace.write_context(&format!("{agency}-{officer}"), &context).map_err(anyhow::Error::from_boxed)?;
-            contexts.push((file, context));
+            contexts.push((file, context, roles.join(", ")));
         }
     }
-    if let Some((_, operator)) = contexts.iter().find(|(file, _)| file.ends_with("ico-senior-officer.toml")) {
+    if let Some((_, operator, _)) = contexts.iter().find(|(file, ..)| file.ends_with("ico-senior-officer.toml")) {
         let channel = operator.officer(folder, clock).map_err(anyhow::Error::from_boxed)?;
         activate_all(&mut AgreementServiceClient::new(channel)).await?;
     }
@@ -100,11 +100,10 @@ async fn start_dev(folder: &Path, port: u16) -> anyhow::Result<Running> {
         running.address
     ));
     line(&format!("{DIM}Made new at each start; for nothing but development.{DIM:#}\n"));
-    for (file, context) in &contexts {
-        let roles: Vec<&str> = context.token.roles.iter().map(concordat::domain::Role::as_str).collect();
-        line(&format!("  {}  {DIM}{}{DIM:#}", file.display(), roles.join(", ")));
+    for (file, _, roles) in &contexts {
+        line(&format!("  {}  {DIM}{roles}{DIM:#}", file.display()));
     }
-    if let Some((file, _)) = contexts.first() {
+    if let Some((file, ..)) = contexts.first() {
         line(&format!("\nTry: concordat call AgreementService/ListAgreements --context {}", file.display()));
     }
     Ok(running)

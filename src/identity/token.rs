@@ -274,5 +274,15 @@ pub fn sign(grant: &Grant<'_>, private_key_pem: &str) -> Result<String, Unsigned
     signature.map(|signature| format!("{message}.{signature}")).map_err(|_| Unsigned::Key)
 }
 
+/// When a token says that it expires, nothing of it verified: for a caller that keeps a token as long as it is good.
+pub fn expiry(token: &str) -> Option<Instant> {
+    #[derive(Deserialize)]
+    struct Expires {
+        exp: i64,
+    }
+    let claims = BASE64URL_NOPAD.decode(token.split('.').nth(1)?.as_bytes()).ok()?;
+    serde_json::from_slice(&claims).ok().map(|Expires { exp }| at(exp))
+}
+
 #[cfg(test)]
 mod tests;

@@ -219,7 +219,7 @@ fn run(command: &mut Command) -> Result<(), String> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the harness is where the tests read their settings")]
-fn all_tests_are_wanted() -> bool {
+pub(crate) fn all_tests_are_wanted() -> bool {
     env::var("CONCORDAT_TESTS").is_ok_and(|tests| tests == "all")
 }
 

@@ -1,6 +1,6 @@
 //! Who gets in: the agency by its certificate, the officer by a token bound to it, each to what is their own.
 
-use concordat::client::Context;
+use concordat::client::{Context, TokenSource};
 use concordat::dev;
 use concordat::pki::Profile;
 use concordat::proto::ROLES;
@@ -62,7 +62,8 @@ impl World {
         change(&mut claims);
         let claims = BASE64URL_NOPAD.encode(&serde_json::to_vec(&claims).unwrap());
         let message = format!("{}.{claims}", parts[0]);
-        let key = std::fs::read(self.workspace.folder().join(&context.token.key_file)).unwrap();
+        let TokenSource::Key(section) = &context.token else { panic!("the workspace's officers have keys") };
+        let key = std::fs::read(self.workspace.folder().join(&section.key_file)).unwrap();
         let key = EncodingKey::from_ed_pem(&key).unwrap();
         let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::EdDSA).unwrap();
         format!("{message}.{signature}")
