@@ -1,9 +1,10 @@
 //! What people see: data on stdout, everything else on stderr; colours and tables in a terminal only.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
@@ -14,6 +15,20 @@ pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
 pub(super) const KEY: Style = AnsiColor::Cyan.on_default();
 
+/// How a command prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// The format that was stated, else the one that suits where stdout goes.
+pub(super) fn format(stated: Option<Format>) -> Format {
+    stated.unwrap_or(if is_terminal() { Format::Table } else { Format::Json })
+}
+
 /// Whether stdout is a terminal.
 pub(super) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
@@ -22,6 +37,11 @@ pub(super) fn is_terminal() -> bool {
 /// A line on stdout.
 pub(super) fn line(text: &str) {
     anstream::println!("{text}");
+}
+
+/// A text on stdout, as it is.
+pub(super) fn text(text: &str) -> std::io::Result<()> {
+    std::io::stdout().write_all(text.as_bytes())
 }
 
 /// What went wrong, on stderr.
