@@ -37,6 +37,10 @@ test:
 demo *arguments:
     cargo run --locked -- demo {{ arguments }}
 
+# Renew docs/reference.md, which a test compares with the contract, the reasons and the agreements.
+reference:
+    cargo run --quiet --locked -- reference > docs/reference.md
+
 # A gated release against a bare echo.
 bench:
     cargo bench --locked

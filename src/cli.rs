@@ -26,7 +26,10 @@ use output::Format;
 
 /// A consent-gated, provable exchange of cyber-incident information between agencies.
 #[derive(Debug, Parser)]
-#[command(name = "concordat", version, after_help = "Try it: concordat demo
+#[command(
+    name = "concordat",
+    version,
+    after_help = "Try it: concordat demo
 
 Exit codes:
    0  done; a receipt or a ledger that is well; an ask that was released
@@ -36,10 +39,11 @@ Exit codes:
   10  an ask: open. Nothing is released now; whether anything is held is not said
   11  an ask: not covered by the agreements
 
-`concordat explain REASON` says more of any reason in any error.")]
+`concordat explain REASON` says more of any reason in any error."
+)]
 struct Cli {
     /// How to print. Default: a table in a terminal, JSON elsewhere.
-    #[arg(long, short, global = true, value_enum, value_name = "FORMAT")]
+    #[arg(long, short, global = true, value_enum, value_name = "table|json", hide_possible_values = true)]
     output: Option<Format>,
     #[command(subcommand)]
     command: Command,
@@ -123,7 +127,8 @@ fn parse_and_run() -> anyhow::Result<Verdict> {
     let mut commands = commands(&contract);
     let matches = commands.get_matches_mut();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    if let Some((noun, (verb, flags))) = matches.subcommand().and_then(|(noun, inner)| Some((noun, inner.subcommand()?)))
+    if let Some((noun, (verb, flags))) =
+        matches.subcommand().and_then(|(noun, inner)| Some((noun, inner.subcommand()?)))
         && let Some(rpc) = contract.typed(noun, verb)
     {
         let format = output::format(flags.get_one::<Format>("output").copied());

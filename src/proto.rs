@@ -39,7 +39,7 @@ macro_rules! unprinted {
 }
 use unprinted;
 
-/// The descriptor set with our options in it, for reflection and for `concordat call`.
+/// The descriptor set with our options in it, for reflection and for the commands.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// Who may call an RPC.

@@ -163,9 +163,14 @@ fn outcome(response: &DynamicMessage) -> Verdict {
 
 /// Says why there is no answer and what to do next. What the node turned away is not well; the rest could not be told.
 fn turned_away(status: &Status, input: &MessageDescriptor, key: Option<&str>) -> Verdict {
-    problem(&format!("{:?}: {}", status.code(), json::harmless(status.message())));
     let flags = flags(input);
     let details = status.get_error_details();
+    if details.bad_request().is_some_and(|bad| !bad.field_violations.is_empty()) {
+        // The message would say the same again, without the flag.
+        problem(&format!("{:?}", status.code()));
+    } else {
+        problem(&format!("{:?}: {}", status.code(), json::harmless(status.message())));
+    }
     for violation in details.bad_request().into_iter().flat_map(|bad| &bad.field_violations) {
         let named = |flag: &&Flag| violation.field.split('[').next() == Some(flag.field_path().as_str());
         let flag = flags.iter().find(named).map(|flag| format!(" (--{})", flag.name())).unwrap_or_default();

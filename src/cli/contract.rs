@@ -127,6 +127,12 @@ pub(super) fn sentence(text: &str) -> &str {
     ends.next().and_then(|end| text.get(..=end)).unwrap_or(text)
 }
 
+/// The first sentence as a line of a list, without its full stop.
+pub(super) fn short(text: &str) -> String {
+    let sentence = sentence(text);
+    sentence.strip_suffix('.').unwrap_or(sentence).to_owned()
+}
+
 /// A comment that begins with the name of what it is on, as a text that stands without that name.
 pub(super) fn without_name(name: &str, text: &str) -> String {
     let rest = text.strip_prefix(name).map_or(text, str::trim_start);

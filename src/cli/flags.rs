@@ -11,12 +11,12 @@ use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, Messa
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::contract::{Contract, sentence};
+use super::contract::{Contract, short};
 
 pub(super) const TIMESTAMP: &str = "google.protobuf.Timestamp";
 
 /// Long flags that every RPC's command has: a field of such a name has `request.` before it.
-const TAKEN: [&str; 8] = ["all", "content", "context", "help", "json", "key", "output", "version"];
+const TAKEN: [&str; 7] = ["all", "content", "context", "help", "json", "key", "output"];
 
 /// One flag: a field of the request, or of a message in it.
 #[derive(Debug, Clone)]
@@ -67,13 +67,17 @@ impl Flag {
         self.path.last()
     }
 
-    /// Whether the contract says that the field is required whatever else is set.
+    /// Whether the contract says that a new record or request needs the field; of a `oneof`, its first member.
     pub(super) fn is_required(&self, contract: &Contract) -> bool {
-        let says = |field: &FieldDescriptor| {
-            let comment = contract.comment(&field.parent_file(), field.path());
-            comment.contains("Required.") || comment.contains("Required,") || comment.contains("Required;")
-        };
-        self.path.iter().all(says)
+        self.path.iter().all(|field| {
+            let file = field.parent_file();
+            let comment = match field.containing_oneof() {
+                Some(oneof) if oneof.fields().next().as_ref() == Some(field) => contract.comment(&file, oneof.path()),
+                Some(_) => "",
+                None => contract.comment(&file, field.path()),
+            };
+            comment.contains("Required")
+        })
     }
 
     /// What stands for the value in help texts.
@@ -112,7 +116,7 @@ impl Flag {
         let mut arg = Arg::new(self.id())
             .long(self.name())
             .value_name(self.placeholder())
-            .help(sentence(comment).to_owned())
+            .help(short(comment))
             .long_help(comment.to_owned())
             .value_parser(parser(field))
             .allow_hyphen_values(matches!(self.placeholder(), "TIME" | "NUMBER"))
@@ -184,7 +188,7 @@ pub(super) fn choice(choices: &EnumDescriptor, name: &str) -> String {
 /// Reads one value of a field of this type.
 fn read(kind: &Kind, text: &str) -> Result<Value, String> {
     fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-        text.parse().map_err(|_| "is not a number of the field's size".to_owned())
+        text.parse().map_err(|_| "not a number that the field can have".to_owned())
     }
     Ok(match kind {
         Kind::Double => Value::F64(number(text)?),
@@ -193,13 +197,13 @@ fn read(kind: &Kind, text: &str) -> Result<Value, String> {
         Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => Value::I64(number(text)?),
         Kind::Uint32 | Kind::Fixed32 => Value::U32(number(text)?),
         Kind::Uint64 | Kind::Fixed64 => Value::U64(number(text)?),
-        Kind::Bool => Value::Bool(text.parse().map_err(|_| "is neither true nor false".to_owned())?),
+        Kind::Bool => Value::Bool(text.parse().map_err(|_| "neither true nor false".to_owned())?),
         Kind::String => Value::String(text.to_owned()),
         Kind::Bytes => Value::Bytes(bytes(text)?.into()),
         Kind::Enum(choices) => {
             let found = choices.values().find(|value| choice(choices, value.name()) == text || value.name() == text);
             let names = || choices.values().map(|v| choice(choices, v.name())).collect::<Vec<_>>().join(", ");
-            Value::EnumNumber(found.ok_or_else(|| format!("is none of {}", names()))?.number())
+            Value::EnumNumber(found.ok_or_else(|| format!("none of {}", names()))?.number())
         }
         Kind::Message(inner) if inner.full_name() == TIMESTAMP => Value::Message(timestamp(inner, text)?),
         Kind::Message(inner) => Value::Message(object(inner, text)?),
@@ -210,7 +214,7 @@ fn read(kind: &Kind, text: &str) -> Result<Value, String> {
 fn bytes(text: &str) -> Result<Vec<u8>, String> {
     let hex = data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes());
     let decoded = hex.or_else(|_| data_encoding::BASE64.decode(text.as_bytes()));
-    decoded.map_err(|_| "is neither hexadecimal nor base64".to_owned())
+    decoded.map_err(|_| "neither hexadecimal nor base64".to_owned())
 }
 
 /// `NAME=VALUE,NAME=VALUE`, or a JSON object.
@@ -245,7 +249,7 @@ fn timestamp(descriptor: &MessageDescriptor, text: &str) -> Result<DynamicMessag
 
 /// RFC 3339, a date (its beginning, UTC), `now`, or how long from now: `+90d`, `-30d`, `+12h`, `+45m`, `+2w`.
 fn instant(text: &str, now: Instant) -> Result<Instant, String> {
-    let problem = || "is no time: write 2026-01-31T09:00:00Z, 2026-01-31, now, +90d or -12h".to_owned();
+    let problem = || "not a time: write 2026-01-31T09:00:00Z, 2026-01-31, now, +90d or -12h".to_owned();
     if text == "now" {
         return Ok(now);
     }
@@ -278,7 +282,9 @@ mod tests {
         assert_eq!(at("2023-11-14T22:13:30Z"), Ok(10));
         assert_eq!(at("2023-11-14T23:13:30+01:00"), Ok(10));
         assert_eq!(instant("1970-01-02", now), Ok(Instant::from_micros(86_400_000_000)));
-        for wrong in ["", "+", "-d", "+9y", "90d", "14/11/2023", "2023-13-01", "+99999999999d", "+-5d", "+5dd", "+5\u{b5}"] {
+        for wrong in
+            ["", "+", "-d", "+9y", "90d", "14/11/2023", "2023-13-01", "+99999999999d", "+-5d", "+5dd", "+5\u{b5}"]
+        {
             assert!(at(wrong).unwrap_err().contains("+90d"), "{wrong}");
         }
     }

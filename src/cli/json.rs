@@ -104,7 +104,11 @@ pub(super) fn harmless(text: &str) -> String {
             || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     text.chars().fold(String::with_capacity(text.len()), |mut shown, letter| {
-        if steers(letter) { shown.extend(letter.escape_unicode()) } else { shown.push(letter) }
+        if steers(letter) {
+            shown.extend(letter.escape_unicode())
+        } else {
+            shown.push(letter)
+        }
         shown
     })
 }

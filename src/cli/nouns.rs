@@ -4,7 +4,7 @@ use clap::{Arg, ArgMatches, Args as _, Command, FromArgMatches as _};
 use prost_reflect::DynamicMessage;
 
 use super::call::{Call, Options, paged};
-use super::contract::{Contract, Rpc, sentence, without_name};
+use super::contract::{Contract, Rpc, short, without_name};
 use super::flags::{Flag, flags};
 use super::output::Format;
 use super::{Verdict, json};
@@ -20,13 +20,13 @@ pub(super) fn with_rpcs(mut commands: Command, contract: &Contract) -> Command {
         let examples = examples(&rpcs, contract);
         if commands.find_subcommand(&noun).is_some() {
             commands = commands.mut_subcommand(&noun, |fixed| {
-                let both = fixed.get_about().map(|own| format!("{own} {about}")).unwrap_or_default();
-                fixed.subcommands(verbs).about(sentence(&both).to_owned()).long_about(both).after_help(examples)
+                let both = fixed.get_about().map(|own| format!("{own}. {about}")).unwrap_or_default();
+                fixed.subcommands(verbs).long_about(both).after_help(examples)
             });
             continue;
         }
         let command = Command::new(noun)
-            .about(sentence(&about).to_owned())
+            .about(short(&about))
             .long_about(about)
             .after_help(examples)
             .subcommand_required(true)
@@ -47,13 +47,13 @@ fn verb(rpc: &Rpc, contract: &Contract) -> Command {
     let flags = flags(&rpc.method.input());
     let (releases, pages) = (json::has_release(&rpc.method.output()), paged(&rpc.method).is_some());
     let command = Command::new(rpc.verb.clone())
-        .about(sentence(&about).to_owned())
-        .long_about(format!("{about}\n\n{} The RPC is {}.", rpc.callers(), rpc.name()))
-        .after_help(format!("Example:\n  {}", example(rpc, contract)))
         .args(flags.iter().filter_map(|flag| flag.arg(contract, &flags)))
         .next_help_heading("The call")
         .arg(json);
     Options::augment_args(command)
+        .about(short(&about))
+        .long_about(format!("{about}\n\n{} The RPC is {}.", rpc.callers(), rpc.name()))
+        .after_help(format!("Example:\n  {}", example(rpc, contract)))
         .mut_arg("content", |arg| arg.hide(!releases))
         .mut_arg("all", |arg| arg.hide(!pages))
 }

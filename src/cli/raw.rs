@@ -14,13 +14,15 @@ use super::{Usage, Verdict, context, json as written};
 
 /// Call any RPC of a node as an officer, with the request as JSON.
 #[derive(Debug, Args)]
-#[command(after_help = "`concordat NOUN VERB` calls the same RPCs with flags. A request_id is added where the request \
+#[command(
+    after_help = "`concordat NOUN VERB` calls the same RPCs with flags. A request_id is added where the request \
 needs one and has none.
 
 Examples:
   concordat call AgreementService/ListAgreements --context ico.toml
   concordat call ReleaseService/RequestRelease '{\"request\": \"req_...\"}' --context ico.toml --content
-  concordat call ConsentService/WithdrawConsent - --context ncsc.toml < request.json")]
+  concordat call ConsentService/WithdrawConsent - --context ncsc.toml < request.json"
+)]
 pub(super) struct CallArguments {
     /// The RPC, such as `LedgerService/GetCheckpoint`.
     method: String,

@@ -59,7 +59,9 @@ fn written(contract: &Contract) -> anyhow::Result<String> {
         self::choices(contract, choices, &mut page)?;
     }
     page.push_str("\n## Error reasons\n\nMore of each, and of the reasons why an ask is not covered, is in ");
-    page.push_str("[errors.md](errors.md); `concordat explain REASON` prints it.\n\n| Reason | It means |\n| --- | --- |\n");
+    page.push_str(
+        "[errors.md](errors.md); `concordat explain REASON` prints it.\n\n| Reason | It means |\n| --- | --- |\n",
+    );
     for (reason, meaning) in REASONS {
         writeln!(page, "| `{reason}` | {} |", cell(meaning))?;
     }

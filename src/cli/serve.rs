@@ -105,7 +105,7 @@ async fn start_dev(folder: &Path, port: u16) -> anyhow::Result<Running> {
         line(&format!("  {}  {DIM}{}{DIM:#}", file.display(), roles.join(", ")));
     }
     if let Some((file, _)) = contexts.first() {
-        line(&format!("\nTry: concordat call AgreementService/ListAgreements --context {}", file.display()));
+        line(&format!("\nTry: concordat agreement list --context {}", file.display()));
     }
     Ok(running)
 }

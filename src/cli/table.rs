@@ -17,7 +17,10 @@ const RECEIPT: &str = "concordat.v1.Receipt";
 const RELEASED_INCIDENT: &str = "concordat.v1.ReleasedIncident";
 
 /// How much of a text a list shows; a record of its own shows all of it.
-const CELL_CHARACTERS: usize = 60;
+const CELL_CHARACTERS: usize = 40;
+
+/// How wide a table is where there is no terminal to fill.
+const WIDTH: u16 = 160;
 
 /// How many bytes are shown in a list, and of a record: a digest is whole there.
 const LIST_BYTES: usize = 6;
@@ -53,12 +56,7 @@ struct View<'a> {
 
 impl View<'_> {
     /// A row for each field that is set, those of messages within under their paths.
-    fn rows(
-        &self,
-        before: String,
-        message: &DynamicMessage,
-        rows: &mut Vec<(String, String)>,
-    ) -> anyhow::Result<()> {
+    fn rows(&self, before: String, message: &DynamicMessage, rows: &mut Vec<(String, String)>) -> anyhow::Result<()> {
         let name = message.descriptor().full_name().to_owned();
         if name == TIMESTAMP || name == RECEIPT {
             rows.push((before.trim_end_matches('.').to_owned(), self.brief(message)));
@@ -77,10 +75,16 @@ impl View<'_> {
         }
         // What the whole answer is about needs no name before it, nor does the outcome that was said already.
         let is_only = before.is_empty() && message.fields().filter(|(field, _)| is_message(field)).count() == 1;
-        for (field, value) in message.fields() {
+        for field in message.descriptor().fields() {
+            // What is not set is not there, but for a no: whether something may be done is never left out.
+            let is_no = field.kind() == Kind::Bool && !field.is_list() && !field.supports_presence();
+            if !message.has_field(&field) && !is_no {
+                continue;
+            }
+            let value = message.get_field(&field);
             let is_outcome = field.containing_oneof().is_some_and(|oneof| oneof.name() == "outcome");
             let path = format!("{before}{}", field.name());
-            match value {
+            match value.as_ref() {
                 Value::Message(inner) if is_outcome || (is_only && !is_brief(inner)) => {
                     self.rows(before.clone(), inner, rows)?;
                 }
@@ -98,27 +102,43 @@ impl View<'_> {
         Ok(())
     }
 
-    /// A row for each record, a column for each field that one of them has and that fits into a cell.
+    /// A row for each record, a column for each field that one of them has, as far as there is room.
     fn list(&self, records: &[Value]) -> String {
-        let rows: Vec<Vec<(String, String)>> =
-            records.iter().filter_map(Value::as_message).map(|record| self.cells(record)).collect();
-        let mut columns: Vec<String> = Vec::new();
+        let records: Vec<&DynamicMessage> = records.iter().filter_map(Value::as_message).collect();
+        let many = |field: &FieldDescriptor| {
+            records.iter().any(|record| record.get_field(field).as_list().is_some_and(|items| items.len() > 1))
+        };
+        let rows: Vec<Vec<(String, String)>> = records.iter().map(|record| self.cells(record, &many)).collect();
+        let mut columns: Vec<(String, Vec<String>)> = Vec::new();
         for (name, _) in rows.iter().flatten() {
-            if !columns.contains(name) {
-                columns.push(name.clone());
+            if columns.iter().all(|(known, _)| known != name) {
+                let cell = |row: &Vec<(String, String)>| row.iter().find(|(other, _)| other == name).cloned();
+                let cells = rows.iter().map(|row| cell(row).map(|(_, text)| shortened(&text)).unwrap_or_default());
+                columns.push((name.clone(), cells.collect()));
             }
         }
         if columns.is_empty() {
             return "(none)".to_owned();
         }
-        let cell = |row: &Vec<(String, String)>, column: &String| {
-            row.iter().find(|(name, _)| name == column).map(|(_, text)| shortened(text)).unwrap_or_default()
-        };
-        let head: Vec<&str> = columns.iter().map(String::as_str).collect();
-        lines(&head, rows.iter().map(|row| columns.iter().map(|column| cell(row, column)).collect()))
+        let mut room = usize::from(output::table(&[]).width().unwrap_or(WIDTH)).saturating_sub(1);
+        let (shown, left_out): (Vec<_>, Vec<_>) = columns.into_iter().partition(|(name, cells)| {
+            let width = 3 + cells.iter().chain([name]).map(|cell| cell.chars().count()).max().unwrap_or_default();
+            let fits = width <= room;
+            room = if fits { room - width } else { room };
+            fits
+        });
+        let head: Vec<&str> = shown.iter().map(|(name, _)| name.as_str()).collect();
+        let row = |place: usize| shown.iter().filter_map(|(_, cells)| cells.get(place).cloned()).collect();
+        let table = lines(&head, (0..rows.len()).map(row));
+        if left_out.is_empty() {
+            return table;
+        }
+        let names: Vec<&str> = left_out.iter().map(|(name, _)| name.as_str()).collect();
+        format!("{table}\nNo room for: {}. `-o json` has everything.", names.join(", "))
     }
 
-    fn cells(&self, record: &DynamicMessage) -> Vec<(String, String)> {
+    /// What fits into cells: values, times and receipts, and of a list within that nobody has `many` of, the one.
+    fn cells(&self, record: &DynamicMessage, many: &dyn Fn(&FieldDescriptor) -> bool) -> Vec<(String, String)> {
         if record.descriptor().full_name() == RECEIPT {
             return self.receipt(record);
         }
@@ -129,9 +149,10 @@ impl View<'_> {
                 Value::Message(inner) if is_brief(inner) => cells.push((field.name().to_owned(), self.brief(inner))),
                 // Such as a consent's newest version.
                 Value::List(items) if is_message(&field) => {
-                    if let [Value::Message(only)] = items.as_slice() {
+                    if let ([Value::Message(only)], false) = (items.as_slice(), many(&field)) {
                         let known: Vec<String> = cells.iter().map(|(name, _)| name.clone()).collect();
-                        cells.extend(self.cells(only).into_iter().filter(|(name, _)| !known.contains(name)));
+                        let inner = self.cells(only, &|_| true);
+                        cells.extend(inner.into_iter().filter(|(name, _)| !known.contains(name)));
                     }
                 }
                 Value::Message(_) => {}
@@ -185,6 +206,9 @@ impl View<'_> {
 /// A table without colours: it may go to a file.
 fn lines(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = output::table(head);
+    if table.width().is_none() {
+        table.set_width(WIDTH);
+    }
     for row in rows {
         table.add_row(row);
     }
@@ -220,6 +244,7 @@ fn text(field: &FieldDescriptor, value: &Value, most_bytes: usize) -> String {
         Value::F64(number) => number.to_string(),
         Value::String(text) => json::harmless(text),
         Value::Bytes(bytes) => match bytes.get(..most_bytes).filter(|_| bytes.len() > most_bytes) {
+            Some(first) if most_bytes == LIST_BYTES => format!("{}…", HEXLOWER.encode(first)),
             Some(first) => format!("{}… ({} bytes)", HEXLOWER.encode(first), bytes.len()),
             None => HEXLOWER.encode(bytes),
         },
@@ -230,7 +255,9 @@ fn text(field: &FieldDescriptor, value: &Value, most_bytes: usize) -> String {
             _ => number.to_string(),
         },
         Value::List(items) => {
-            items.iter().map(|item| text(field, item, most_bytes)).collect::<Vec<_>>().join(", ")
+            let items: Vec<String> = items.iter().map(|item| text(field, item, most_bytes)).collect();
+            // Sentences each have their line, names share one.
+            items.join(if items.iter().any(|item| item.ends_with('.')) { "\n" } else { ", " })
         }
         Value::Map(_) | Value::Message(_) => "…".to_owned(),
     }
