@@ -57,7 +57,7 @@ enum Command {
     Serve(serve::Arguments),
     /// Check a receipt, offline.
     Verify(verify::Arguments),
-    /// Make, check or describe a node's ledger.
+    /// Make or check a node's ledger; ask a node for its checkpoints, entries and proofs.
     Ledger(ledger::Arguments),
     /// Explain a reason, an outcome or a verdict.
     Explain(explain::Arguments),

@@ -123,7 +123,9 @@ impl Rpc {
 pub(super) fn sentence(text: &str) -> &str {
     let text = text.split("\n\n").next().unwrap_or_default();
     let ends = text.match_indices(". ").map(|(at, _)| at);
-    let mut ends = ends.filter(|at| text.get(at + 2..).is_some_and(|next| next.starts_with(char::is_uppercase)));
+    let mut ends = ends.filter(|at| {
+        text.get(at + 2..).is_some_and(|next| next.starts_with(|first: char| first.is_uppercase() || first == '`'))
+    });
     ends.next().and_then(|end| text.get(..=end)).unwrap_or(text)
 }
 

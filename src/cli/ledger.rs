@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Verdict;
 use super::output::{BAD, Format, GOOD, format, line, progress};
 
-/// Make, check or describe a node's ledger.
+/// Make or check a node's ledger; ask a node for its checkpoints, entries and proofs.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]

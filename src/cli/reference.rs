@@ -13,12 +13,10 @@ use super::contract::{Contract, Rpc};
 use super::output::text;
 
 /// What a clause says, in the order in which a reader asks; anything else follows by name.
-const CLAUSE_KEYS: [&str; 12] = [
+const CLAUSE_KEYS: [&str; 10] = [
     "citation",
     "modality",
     "activity",
-    "disclosing",
-    "receiving",
     "form",
     "purposes",
     "grounds",
@@ -198,8 +196,9 @@ fn agreement(terms: &str, page: &mut String) -> anyhow::Result<()> {
 fn clause_of(clause: &toml::Table, page: &mut String) -> anyhow::Result<()> {
     let part = |key: &str| clause.get(key).map(value).unwrap_or_default();
     writeln!(page, "\n#### {}\n\n{}\n", part("id"), part("text"))?;
+    writeln!(page, "- direction: {} → {}", part("disclosing"), part("receiving"))?;
     let mut others: Vec<&str> = clause.keys().map(String::as_str).collect();
-    others.retain(|key| !CLAUSE_KEYS.contains(key) && !["id", "text"].contains(key));
+    others.retain(|key| !CLAUSE_KEYS.contains(key) && !["id", "text", "disclosing", "receiving"].contains(key));
     others.sort_unstable();
     for key in CLAUSE_KEYS.into_iter().chain(others).filter(|key| clause.contains_key(*key)) {
         writeln!(page, "- {}: {}", key.replace('_', " "), part(key))?;
