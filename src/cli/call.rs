@@ -9,7 +9,7 @@ use concordat::clock::Clock;
 use concordat::ledger::Keyring;
 use prost::Message;
 use prost::bytes::{Buf, BufMut};
-use prost_reflect::{DynamicMessage, MessageDescriptor, MethodDescriptor, Value};
+use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, MethodDescriptor, Value};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Code, Status};
@@ -94,7 +94,7 @@ impl Call<'_> {
         Ok(verdict)
     }
 
-    /// A stream: each message as it comes, JSON on a line of its own.
+    /// A stream: each message as it comes.
     async fn watch(&self, line: &mut Line, keys: Option<&Keyring>) -> Result<anyhow::Result<Verdict>, Status> {
         let mut stream = line.stream(self.method, self.request.clone()).await?;
         let mut verdict = Verdict::Well;
@@ -121,7 +121,7 @@ impl Call<'_> {
             line(&table::response(self.contract, response, keys)?);
         }
         for invalid in &proof.problems {
-            problem(invalid);
+            problem(&json::harmless(invalid));
             note(&format!("  {DIM}concordat explain {}{DIM:#}", verify::page(proof.verdict)));
         }
         Ok(if proof.verdict == Verdict::Well { outcome(response) } else { proof.verdict })
@@ -144,7 +144,7 @@ impl Call<'_> {
 pub(super) fn paged(method: &MethodDescriptor) -> Option<String> {
     method.input().get_field_by_name("page_token")?;
     method.output().get_field_by_name("next_page_token")?;
-    method.output().fields().find(|field| field.is_list()).map(|field| field.name().to_owned())
+    method.output().fields().find(FieldDescriptor::is_list).map(|field| field.name().to_owned())
 }
 
 fn next_page(response: &DynamicMessage) -> Option<String> {
@@ -188,8 +188,8 @@ fn turned_away(status: &Status, input: &MessageDescriptor, key: Option<&str>) ->
         | Code::Unimplemented => Verdict::NotWell,
         _ => Verdict::Undecided,
     };
-    if let Some(key) = key.filter(|_| verdict == Verdict::Undecided) {
-        note(&format!("  Put it again with --request-id {key}: what was done is not done twice."));
+    if let Some(key) = key.filter(|_| verdict == Verdict::Undecided && status.code() != Code::Unauthenticated) {
+        note(&format!("  Put it again with request_id {key}: what was done is not done twice."));
     }
     if let Some(info) = details.error_info() {
         note(&format!("  {DIM}concordat explain {}{DIM:#}", json::harmless(&info.reason)));

@@ -105,9 +105,9 @@ pub(super) fn harmless(text: &str) -> String {
     };
     text.chars().fold(String::with_capacity(text.len()), |mut shown, letter| {
         if steers(letter) {
-            shown.extend(letter.escape_unicode())
+            shown.extend(letter.escape_unicode());
         } else {
-            shown.push(letter)
+            shown.push(letter);
         }
         shown
     })

@@ -56,7 +56,7 @@ pub(super) async fn run(arguments: Arguments, stated: Option<Format>) -> anyhow:
             Store::open(&Options::serve(config.database_url()).creating()).await?.close().await;
             let database = config.database_shown();
             match stated {
-                Some(Format::Json) => line(&json!({ "ready": database.to_string() }).to_string()),
+                Some(Format::Json) => line(&json!({ "ready": database }).to_string()),
                 _ => line(&format!("{database} is ready")),
             }
             Ok(Verdict::Well)

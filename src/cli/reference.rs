@@ -45,7 +45,7 @@ fn written(contract: &Contract) -> anyhow::Result<String> {
     for file in contract.files() {
         enums.extend(file.enums());
         for message in file.messages() {
-            within(message, &mut messages, &mut enums);
+            within(&message, &mut messages, &mut enums);
         }
     }
     page.push_str("\n## Messages\n");
@@ -96,14 +96,14 @@ fn rpcs(contract: &Contract, page: &mut String) -> anyhow::Result<()> {
 }
 
 /// A message and what is defined within it.
-fn within(message: MessageDescriptor, messages: &mut Vec<MessageDescriptor>, enums: &mut Vec<EnumDescriptor>) {
+fn within(message: &MessageDescriptor, messages: &mut Vec<MessageDescriptor>, enums: &mut Vec<EnumDescriptor>) {
     if message.is_map_entry() {
         return;
     }
     enums.extend(message.child_enums());
     messages.push(message.clone());
     for inner in message.child_messages() {
-        within(inner, messages, enums);
+        within(&inner, messages, enums);
     }
 }
 

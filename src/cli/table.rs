@@ -42,7 +42,7 @@ pub(super) fn response(
     if let Some(outcome) = json::outcome(response) {
         rows.push(("outcome".to_owned(), outcome.replace('_', " ")));
     }
-    view.rows(String::new(), response, &mut rows)?;
+    view.rows("", response, &mut rows)?;
     if rows.is_empty() {
         return Ok("(nothing is set)".to_owned());
     }
@@ -56,7 +56,7 @@ struct View<'a> {
 
 impl View<'_> {
     /// A row for each field that is set, those of messages within under their paths.
-    fn rows(&self, before: String, message: &DynamicMessage, rows: &mut Vec<(String, String)>) -> anyhow::Result<()> {
+    fn rows(&self, before: &str, message: &DynamicMessage, rows: &mut Vec<(String, String)>) -> anyhow::Result<()> {
         let name = message.descriptor().full_name().to_owned();
         if name == TIMESTAMP || name == RECEIPT {
             rows.push((before.trim_end_matches('.').to_owned(), self.brief(message)));
@@ -67,9 +67,9 @@ impl View<'_> {
             rows.push((format!("{before}reference"), json::harmless(&incident.reference)));
             let categories: Vec<&str> = incident.categories.iter().map(|c| c.category.as_str()).collect();
             rows.push((format!("{before}categories"), json::harmless(&categories.join(", "))));
-            self.rows(format!("{before}content."), &json::content(self.contract, &incident)?, rows)?;
+            self.rows(&format!("{before}content."), &json::content(self.contract, &incident)?, rows)?;
             return match message.get_field_by_name("handling").as_deref() {
-                Some(Value::Message(handling)) => self.rows(format!("{before}handling."), handling, rows),
+                Some(Value::Message(handling)) => self.rows(&format!("{before}handling."), handling, rows),
                 _ => Ok(()),
             };
         }
@@ -86,13 +86,13 @@ impl View<'_> {
             let path = format!("{before}{}", field.name());
             match value.as_ref() {
                 Value::Message(inner) if is_outcome || (is_only && !is_brief(inner)) => {
-                    self.rows(before.clone(), inner, rows)?;
+                    self.rows(before, inner, rows)?;
                 }
-                Value::Message(inner) => self.rows(format!("{path}."), inner, rows)?,
+                Value::Message(inner) => self.rows(&format!("{path}."), inner, rows)?,
                 Value::List(items) if is_message(&field) => {
                     for (place, item) in items.iter().enumerate() {
                         if let Value::Message(inner) = item {
-                            self.rows(format!("{path}.{}.", place + 1), inner, rows)?;
+                            self.rows(&format!("{path}.{}.", place + 1), inner, rows)?;
                         }
                     }
                 }

@@ -16,6 +16,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage};
 use serde_json::{Value, json};
 
 use super::Verdict;
+use super::json::harmless;
 use super::output::{BAD, DIM, Format, GOOD, KEY, line, note};
 
 /// Check a receipt, offline.
@@ -56,7 +57,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> anyhow::Result<Verdi
                 line(&format!("{GOOD}valid{GOOD:#}"));
                 for (name, value) in said.as_object().into_iter().flatten() {
                     let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    line(&format!("  {KEY}{name:<12}{KEY:#} {value}"));
+                    line(&format!("  {KEY}{name:<12}{KEY:#} {}", harmless(&value)));
                 }
             } else {
                 line(&json!({ "valid": true, "receipt": said }).to_string());
@@ -67,7 +68,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> anyhow::Result<Verdi
             let verdict = verdict(&invalidity);
             if format == Format::Table {
                 let word = if verdict == Verdict::NotWell { "invalid" } else { "cannot decide" };
-                line(&format!("{BAD}{word}{BAD:#}: {invalidity}"));
+                line(&format!("{BAD}{word}{BAD:#}: {}", harmless(&invalidity.to_string())));
                 note(&format!("  {DIM}concordat explain {}{DIM:#}", page(verdict)));
             } else {
                 let valid = if verdict == Verdict::NotWell { Value::Bool(false) } else { Value::Null };

@@ -118,12 +118,13 @@ fn an_asks_exit_code_is_its_outcome_and_others_tell_turned_away_from_not_asked()
         let unreachable = desk.world.workspace.write_context("unreachable", &context).unwrap();
         let output = desk.types_with(&unreachable, &ask("harm-reduction", "timeline"), "").await;
         assert_eq!(exit(&output), 3, "{output:?}");
+        assert!(complained(&output).contains("Put it again with request_id call_"), "{output:?}");
         context.server = desk.world.node.address.to_string();
         context.token.audience = "https://another.example".to_owned();
         let stranger = desk.world.workspace.write_context("stranger", &context).unwrap();
         let output = desk.types_with(&stranger, &ask("harm-reduction", "timeline"), "").await;
         assert_eq!(exit(&output), 3, "{output:?}");
-        assert!(complained(&output).contains("--request-id call_"), "how to put it again: {output:?}");
+        assert!(complained(&output).contains("concordat explain UNAUTHENTICATED"), "{output:?}");
         desk.world
     });
 }
