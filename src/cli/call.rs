@@ -7,6 +7,7 @@ use clap::Args;
 use concordat::client::OfficerChannel;
 use concordat::clock::Clock;
 use concordat::ledger::Keyring;
+use concordat::wire::REASONS;
 use prost::Message;
 use prost::bytes::{Buf, BufMut};
 use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, MethodDescriptor, Value};
@@ -56,8 +57,8 @@ impl Call<'_> {
         if self.options.content && !json::has_release(&self.method.output()) {
             return Err(Usage("--content is for RPCs that release".to_owned()).into());
         }
-        let key = self.add_request_id();
         let mut line = Line::open(self.options).await?;
+        let key = self.add_request_id();
         let answered = if self.method.is_server_streaming() {
             self.watch(&mut line, keys.as_ref()).await
         } else {
@@ -192,6 +193,8 @@ fn turned_away(status: &Status, input: &MessageDescriptor, key: Option<&str>) ->
         note(&format!("  Put it again with request_id {key}: what was done is not done twice."));
     }
     if let Some(info) = details.error_info() {
+        let meaning = REASONS.iter().find(|(reason, _)| *reason == info.reason).map_or("", |(_, meaning)| meaning);
+        note(&format!("  {DIM}{meaning}{DIM:#}"));
         note(&format!("  {DIM}concordat explain {}{DIM:#}", json::harmless(&info.reason)));
     }
     verdict

@@ -171,6 +171,7 @@ fn check_content(verified: &Verified, released: Option<&Released>) -> Result<(),
 /// Reads a receipt, or takes it out of a response with the content that came with it.
 fn read(bytes: &[u8]) -> anyhow::Result<(Receipt, Option<Released>)> {
     let is_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    anyhow::ensure!(!bytes.trim_ascii().is_empty(), "there is no receipt: the input is empty");
     if !is_json {
         return Ok((Receipt::decode(bytes).context("is neither JSON nor an encoded receipt")?, None));
     }

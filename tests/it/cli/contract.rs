@@ -155,6 +155,35 @@ fn each_fixed_command_shows_an_example() {
     assert!(printed(&["--help"]).contains("11  an ask: not covered"), "the exit codes are in --help");
 }
 
+/// What the documents tell people to type: the command is there, and so are its flags.
+#[test]
+fn each_command_in_the_documents_can_be_typed() {
+    let mut typed = 0;
+    let documents = fs::read_dir(workspace_file("docs")).unwrap().map(|entry| entry.unwrap().path());
+    for document in documents.chain(["README.md", "ARCHITECTURE.md", "SECURITY.md"].map(workspace_file)) {
+        if document.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        let text = fs::read_to_string(&document).unwrap().replace("\\\n", " ");
+        for line in text.split("```sh\n").skip(1).filter_map(|block| block.split("```").next()).flat_map(str::lines) {
+            for part in line.split(['|', '(', ')']).filter_map(|part| part.trim().strip_prefix("concordat ")) {
+                let words: Vec<&str> =
+                    part.split_whitespace().take_while(|word| !word.starts_with(['#', '>'])).collect();
+                let command = words.iter().take(2).copied().filter(|word| !word.starts_with('-'));
+                let output = concordat(&command.chain(["--help"]).collect::<Vec<_>>());
+                let help = String::from_utf8(output.stdout.clone()).unwrap();
+                assert_eq!(exit(&output), 0, "{}: `{part}`: {output:?}", document.display());
+                for flag in words.iter().filter(|word| word.starts_with("--")) {
+                    let flag = flag.split(['=', ')', '"']).next().unwrap();
+                    assert!(help.contains(flag), "{}: `{part}` has no {flag}", document.display());
+                }
+                typed += 1;
+            }
+        }
+    }
+    assert!(typed > 20, "the documents' commands are no longer where this looks for them: {typed}");
+}
+
 #[test]
 fn each_shell_completes_nouns_verbs_and_flags() {
     for shell in ["bash", "zsh", "fish"] {
