@@ -145,10 +145,20 @@ async fn run_fixed(contract: &Contract, commands: &mut clap::Command, matches: &
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Verify(arguments) => verify::run(&arguments, output::format(stated)),
         Command::Ledger(arguments) => ledger::run(arguments, stated).await,
-        Command::Explain(arguments) => explain::run(&arguments, stated),
+        Command::Explain(arguments) => Ok(explain::run(&arguments, stated)),
         Command::Call(arguments) => raw::run(contract, arguments, stated).await,
         Command::Token(arguments) => raw::token(&arguments, stated),
         Command::Completion(arguments) => completion::run(&arguments, commands),
         Command::Reference => reference::run(contract),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cli, CommandFactory, Contract, commands};
+
+    #[test]
+    fn no_two_flags_of_a_command_are_one() {
+        commands(&Contract::load(&Cli::command()).unwrap()).debug_assert();
     }
 }

@@ -200,6 +200,9 @@ fn turned_away(status: &Status, input: &MessageDescriptor, key: Option<&str>) ->
     verdict
 }
 
+/// A page of 200 receipts with long statements fits many times over.
+const MOST_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
+
 /// A connection to the context's node.
 struct Line {
     grpc: tonic::client::Grpc<OfficerChannel>,
@@ -209,7 +212,7 @@ impl Line {
     async fn open(options: &Options) -> anyhow::Result<Self> {
         let (context, folder) = context::load(options.context.as_deref())?;
         let channel = context.officer(&folder, Clock::system()).map_err(anyhow::Error::from_boxed)?;
-        let mut grpc = tonic::client::Grpc::new(channel).max_decoding_message_size(usize::MAX);
+        let mut grpc = tonic::client::Grpc::new(channel).max_decoding_message_size(MOST_RESPONSE_BYTES);
         grpc.ready().await.map_err(|e| anyhow!("{}: {e}", context.server))?;
         Ok(Self { grpc })
     }

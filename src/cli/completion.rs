@@ -19,6 +19,6 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, commands: &mut clap::Command) -> anyhow::Result<Verdict> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, commands, "concordat", &mut script);
-    text(&String::from_utf8(script)?)?;
+    text(&String::from_utf8(script)?);
     Ok(Verdict::Well)
 }

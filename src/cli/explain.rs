@@ -46,7 +46,7 @@ fn names() -> impl Iterator<Item = PossibleValue> {
     pages().into_iter().map(|page| PossibleValue::new(page.name))
 }
 
-pub(super) fn run(arguments: &Arguments, format: Option<Format>) -> anyhow::Result<Verdict> {
+pub(super) fn run(arguments: &Arguments, format: Option<Format>) -> Verdict {
     let pages = pages();
     let as_json = |page: &Page| json!({ "name": page.name, "chapter": page.chapter, "text": page.text });
     if let Some(wanted) = &arguments.reason {
@@ -56,21 +56,21 @@ pub(super) fn run(arguments: &Arguments, format: Option<Format>) -> anyhow::Resu
                 _ => line(&format!("{BOLD}{}{BOLD:#}\n\n{}", page.name, page.text)),
             }
         }
-        return Ok(Verdict::Well);
+        return Verdict::Well;
     }
     if format == Some(Format::Json) {
         line(&json!({ "pages": pages.iter().map(as_json).collect::<Vec<_>>() }).to_string());
-        return Ok(Verdict::Well);
+        return Verdict::Well;
     }
     let mut chapter = "";
     for page in &pages {
         if page.chapter != chapter {
-            text(if chapter.is_empty() { "" } else { "\n" })?;
+            text(if chapter.is_empty() { "" } else { "\n" });
             chapter = page.chapter;
             line(&format!("{BOLD}{chapter}{BOLD:#}"));
         }
         let first: Vec<&str> = sentence(page.text).split_whitespace().collect();
         line(&format!("  {:<26}{DIM}{}{DIM:#}", page.name, first.join(" ")));
     }
-    Ok(Verdict::Well)
+    Verdict::Well
 }

@@ -53,9 +53,14 @@ fn verb(rpc: &Rpc, contract: &Contract) -> Command {
     Options::augment_args(command)
         .about(short(&about))
         .long_about(format!("{about}\n\n{} The RPC is {}.", rpc.callers(), rpc.name()))
-        .after_help(format!("Example:\n  {}", example(rpc, contract)))
+        .after_help(format!("Example:\n  {}\n\nExit code: {}", example(rpc, contract), exit_codes(rpc)))
         .mut_arg("content", |arg| arg.hide(!releases))
         .mut_arg("all", |arg| arg.hide(!pages))
+}
+
+fn exit_codes(rpc: &Rpc) -> String {
+    let done = if json::has_release(&rpc.method.output()) { "released, 10 open, 11 not covered" } else { "done" };
+    format!("0 {done}, 1 turned away, 2 wrong usage, 3 could not ask.")
 }
 
 /// The command with what the contract says is required.

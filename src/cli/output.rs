@@ -36,12 +36,25 @@ pub(super) fn is_terminal() -> bool {
 
 /// A line on stdout.
 pub(super) fn line(text: &str) {
-    anstream::println!("{text}");
+    if let Err(error) = writeln!(anstream::stdout(), "{text}") {
+        lost(&error);
+    }
 }
 
 /// A text on stdout, as it is.
-pub(super) fn text(text: &str) -> std::io::Result<()> {
-    std::io::stdout().write_all(text.as_bytes())
+pub(super) fn text(text: &str) {
+    let mut stdout = std::io::stdout();
+    if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        lost(&error);
+    }
+}
+
+/// Ends the program: what it has to say does not arrive. A reader who has seen enough, such as `head`, needs no words.
+fn lost(error: &std::io::Error) -> ! {
+    if error.kind() != std::io::ErrorKind::BrokenPipe {
+        problem(&format!("stdout cannot be written: {error}"));
+    }
+    std::process::exit(i32::from(super::Verdict::Undecided.code()))
 }
 
 /// What went wrong, on stderr.
