@@ -72,7 +72,7 @@ fn verify_tells_valid_from_invalid_from_undecidable() {
 fn call_speaks_json_and_its_receipt_verifies() {
     run(Engine::Sqlite, |world: World| async move {
         // The command's tokens are made by the machine's clock, and not before the node's time even on a slow machine.
-        world.hand.set(crate::harness::real_now().plus_seconds(20));
+        world.hand.set(crate::harness::real_now().plus_seconds(60));
         let held = world.hold("ncsc", "ico").await;
         world.give_consent(&held, world.scope(&held)).await;
         world.authorise(&held).await;

@@ -31,7 +31,7 @@ impl Desk {
 
     /// The command's tokens are made by the machine's clock, and not before the node's time even on a slow machine.
     fn keep_time(&self) {
-        self.world.hand.set(real_now().plus_seconds(20));
+        self.world.hand.set(real_now().plus_seconds(60));
     }
 
     /// What the words come to, typed by an officer of the ICO or the NCSC, with this on stdin.
