@@ -41,6 +41,9 @@ demo *arguments:
 clients:
     .ci/install buf protoc python go jq
     .ci/run clients
+# Renew docs/reference.md, which a test compares with the contract, the reasons and the agreements.
+reference:
+    cargo run --quiet --locked -- reference > docs/reference.md
 
 # A gated release against a bare echo.
 bench:

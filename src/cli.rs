@@ -1,21 +1,51 @@
-//! The commands. Each gives its exit code: 0 done and well, 1 checked and not well, 2 wrong usage, 3 could not tell.
+//! The commands. The fixed ones are written here; those of the RPCs are made from the contract.
 
 mod call;
+mod completion;
+mod context;
+mod contract;
 mod demo;
+mod explain;
+mod flags;
 mod import;
+mod json;
 mod ledger;
+mod nouns;
 mod output;
+mod raw;
+mod reference;
 mod serve;
+mod table;
 mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use contract::Contract;
+use output::Format;
 
 /// A consent-gated, provable exchange of cyber-incident information between agencies.
 #[derive(Debug, Parser)]
-#[command(name = "concordat", version, after_help = "Try it: concordat demo")]
+#[command(
+    name = "concordat",
+    version,
+    after_help = "Try it: concordat demo
+
+Exit codes:
+   0  done; a receipt or a ledger that is well; an ask that was released
+   1  checked and not well, or the node turned the call away
+   2  wrong usage
+   3  could not tell: the node could not be asked, or gave no answer
+  10  an ask: open. Nothing is released now; whether anything is held is not said
+  11  an ask: not covered by the agreements
+
+`concordat explain REASON` says more of any reason in any error."
+)]
 struct Cli {
+    /// How to print. Default: a table in a terminal, JSON elsewhere.
+    #[arg(long, short, global = true, value_enum, value_name = "table|json", hide_possible_values = true)]
+    output: Option<Format>,
     #[command(subcommand)]
     command: Command,
 }
@@ -28,55 +58,111 @@ enum Command {
     Serve(serve::Arguments),
     /// Check a receipt, offline.
     Verify(verify::Arguments),
-    /// Make, check or describe a node's ledger.
+    /// Make or check a node's ledger; ask a node for its checkpoints, entries and proofs.
     Ledger(ledger::Arguments),
     /// Register incidents from a file.
     Import(import::Arguments),
-    /// Call any RPC of a node as an officer.
-    Call(call::CallArguments),
+    /// Explain a reason, an outcome or a verdict.
+    Explain(explain::Arguments),
+    /// Call any RPC of a node as an officer, with the request as JSON.
+    Call(raw::CallArguments),
     /// Print a token for an officer, for use with other clients.
-    Token(call::TokenArguments),
+    Token(raw::TokenArguments),
+    /// Print a completion script for a shell.
+    Completion(completion::Arguments),
+    /// Print docs/reference.md: every RPC, message, reason, role, category and clause.
+    #[command(hide = true)]
+    Reference,
 }
 
 /// How a command ended, if it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
-    /// Done, and what was checked is well.
+    /// Done, and what was checked is well; an ask was released.
     Well,
-    /// Checked, and not well.
+    /// Checked, and not well; or turned away by the node.
     NotWell,
     /// It could not be told.
     Undecided,
+    /// An ask is open.
+    Open,
+    /// An ask is not covered.
+    NotCovered,
+}
+
+impl Verdict {
+    fn code(self) -> u8 {
+        match self {
+            Self::Well => 0,
+            Self::NotWell => 1,
+            Self::Undecided => 3,
+            Self::Open => 10,
+            Self::NotCovered => 11,
+        }
+    }
+}
+
+/// Wrong usage that the command line's grammar cannot tell.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+const WRONG_USAGE: u8 = 2;
+
+/// Every command, those of the RPCs included.
+fn commands(contract: &Contract) -> clap::Command {
+    nouns::with_rpcs(Cli::command(), contract)
 }
 
 /// Parses the command line and runs the command.
 pub(crate) fn run() -> ExitCode {
-    let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            output::problem(&format!("the runtime could not be started: {error}"));
-            return ExitCode::from(3);
-        }
-    };
-    let verdict = runtime.block_on(async {
-        match cli.command {
-            Command::Demo(arguments) => demo::run(arguments).await,
-            Command::Serve(arguments) => serve::run(arguments).await,
-            Command::Verify(arguments) => verify::run(&arguments),
-            Command::Ledger(arguments) => ledger::run(arguments).await,
-            Command::Import(arguments) => import::run(arguments).await,
-            Command::Call(arguments) => call::run(arguments).await,
-            Command::Token(arguments) => call::token(&arguments),
-        }
-    });
-    match verdict {
-        Ok(Verdict::Well) => ExitCode::SUCCESS,
-        Ok(Verdict::NotWell) => ExitCode::from(1),
-        Ok(Verdict::Undecided) => ExitCode::from(3),
+    match parse_and_run() {
+        Ok(verdict) => ExitCode::from(verdict.code()),
         Err(error) => {
             output::problem(&format!("{error:#}"));
-            ExitCode::from(3)
+            ExitCode::from(if error.is::<Usage>() { WRONG_USAGE } else { Verdict::Undecided.code() })
         }
+    }
+}
+
+fn parse_and_run() -> anyhow::Result<Verdict> {
+    let contract = Contract::load(&Cli::command())?;
+    let mut commands = commands(&contract);
+    let matches = commands.get_matches_mut();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if let Some((noun, (verb, flags))) =
+        matches.subcommand().and_then(|(noun, inner)| Some((noun, inner.subcommand()?)))
+        && let Some(rpc) = contract.typed(noun, verb)
+    {
+        let format = output::format(flags.get_one::<Format>("output").copied());
+        return runtime.block_on(nouns::run(&contract, rpc, flags, format));
+    }
+    runtime.block_on(run_fixed(&contract, &mut commands, &matches))
+}
+
+async fn run_fixed(contract: &Contract, commands: &mut clap::Command, matches: &ArgMatches) -> anyhow::Result<Verdict> {
+    let cli = Cli::from_arg_matches(matches).unwrap_or_else(|error| error.format(commands).exit());
+    let stated = cli.output;
+    match cli.command {
+        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Verify(arguments) => verify::run(&arguments, output::format(stated)),
+        Command::Ledger(arguments) => ledger::run(arguments, stated).await,
+        Command::Import(arguments) => import::run(arguments, output::format(stated)).await,
+        Command::Explain(arguments) => Ok(explain::run(&arguments, stated)),
+        Command::Call(arguments) => raw::run(contract, arguments, stated).await,
+        Command::Token(arguments) => raw::token(&arguments, stated),
+        Command::Completion(arguments) => completion::run(&arguments, commands),
+        Command::Reference => reference::run(contract),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cli, CommandFactory, Contract, commands};
+
+    #[test]
+    fn no_two_flags_of_a_command_are_one() {
+        commands(&Contract::load(&Cli::command()).unwrap()).debug_assert();
     }
 }

@@ -39,7 +39,7 @@ macro_rules! unprinted {
 }
 use unprinted;
 
-/// The descriptor set with our options in it, for reflection and for `concordat call`.
+/// The descriptor set with our options in it, for reflection and for the commands.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// A role: its id, what it is for, and whether it may see what incidents contain.

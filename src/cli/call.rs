@@ -1,168 +1,246 @@
-//! `concordat call` and `concordat token`: any RPC, from the contract's own description.
+//! How a node is asked, whichever command asks it: `concordat NOUN VERB`, `concordat call`, `concordat token`.
 
-use std::io::Read;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::anyhow;
 use clap::Args;
-use concordat::client::Context;
+use concordat::client::OfficerChannel;
 use concordat::clock::Clock;
-use concordat::proto;
-use concordat::proto::v1::IncidentContent;
+use concordat::ledger::Keyring;
+use concordat::wire::REASONS;
 use prost::Message;
 use prost::bytes::{Buf, BufMut};
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions};
-use serde_json::Value;
-use tonic::Status;
+use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, MethodDescriptor, Value};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::Verdict;
-use super::output::{DIM, KEY, is_terminal, line, note, problem};
+use super::contract::Contract;
+use super::flags::{Flag, flags};
+use super::output::{DIM, Format, KEY, line, note, problem};
+use super::{Usage, Verdict, context, json, table, verify};
 
-/// Call any RPC of a node as an officer.
-#[derive(Debug, Args)]
-#[command(after_help = "A request_id is added where the request needs one and has none.
-
-Examples:
-  concordat call AgreementService/ListAgreements --context ico.toml
-  concordat call ReleaseService/RequestRelease '{\"request\": \"req_...\"}' --context ico.toml --content
-  concordat call ConsentService/WithdrawConsent - --context ncsc.toml < request.json")]
-pub(super) struct CallArguments {
-    /// The RPC, such as `LedgerService/GetCheckpoint`.
-    method: String,
-    /// The request as JSON. `-`: stdin.
-    #[arg(default_value = "{}")]
-    request: String,
-    /// Whose officer calls which node.
-    #[arg(long, value_name = "FILE")]
-    context: PathBuf,
-    /// Print the released content alone, decoded.
+/// What every command that asks a node takes.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Options {
+    /// Whose officer calls which node. Default: ~/.config/concordat/context.toml.
+    #[arg(long, value_name = "FILE", env = context::VARIABLE, hide_env_values = true)]
+    pub(super) context: Option<PathBuf>,
+    /// Verify each receipt that comes back with this ledger key (NAME+ID+KEY, or a file of such lines).
+    #[arg(long, value_name = "KEY", env = "CONCORDAT_LEDGER_KEY", hide_env_values = true)]
+    key: Vec<String>,
+    /// Print the released content alone, as JSON.
     #[arg(long)]
     content: bool,
+    /// Follow the pages to the last.
+    #[arg(long)]
+    all: bool,
 }
 
-/// Print a token for an officer, for use with other clients.
-#[derive(Debug, Args)]
-#[command(after_help = "Good for five minutes, and only on a connection with the context's certificate.
-
-Example:
-  grpcurl -H \"authorization: Bearer $(concordat token --context ico.toml)\" ...")]
-pub(super) struct TokenArguments {
-    /// Whose officer calls which node.
-    #[arg(long, value_name = "FILE")]
-    context: PathBuf,
+/// One call to a node.
+pub(super) struct Call<'a> {
+    pub(super) contract: &'a Contract,
+    pub(super) method: &'a MethodDescriptor,
+    pub(super) request: DynamicMessage,
+    pub(super) options: &'a Options,
+    pub(super) format: Format,
 }
 
-pub(super) fn token(arguments: &TokenArguments) -> anyhow::Result<Verdict> {
-    let (context, folder) = Context::load(&arguments.context).map_err(anyhow::Error::from_boxed)?;
-    let maker = context.token_maker(&folder, Clock::system()).map_err(anyhow::Error::from_boxed)?;
-    line(&maker.token().map_err(anyhow::Error::from_boxed)?);
-    Ok(Verdict::Well)
-}
-
-pub(super) async fn run(arguments: CallArguments) -> anyhow::Result<Verdict> {
-    let pool = DescriptorPool::decode(proto::DESCRIPTORS)?;
-    let method = find(&pool, &arguments.method)?;
-    let text = if arguments.request == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text)?;
-        text
-    } else {
-        arguments.request.clone()
-    };
-    let request = request(&method, &text)?;
-    let (context, folder) = Context::load(&arguments.context).map_err(anyhow::Error::from_boxed)?;
-    let channel = context.officer(&folder, Clock::system()).map_err(anyhow::Error::from_boxed)?;
-    let mut grpc = tonic::client::Grpc::new(channel);
-    grpc.ready().await.map_err(|e| anyhow!("{}: {e}", context.server))?;
-    let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
-    let codec = DynamicCodec(method.output());
-    match grpc.unary(tonic::Request::new(request), PathAndQuery::try_from(path)?, codec).await {
-        Ok(response) => {
-            let response = response.into_inner();
-            let shown = if arguments.content { contents(&pool, &response)? } else { json(&response)? };
-            line(&if is_terminal() { serde_json::to_string_pretty(&shown)? } else { shown.to_string() });
-            Ok(Verdict::Well)
+impl Call<'_> {
+    /// Makes the call, prints what comes back, and says what that was.
+    pub(super) async fn put(mut self) -> anyhow::Result<Verdict> {
+        let keys = match self.options.key.as_slice() {
+            [] => None,
+            given => Some(verify::keyring(given)?),
+        };
+        if self.options.content && !json::has_release(&self.method.output()) {
+            return Err(Usage("--content is for RPCs that release".to_owned()).into());
         }
-        Err(status) => {
-            explain(&status);
-            Ok(Verdict::Undecided)
+        let mut line = Line::open(self.options).await?;
+        let key = self.add_request_id();
+        let answered = if self.method.is_server_streaming() {
+            self.watch(&mut line, keys.as_ref()).await
+        } else {
+            self.ask(&mut line, keys.as_ref()).await
+        };
+        match answered {
+            Ok(verdict) => verdict,
+            Err(status) => Ok(turned_away(&status, &self.method.input(), key.as_deref())),
         }
     }
-}
 
-fn find(pool: &DescriptorPool, name: &str) -> anyhow::Result<MethodDescriptor> {
-    let wanted = name.trim_start_matches('/').trim_start_matches("concordat.v1.");
-    let mut all = Vec::new();
-    for service in pool.services() {
-        for method in service.methods() {
-            let full = format!("{}/{}", service.name(), method.name());
-            if full == wanted {
-                return Ok(method);
+    async fn ask(&self, line: &mut Line, keys: Option<&Keyring>) -> Result<anyhow::Result<Verdict>, Status> {
+        let mut response = line.unary(self.method, self.request.clone()).await?;
+        let paged = paged(self.method);
+        if let Some(list) = paged.as_deref().filter(|_| self.options.all) {
+            let mut request = self.request.clone();
+            while let Some(token) = next_page(&response) {
+                request.set_field_by_name("page_token", Value::String(token));
+                let mut page = line.unary(self.method, request.clone()).await?;
+                response.clear_field_by_name("next_page_token");
+                if let Some(next) = page.take_field_by_name("next_page_token") {
+                    response.set_field_by_name("next_page_token", next);
+                }
+                let more = page.take_field_by_name(list).and_then(|more| more.as_list().map(<[Value]>::to_vec));
+                if let Some(Value::List(items)) = response.get_field_by_name_mut(list) {
+                    items.extend(more.unwrap_or_default());
+                }
             }
-            all.push(full);
         }
+        let verdict = self.show(&response, keys);
+        if let Some(token) = next_page(&response).filter(|_| paged.is_some()) {
+            note(&format!("{DIM}There is more: --all, or --page-token {token}{DIM:#}"));
+        }
+        Ok(verdict)
     }
-    let same = |full: &&String| full.rsplit('/').next() == wanted.rsplit('/').next();
-    match all.iter().find(same) {
-        Some(near) => bail!("there is no RPC `{name}`: did you mean `{near}`?"),
-        None => bail!("there is no RPC `{name}`. There are:\n  {}", all.join("\n  ")),
+
+    /// A stream: each message as it comes.
+    async fn watch(&self, line: &mut Line, keys: Option<&Keyring>) -> Result<anyhow::Result<Verdict>, Status> {
+        let mut stream = line.stream(self.method, self.request.clone()).await?;
+        let mut verdict = Verdict::Well;
+        while let Some(message) = stream.message().await? {
+            match self.show(&message, keys) {
+                Ok(Verdict::Well) => {}
+                Ok(other) => verdict = other,
+                failed @ Err(_) => return Ok(failed),
+            }
+        }
+        Ok(Ok(verdict))
+    }
+
+    fn show(&self, response: &DynamicMessage, keys: Option<&Keyring>) -> anyhow::Result<Verdict> {
+        let proof = verify::receipts(response, keys)?;
+        if self.options.content {
+            line(&json::written(&json::contents(self.contract, response)?)?);
+            if let Some(outcome) = json::outcome(response).filter(|outcome| outcome != "released") {
+                note(&format!("Nothing was released: {outcome}."));
+            }
+        } else if self.format == Format::Json {
+            line(&json::written(&json::of(response)?)?);
+        } else {
+            line(&table::response(self.contract, response, keys)?);
+        }
+        for invalid in &proof.problems {
+            problem(&json::harmless(invalid));
+            note(&format!("  {DIM}concordat explain {}{DIM:#}", verify::page(proof.verdict)));
+        }
+        Ok(if proof.verdict == Verdict::Well { outcome(response) } else { proof.verdict })
+    }
+
+    /// Gives a request that needs a key and has none a new one, and shows it: with it the same call can be put again.
+    fn add_request_id(&mut self) -> Option<String> {
+        let field = self.method.input().get_field_by_name("request_id")?;
+        if let Some(key) = self.request.get_field(&field).as_str().filter(|key| !key.is_empty()) {
+            return Some(key.to_owned());
+        }
+        let key = concordat::seal::new_id("call");
+        self.request.try_set_field(&field, Value::String(key.clone())).ok()?;
+        note(&format!("{DIM}request_id {key}{DIM:#}"));
+        Some(key)
     }
 }
 
-fn request(method: &MethodDescriptor, text: &str) -> anyhow::Result<DynamicMessage> {
-    let mut value: Value = serde_json::from_str(text).context("the request is not JSON")?;
-    let needs_key = method.input().get_field_by_name("request_id").is_some();
-    if let Some(fields) = value.as_object_mut()
-        && needs_key
-        && !fields.contains_key("request_id")
-        && !fields.contains_key("requestId")
-    {
-        let id = concordat::seal::new_id("call");
-        note(&format!("{DIM}request_id {id}{DIM:#}"));
-        fields.insert("request_id".to_owned(), Value::String(id));
+/// The field that a paged list comes in.
+pub(super) fn paged(method: &MethodDescriptor) -> Option<String> {
+    method.input().get_field_by_name("page_token")?;
+    method.output().get_field_by_name("next_page_token")?;
+    method.output().fields().find(FieldDescriptor::is_list).map(|field| field.name().to_owned())
+}
+
+fn next_page(response: &DynamicMessage) -> Option<String> {
+    let token = response.get_field_by_name("next_page_token")?;
+    token.as_str().filter(|token| !token.is_empty()).map(str::to_owned)
+}
+
+/// What an ask came to. What has no outcome is done.
+fn outcome(response: &DynamicMessage) -> Verdict {
+    match json::outcome(response).as_deref() {
+        Some("open") => Verdict::Open,
+        Some("not_covered") => Verdict::NotCovered,
+        _ => Verdict::Well,
     }
-    DynamicMessage::deserialize(method.input(), value)
-        .map_err(|e| anyhow!("the request is not a {}: {e}", method.input().name()))
 }
 
-pub(super) fn json(message: &DynamicMessage) -> anyhow::Result<Value> {
-    let options = SerializeOptions::new().use_proto_field_name(true).skip_default_fields(true);
-    Ok(message.serialize_with_options(serde_json::value::Serializer, &options)?)
-}
-
-/// The content of a release, decoded: one object for each incident.
-fn contents(pool: &DescriptorPool, response: &DynamicMessage) -> anyhow::Result<Value> {
-    let response: proto::v1::RequestReleaseResponse =
-        response.transcode_to().context("--content is for ReleaseService/RequestRelease")?;
-    let Some(proto::v1::request_release_response::Outcome::Released(released)) = response.outcome else {
-        bail!("nothing was released");
-    };
-    let descriptor = pool.get_message_by_name("concordat.v1.IncidentContent").context("no IncidentContent")?;
-    let mut all = Vec::new();
-    for incident in &released.incidents {
-        let bytes: Vec<u8> = incident.categories.iter().flat_map(|category| category.content.clone()).collect();
-        let content = IncidentContent::decode(bytes.as_slice())?;
-        let mut message = DynamicMessage::new(descriptor.clone());
-        message.transcode_from(&content)?;
-        all.push(json(&message)?);
-    }
-    Ok(Value::Array(all))
-}
-
-/// Says what a call failed of and what to do next.
-fn explain(status: &Status) {
-    problem(&format!("{:?}: {}", status.code(), status.message()));
+/// Says why there is no answer and what to do next. What the node turned away is not well; the rest could not be told.
+fn turned_away(status: &Status, input: &MessageDescriptor, key: Option<&str>) -> Verdict {
+    let flags = flags(input);
     let details = status.get_error_details();
+    if details.bad_request().is_some_and(|bad| !bad.field_violations.is_empty()) {
+        // The message would say the same again, without the flag.
+        problem(&format!("{:?}", status.code()));
+    } else {
+        problem(&format!("{:?}: {}", status.code(), json::harmless(status.message())));
+    }
     for violation in details.bad_request().into_iter().flat_map(|bad| &bad.field_violations) {
-        note(&format!("  {KEY}{}{KEY:#}: {}", violation.field, violation.description));
+        let named = |flag: &&Flag| violation.field.split('[').next() == Some(flag.field_path().as_str());
+        let flag = flags.iter().find(named).map(|flag| format!(" (--{})", flag.name())).unwrap_or_default();
+        let (field, what) = (json::harmless(&violation.field), json::harmless(&violation.description));
+        note(&format!("  {KEY}{field}{KEY:#}{flag}: {what}"));
+    }
+    let verdict = match status.code() {
+        Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unimplemented => Verdict::NotWell,
+        _ => Verdict::Undecided,
+    };
+    if let Some(key) = key.filter(|_| verdict == Verdict::Undecided && status.code() != Code::Unauthenticated) {
+        note(&format!("  Put it again with request_id {key}: what was done is not done twice."));
     }
     if let Some(info) = details.error_info() {
-        let meaning = concordat::wire::REASONS.iter().find(|(reason, _)| *reason == info.reason);
-        note(&format!("  {DIM}{}: {}{DIM:#}", info.reason, meaning.map_or("", |(_, text)| text)));
+        let meaning = REASONS.iter().find(|(reason, _)| *reason == info.reason).map_or("", |(_, meaning)| meaning);
+        note(&format!("  {DIM}{meaning}{DIM:#}"));
+        note(&format!("  {DIM}concordat explain {}{DIM:#}", json::harmless(&info.reason)));
     }
+    verdict
+}
+
+/// A page of 200 receipts with long statements fits many times over.
+const MOST_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
+
+/// A connection to the context's node.
+struct Line {
+    grpc: tonic::client::Grpc<OfficerChannel>,
+}
+
+impl Line {
+    async fn open(options: &Options) -> anyhow::Result<Self> {
+        let (context, folder) = context::load(options.context.as_deref())?;
+        let channel = context.officer(&folder, Clock::system()).map_err(anyhow::Error::from_boxed)?;
+        let mut grpc = tonic::client::Grpc::new(channel).max_decoding_message_size(MOST_RESPONSE_BYTES);
+        grpc.ready().await.map_err(|e| anyhow!("{}: {e}", context.server))?;
+        Ok(Self { grpc })
+    }
+
+    async fn unary(&mut self, method: &MethodDescriptor, request: DynamicMessage) -> Result<DynamicMessage, Status> {
+        self.ready().await?;
+        let codec = DynamicCodec(method.output());
+        Ok(self.grpc.unary(tonic::Request::new(request), path(method)?, codec).await?.into_inner())
+    }
+
+    async fn stream(
+        &mut self,
+        method: &MethodDescriptor,
+        request: DynamicMessage,
+    ) -> Result<tonic::Streaming<DynamicMessage>, Status> {
+        self.ready().await?;
+        let codec = DynamicCodec(method.output());
+        Ok(self.grpc.server_streaming(tonic::Request::new(request), path(method)?, codec).await?.into_inner())
+    }
+
+    async fn ready(&mut self) -> Result<(), Status> {
+        self.grpc.ready().await.map_err(|e| Status::unavailable(e.to_string()))
+    }
+}
+
+fn path(method: &MethodDescriptor) -> Result<PathAndQuery, Status> {
+    let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+    PathAndQuery::try_from(path).map_err(|e| Status::internal(e.to_string()))
 }
 
 /// Encodes and decodes messages that are known by their description only.

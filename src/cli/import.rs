@@ -15,8 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
-use clap::{Args, ValueEnum};
-use concordat::client::Context;
+use clap::Args;
 use concordat::clock::Clock;
 use concordat::domain::Markings;
 use concordat::proto::v1;
@@ -26,8 +25,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Verdict;
-use super::output::{is_terminal, note, progress};
+use super::output::{self, note, progress};
+use super::{Verdict, context};
 use drafts::{Drafted, Drafter, Format};
 use node::{Failure, Node, Organisation};
 pub(in crate::cli) use records::Records;
@@ -53,12 +52,9 @@ pub(super) struct Arguments {
     format: Format,
     /// The file. `-`: stdin.
     file: PathBuf,
-    /// Whose officer calls which node.
-    #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
+    /// Whose officer calls which node. Default: ~/.config/concordat/context.toml.
+    #[arg(long, value_name = "FILE", env = context::VARIABLE, hide_env_values = true)]
     context: Option<PathBuf>,
-    /// How to print the summary. Unset: a table in a terminal, otherwise JSON.
-    #[arg(short, long, value_enum)]
-    output: Option<Form>,
     /// Where to write what was rejected, as JSON lines; emptied first. Unset: stderr.
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -83,13 +79,6 @@ struct MarkingFlags {
     classification: String,
 }
 
-/// How the summary is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
-    Table,
-    Json,
-}
-
 fn tlp(text: &str) -> Result<String, String> {
     Markings::parse(text, "", "").map(|_| text.to_owned()).map_err(|problem| problem.problem)
 }
@@ -110,15 +99,12 @@ impl MarkingFlags {
     }
 }
 
-pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
-    let Arguments { format, file, context, output, rejects, dry_run, markings } = arguments;
+pub(super) async fn run(arguments: Arguments, output: output::Format) -> anyhow::Result<Verdict> {
+    let Arguments { format, file, context, rejects, dry_run, markings } = arguments;
     let drafter = Drafter::new(format, markings.markings())?;
     let (input, length) = open(&file)?;
     let stop = CancellationToken::new();
-    let node = match context.filter(|_| !dry_run) {
-        Some(context) => Some(Arc::new(meet(&context, stop.clone()).await?)),
-        None => None,
-    };
+    let node = if dry_run { None } else { Some(Arc::new(meet(context.as_deref(), stop.clone()).await?)) };
     let bar = progress(length.unwrap_or_default(), "importing");
     if length.is_none() {
         bar.unset_length();
@@ -136,9 +122,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
     import.take(read(input, drafter)).await?;
     let Import { tally, stopped, .. } = import;
     bar.finish_and_clear();
-    match output.unwrap_or(if is_terminal() { Form::Table } else { Form::Json }) {
-        Form::Table => tally.print_table(dry_run),
-        Form::Json => tally.print_json(stopped.is_none(), dry_run),
+    match output {
+        output::Format::Table => tally.print_table(dry_run),
+        output::Format::Json => tally.print_json(stopped.is_none(), dry_run),
     }
     if let Some(why) = stopped {
         let hint = "Run the same command again as the same officer to go on: nothing is registered twice.";
@@ -158,8 +144,8 @@ fn open(file: &Path) -> anyhow::Result<(Box<dyn BufRead + Send>, Option<u64>)> {
 }
 
 /// Meets the node as the officer of a context.
-async fn meet(context: &Path, stop: CancellationToken) -> anyhow::Result<Node> {
-    let (context, folder) = Context::load(context).map_err(anyhow::Error::from_boxed)?;
+async fn meet(context: Option<&Path>, stop: CancellationToken) -> anyhow::Result<Node> {
+    let (context, folder) = context::load(context)?;
     let channel = context.officer(&folder, Clock::system()).map_err(anyhow::Error::from_boxed)?;
     Node::meet(channel, stop).await.map_err(|status| anyhow!("{}: {}", context.server, node::said(&status)))
 }

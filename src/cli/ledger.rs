@@ -12,9 +12,9 @@ use concordat::store::{CheckFailed, Options, Store};
 use serde_json::json;
 
 use super::Verdict;
-use super::output::{BAD, GOOD, is_terminal, line, progress};
+use super::output::{BAD, Format, GOOD, format, line, progress};
 
-/// Make, check or describe a node's ledger.
+/// Make or check a node's ledger; ask a node for its checkpoints, entries and proofs.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -24,15 +24,22 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Make the database of a new node. A database that is there already is only brought up to date.
+    #[command(after_help = "Example:
+  concordat ledger init --config /etc/concordat/node.toml")]
     Init(ConfigArgument),
     /// Recompute the tree from the database and compare it with the last signed checkpoint.
     #[command(after_help = "Exit code: 0 it checks, 1 it does not, 2 wrong usage, 3 cannot decide.
 
-The node may be serving meanwhile: what it appends after the check began is left to the next check.")]
+The node may be serving meanwhile: what it appends after the check began is left to the next check.
+
+Example:
+  concordat ledger check --config /etc/concordat/node.toml")]
     Check(ConfigArgument),
     /// Make decisions again from their sealed facts and stored agreement texts, and compare with what was committed.
     Replay(replay::Arguments),
     /// Print a new ledger key: the private line for the key file, and the verifier key to hand out.
+    #[command(after_help = "Example:
+  concordat ledger keygen ncsc.example")]
     Keygen {
         /// The ledger's name, such as `ncsc.example`.
         origin: String,
@@ -46,27 +53,36 @@ struct ConfigArgument {
     config: PathBuf,
 }
 
-pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
+pub(super) async fn run(arguments: Arguments, stated: Option<Format>) -> anyhow::Result<Verdict> {
     match arguments.command {
         Command::Init(argument) => {
             let config = Config::load(&argument.config)?;
             Store::open(&Options::serve(config.database_url()).creating()).await?.close().await;
-            line(&format!("{} is ready", config.database_shown()));
+            let database = config.database_shown();
+            match stated {
+                Some(Format::Json) => line(&json!({ "ready": database }).to_string()),
+                _ => line(&format!("{database} is ready")),
+            }
             Ok(Verdict::Well)
         }
-        Command::Check(argument) => check(&argument).await,
-        Command::Replay(arguments) => replay::run(&arguments).await,
+        Command::Check(argument) => check(&argument, format(stated)).await,
+        Command::Replay(arguments) => replay::run(&arguments, format(stated)).await,
         Command::Keygen { origin } => {
             let seed = seal::random();
             let private = SigningKey::write(&origin, &seed)?;
-            line(private.trim_end());
-            line(&SigningKey::from_seed(&origin, &seed)?.verifier_key());
+            let (private, public) = (private.trim_end(), SigningKey::from_seed(&origin, &seed)?.verifier_key());
+            match stated {
+                Some(Format::Json) => {
+                    line(&json!({ "private_key": private, "verifier_key": public }).to_string());
+                }
+                _ => line(&format!("{private}\n{public}")),
+            }
             Ok(Verdict::Well)
         }
     }
 }
 
-async fn check(argument: &ConfigArgument) -> anyhow::Result<Verdict> {
+async fn check(argument: &ConfigArgument, format: Format) -> anyhow::Result<Verdict> {
     let config = Config::load(&argument.config)?;
     let key = SigningKey::parse(&config.read(&config.node.ledger_key_file)?)?;
     let keys = Keyring::parse([key.verifier_key().as_str()])?;
@@ -83,7 +99,7 @@ async fn check(argument: &ConfigArgument) -> anyhow::Result<Verdict> {
     match checked {
         Ok(checked) => {
             let root = data_encoding::BASE64.encode(&checked.root);
-            if is_terminal() {
+            if format == Format::Table {
                 line(&format!(
                     "{GOOD}checks{GOOD:#}: {} entries, root {root}, as signed by {}",
                     checked.size,
@@ -97,7 +113,7 @@ async fn check(argument: &ConfigArgument) -> anyhow::Result<Verdict> {
             Ok(Verdict::Well)
         }
         Err(CheckFailed::Mismatch(problem)) => {
-            if is_terminal() {
+            if format == Format::Table {
                 line(&format!("{BAD}does not check{BAD:#}: {problem}"));
                 line("Stop the node, keep the database as it is, and compare it with the receipts that others hold.");
             } else {

@@ -1,9 +1,10 @@
 //! What people see: data on stdout, everything else on stderr; colours and tables in a terminal only.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
@@ -14,6 +15,20 @@ pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
 pub(super) const KEY: Style = AnsiColor::Cyan.on_default();
 
+/// How a command prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// The format that was stated, else the one that suits where stdout goes.
+pub(super) fn format(stated: Option<Format>) -> Format {
+    stated.unwrap_or(if is_terminal() { Format::Table } else { Format::Json })
+}
+
 /// Whether stdout is a terminal.
 pub(super) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
@@ -21,7 +36,25 @@ pub(super) fn is_terminal() -> bool {
 
 /// A line on stdout.
 pub(super) fn line(text: &str) {
-    anstream::println!("{text}");
+    if let Err(error) = writeln!(anstream::stdout(), "{text}") {
+        lost(&error);
+    }
+}
+
+/// A text on stdout, as it is.
+pub(super) fn text(text: &str) {
+    let mut stdout = std::io::stdout();
+    if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        lost(&error);
+    }
+}
+
+/// Ends the program: what it has to say does not arrive. A reader who has seen enough, such as `head`, needs no words.
+fn lost(error: &std::io::Error) -> ! {
+    if error.kind() != std::io::ErrorKind::BrokenPipe {
+        problem(&format!("stdout cannot be written: {error}"));
+    }
+    std::process::exit(i32::from(super::Verdict::Undecided.code()))
 }
 
 /// What went wrong, on stderr.

@@ -104,7 +104,7 @@ async fn start_dev(folder: &Path, port: u16) -> anyhow::Result<Running> {
         line(&format!("  {}  {DIM}{roles}{DIM:#}", file.display()));
     }
     if let Some((file, ..)) = contexts.first() {
-        line(&format!("\nTry: concordat call AgreementService/ListAgreements --context {}", file.display()));
+        line(&format!("\nTry: concordat agreement list --context {}", file.display()));
     }
     Ok(running)
 }

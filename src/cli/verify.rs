@@ -12,11 +12,12 @@ use concordat::ledger::{Invalidity, Keyring, Verified, commit_to, verify};
 use concordat::proto;
 use concordat::proto::v1::{Receipt, Released, ReleasedCategory};
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage};
+use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage};
 use serde_json::{Value, json};
 
 use super::Verdict;
-use super::output::{BAD, GOOD, KEY, is_terminal, line};
+use super::json::harmless;
+use super::output::{BAD, DIM, Format, GOOD, KEY, line, note};
 
 /// Check a receipt, offline.
 #[derive(Debug, Args)]
@@ -25,7 +26,7 @@ use super::output::{BAD, GOOD, KEY, is_terminal, line};
 
 Examples:
   concordat verify receipt.json --key ncsc.pub
-  concordat call LedgerService/GetEntry '{\"index\": 7}' --context ico.toml | concordat verify - --key ncsc.pub"
+  concordat ledger get-entry --index 7 --context ico.toml | concordat verify - --key ncsc.pub"
 )]
 pub(super) struct Arguments {
     /// The receipt, or a response that has one: JSON or binary. `-`: stdin. Content that came with it is checked too.
@@ -35,13 +36,8 @@ pub(super) struct Arguments {
     key: Vec<String>,
 }
 
-pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Verdict> {
-    let mut keys = Vec::new();
-    for key in &arguments.key {
-        let text = if Path::new(key).is_file() { fs::read_to_string(key)? } else { key.clone() };
-        keys.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
-    }
-    let keys = Keyring::parse(keys.iter().map(String::as_str))?;
+pub(super) fn run(arguments: &Arguments, format: Format) -> anyhow::Result<Verdict> {
+    let keys = keyring(&arguments.key)?;
     let bytes = if arguments.receipt.as_os_str() == "-" {
         let mut bytes = Vec::new();
         std::io::stdin().read_to_end(&mut bytes)?;
@@ -57,11 +53,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Verdict> {
     match verified {
         Ok(verified) => {
             let said = statement(&receipt, &verified);
-            if is_terminal() {
+            if format == Format::Table {
                 line(&format!("{GOOD}valid{GOOD:#}"));
                 for (name, value) in said.as_object().into_iter().flatten() {
                     let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    line(&format!("  {KEY}{name:<12}{KEY:#} {value}"));
+                    line(&format!("  {KEY}{name:<12}{KEY:#} {}", harmless(&value)));
                 }
             } else {
                 line(&json!({ "valid": true, "receipt": said }).to_string());
@@ -69,13 +65,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Verdict> {
             Ok(Verdict::Well)
         }
         Err(invalidity) => {
-            let verdict = match invalidity {
-                Invalidity::Invalid(_) => Verdict::NotWell,
-                Invalidity::UnknownLedger(_) => Verdict::Undecided,
-            };
-            if is_terminal() {
+            let verdict = verdict(&invalidity);
+            if format == Format::Table {
                 let word = if verdict == Verdict::NotWell { "invalid" } else { "cannot decide" };
-                line(&format!("{BAD}{word}{BAD:#}: {invalidity}"));
+                line(&format!("{BAD}{word}{BAD:#}: {}", harmless(&invalidity.to_string())));
+                note(&format!("  {DIM}concordat explain {}{DIM:#}", page(verdict)));
             } else {
                 let valid = if verdict == Verdict::NotWell { Value::Bool(false) } else { Value::Null };
                 line(&json!({ "valid": valid, "problem": invalidity.to_string() }).to_string());
@@ -83,6 +77,70 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Verdict> {
             Ok(verdict)
         }
     }
+}
+
+/// Reads verifier keys, each given as it is or as a file with one on each line.
+pub(super) fn keyring(given: &[String]) -> anyhow::Result<Keyring> {
+    let mut keys = Vec::new();
+    for key in given {
+        let text = if Path::new(key).is_file() { fs::read_to_string(key)? } else { key.clone() };
+        keys.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
+    }
+    Ok(Keyring::parse(keys.iter().map(String::as_str))?)
+}
+
+fn verdict(invalidity: &Invalidity) -> Verdict {
+    match invalidity {
+        Invalidity::Invalid(_) => Verdict::NotWell,
+        Invalidity::UnknownLedger(_) => Verdict::Undecided,
+    }
+}
+
+/// What `concordat explain` has of a receipt that does not prove what it should.
+pub(super) fn page(verdict: Verdict) -> &'static str {
+    if verdict == Verdict::NotWell { "invalid" } else { "cannot-decide" }
+}
+
+/// What the receipts in a response prove.
+pub(super) struct Proof {
+    /// Well if all of them do, or if there is no key to ask.
+    pub(super) verdict: Verdict,
+    /// What is wrong.
+    pub(super) problems: Vec<String>,
+}
+
+/// Verifies every receipt in a response, with the content that came with it.
+pub(super) fn receipts(response: &DynamicMessage, keys: Option<&Keyring>) -> anyhow::Result<Proof> {
+    let mut proof = Proof { verdict: Verdict::Well, problems: Vec::new() };
+    let Some(keys) = keys else { return Ok(proof) };
+    let released = response.get_field_by_name("released").and_then(|field| field.as_message().cloned());
+    let released: Option<Released> = released.map(|released| released.transcode_to()).transpose()?;
+    let mut receipts = Vec::new();
+    collect(response, &mut receipts)?;
+    for receipt in receipts {
+        let checked = verify(&receipt, keys).and_then(|verified| check_content(&verified, released.as_ref()));
+        if let Err(invalidity) = checked {
+            proof.problems.push(format!("the receipt of entry {}: {invalidity}", receipt.index));
+            if proof.verdict != Verdict::NotWell {
+                proof.verdict = verdict(&invalidity);
+            }
+        }
+    }
+    Ok(proof)
+}
+
+fn collect(message: &DynamicMessage, receipts: &mut Vec<Receipt>) -> anyhow::Result<()> {
+    if message.descriptor().full_name() == "concordat.v1.Receipt" {
+        receipts.push(message.transcode_to()?);
+        return Ok(());
+    }
+    for (_, value) in message.fields() {
+        let one = std::slice::from_ref(value);
+        for inner in value.as_list().unwrap_or(one).iter().filter_map(prost_reflect::Value::as_message) {
+            collect(inner, receipts)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the content that came with a receipt is what the receipt commits to.
@@ -113,6 +171,7 @@ fn check_content(verified: &Verified, released: Option<&Released>) -> Result<(),
 /// Reads a receipt, or takes it out of a response with the content that came with it.
 fn read(bytes: &[u8]) -> anyhow::Result<(Receipt, Option<Released>)> {
     let is_json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    anyhow::ensure!(!bytes.trim_ascii().is_empty(), "there is no receipt: the input is empty");
     if !is_json {
         return Ok((Receipt::decode(bytes).context("is neither JSON nor an encoded receipt")?, None));
     }

@@ -1,5 +1,8 @@
 //! The commands as people and scripts meet them: what they print and how they exit.
 
+mod calls;
+mod contract;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -9,8 +12,16 @@ use prost::Message;
 use crate::builders::assert_open;
 use crate::harness::{Engine, World, on_both_databases, run};
 
+/// The program, without what the developer's own shell says about contexts and keys.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_concordat"));
+    command.env_remove("CONCORDAT_CONTEXT").env_remove("CONCORDAT_LEDGER_KEY");
+    command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
+    command
+}
+
 pub(crate) fn concordat(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_concordat")).args(arguments).output().unwrap()
+    command().args(arguments).output().unwrap()
 }
 
 pub(crate) fn exit(output: &Output) -> i32 {

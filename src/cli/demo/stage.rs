@@ -112,14 +112,11 @@ impl Stage {
         let mut text = String::new();
         writeln!(text, "\n{BOLD}The nodes stay up. In another terminal:{BOLD:#}\n")?;
         writeln!(text, "  {DIM}# the ICO asks the NCSC again, and verifies what it gets{DIM:#}")?;
-        writeln!(
-            text,
-            "  concordat call ReleaseService/RequestRelease '{{\"request\": \"{request}\"}}' --context {ico} \\"
-        )?;
-        writeln!(text, "    | concordat verify - --key {here}/node-ncsc/ledger.pub")?;
+        writeln!(text, "  concordat release request --request {request} --context {ico} \\")?;
+        writeln!(text, "    --key {here}/node-ncsc/ledger.pub")?;
         writeln!(text, "  {DIM}# the NCSC looks at its consents, and at what its ledger says{DIM:#}")?;
-        writeln!(text, "  concordat call ConsentService/ListConsents --context {desk}")?;
-        writeln!(text, "  concordat call LedgerService/ListEntries '{{\"page_size\": 3}}' --context {desk}")?;
+        writeln!(text, "  concordat consent list --context {desk}")?;
+        writeln!(text, "  concordat ledger list-entries --page-size 3 --context {desk}")?;
         writeln!(text, "  concordat ledger check --config {here}/node-ncsc/node.toml")?;
         writeln!(text, "  {DIM}# the same with grpcurl{DIM:#}")?;
         writeln!(text, "  grpcurl -cacert {here}/roots.pem -cert {here}/ico/client.pem -key {here}/ico/client.key \\")?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use concordat::config::Config;
 use concordat::exchange::{Replay, Replayed, replay};
 use concordat::seal::Seal;
@@ -11,7 +11,7 @@ use concordat::store::{Options, Store};
 use serde_json::{Value, json};
 
 use super::super::Verdict;
-use super::super::output::{BAD, DIM, GOOD, is_terminal, line, progress};
+use super::super::output::{BAD, DIM, Format, GOOD, line, progress};
 
 /// Which entries of which node's ledger.
 #[derive(Debug, Args)]
@@ -34,18 +34,9 @@ pub(super) struct Arguments {
     /// The entry before which to stop. Unless given: the end of the ledger.
     #[arg(long, value_name = "INDEX")]
     until: Option<u64>,
-    /// How to print. Unless given: text in a terminal, otherwise JSON.
-    #[arg(short, long, value_enum)]
-    output: Option<Form>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
-    Text,
-    Json,
-}
-
-pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Verdict> {
+pub(super) async fn run(arguments: &Arguments, format: Format) -> anyhow::Result<Verdict> {
     let config = Config::load(&arguments.config)?;
     let seal = Seal::new(&*config.node_secret()?)?;
     let store = Store::open(&Options::inspect(config.database_url())).await?;
@@ -63,10 +54,9 @@ pub(super) async fn run(arguments: &Arguments) -> anyhow::Result<Verdict> {
     bar.finish_and_clear();
     store.close().await;
     let replayed = replayed?;
-    match arguments.output {
-        Some(Form::Json) => line(&as_json(&replayed, from, until).to_string()),
-        None if !is_terminal() => line(&as_json(&replayed, from, until).to_string()),
-        Some(Form::Text) | None => print(&replayed, from, until),
+    match format {
+        Format::Json => line(&as_json(&replayed, from, until).to_string()),
+        Format::Table => print(&replayed, from, until),
     }
     Ok(verdict(&replayed))
 }
