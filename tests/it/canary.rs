@@ -272,7 +272,7 @@ async fn play(story: &mut Story) {
     story.fails(requester, "ReleaseService/RequestRelease", purpose, Code::PermissionDenied).await;
     for agency in AGENCIES {
         let mut unknown = story.contexts[&(agency, "requester")].clone();
-        unknown.token.kid = "another".into();
+        crate::harness::signing(&mut unknown).kid = "another".into();
         let turned_away: Result<(), Status> =
             story.call_as(agency, unknown, "ReleaseService/ListRequests", v1::ListRequestsRequest::default()).await;
         assert_eq!(turned_away.unwrap_err().code(), Code::Unauthenticated);

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 
-use concordat::client::OfficerChannel;
+use concordat::client::{Context, OfficerChannel, TokenSection, TokenSource};
 use concordat::clock::{Clock, Hand};
 use concordat::config::Config;
 use concordat::dev::{self, Workspace};
@@ -172,6 +172,12 @@ impl Stopped {
         let Self { workspace, config, hand, clock, folder } = self;
         World { workspace, config, hand, clock, node, folder }
     }
+}
+
+/// How a context's tokens are signed: by a key of its own, as in every context that a workspace makes.
+pub(crate) fn signing(context: &mut Context) -> &mut TokenSection {
+    let TokenSource::Key(section) = &mut context.token else { panic!("the context signs no tokens") };
+    section
 }
 
 /// A fresh idempotency key.

@@ -120,7 +120,7 @@ fn an_asks_exit_code_is_its_outcome_and_others_tell_turned_away_from_not_asked()
         assert_eq!(exit(&output), 3, "{output:?}");
         assert!(complained(&output).contains("Put it again with request_id call_"), "{output:?}");
         context.server = desk.world.node.address.to_string();
-        context.token.audience = "https://another.example".to_owned();
+        crate::harness::signing(&mut context).audience = "https://another.example".to_owned();
         let stranger = desk.world.workspace.write_context("stranger", &context).unwrap();
         let output = desk.types_with(&stranger, &ask("harm-reduction", "timeline"), "").await;
         assert_eq!(exit(&output), 3, "{output:?}");
@@ -297,7 +297,8 @@ fn the_context_is_the_one_named_else_the_shells_else_the_users() {
         for file in [&mut context.roots_file, &mut context.certificate_file, &mut context.key_file] {
             *file = folder.join(&*file);
         }
-        context.token.key_file = folder.join(&context.token.key_file);
+        let token = crate::harness::signing(&mut context);
+        token.key_file = folder.join(&token.key_file);
         std::fs::create_dir_all(home.join("concordat")).unwrap();
         context.write(&expected).unwrap();
         assert_eq!(exit(&typed(&["agreement", "list"]).await), 0);
