@@ -181,7 +181,7 @@ struct Verdict {
 fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict {
     let consent = found.consent_for(&facts.ask, facts.at, coverage.is_enforcement());
     let authorisation = found.authorisation_for(&facts.ask, facts.at, coverage);
-    let evidence = cedar::Evidence { facts, incident: &found.incident, consent, authorisation, coverage };
+    let evidence = cedar::Evidence { facts, found, consent, authorisation, coverage };
 
     let mut permits = BTreeSet::new();
     let mut forbids = BTreeSet::new();
@@ -204,7 +204,7 @@ fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict 
         return denied("no clause permits it".to_owned());
     }
     let permits: Vec<&Clause> = coverage.clauses().filter(|clause| permits.contains(clause.id.as_str())).collect();
-    let categories = releasable(facts, &found.incident, &permits, consent, authorisation);
+    let categories = releasable(facts, found, &permits, consent, authorisation);
     if categories.is_empty() {
         return denied("no category is in ask, clause, consent, authorisation and content alike".to_owned());
     }
@@ -236,13 +236,14 @@ fn denied(reason: String) -> Verdict {
 /// duty; where such a record is missing, that clause contributes nothing.
 fn releasable(
     facts: &Facts,
-    incident: &Incident,
+    found: &Match,
     permits: &[&Clause],
     consent: Option<&Consent>,
     authorisation: Option<&Authorisation>,
 ) -> BTreeMap<Category, Digest> {
+    let incident = &found.incident;
     let consented = consent
-        .filter(|consent| consent.seems_to_apply(incident, &facts.ask.purpose, facts.at))
+        .filter(|consent| found.seems_consented(consent, &facts.ask, facts.at))
         .and_then(|consent| consent.scope.as_ref())
         .map(|scope| &scope.categories);
     let authorised = authorisation

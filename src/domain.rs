@@ -13,6 +13,7 @@ mod instant;
 mod invalid;
 mod marking;
 mod organisation;
+mod scheme;
 
 pub use agency::{Actor, Agency, Requester};
 pub use ask::{Ask, NamedOrganisation, Subject};
@@ -29,4 +30,7 @@ pub use incident::{Incident, Notification, Occurred};
 pub use instant::Instant;
 pub use invalid::{Invalid, Rejected, check};
 pub use marking::{Classification, Markings, Pap, Tlp};
-pub use organisation::Organisation;
+pub use organisation::{
+    Candidate, DatedName, Merger, NameKind, Organisation, ParentLink, Profile, Resemblance, Span, folded_name,
+};
+pub use scheme::{Rule, Scheme};

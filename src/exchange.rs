@@ -29,7 +29,7 @@ pub use consents::{
 pub use error::Error;
 pub use incidents::{AmendIncident, IssueReference, RegisterIncident, VerifyNotification};
 pub use node::{Node, Setup};
-pub use organisations::{AmendOrganisation, RegisterOrganisation};
+pub use organisations::{AmendOrganisation, RecordMerger, RegisterOrganisation};
 pub use plan::{By, Done};
 pub use reading::{Page, Pages};
 pub(crate) use statement::{handling, timestamp};

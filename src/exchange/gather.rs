@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::decision::{Agreement, Facts, InForce, MOST_MATCHES, Match, cover};
-use crate::domain::{
-    Ask, Incident, IncidentId, Instant, Occurred, OrganisationId, Question, Reference, Rejected, Subject,
-};
+use crate::domain::{Ask, IncidentId, Instant, Occurred, OrganisationId, Question, Reference, Rejected, Subject};
 use crate::seal;
 use crate::store::{IncidentKey, KnownCall, QuestionRow, Reads};
 
@@ -247,15 +245,15 @@ impl Found {
                 lookups.contains(&key.found_by) && key.incident.occurred.overlaps(&named.period)
             }
         };
-        let mut matched: BTreeMap<&IncidentId, &Incident> = BTreeMap::new();
+        let mut matched: BTreeMap<&IncidentId, &IncidentKey> = BTreeMap::new();
         for key in self.keys.iter().filter(|key| key.incident.holder == ask.holder && is_key(key)) {
-            matched.insert(&key.incident.id, &key.incident);
+            matched.insert(&key.incident.id, key);
         }
         let towards = &ask.requester.agency;
         matched
             .into_values()
             .take(MOST_MATCHES + 1)
-            .map(|incident| Match {
+            .map(|IncidentKey { incident, merger_recorded_at, .. }| Match {
                 consents: self
                     .consents
                     .get(&incident.organisation)
@@ -273,6 +271,7 @@ impl Found {
                     .cloned()
                     .collect(),
                 incident: incident.clone(),
+                merger_recorded_at: *merger_recorded_at,
             })
             .collect()
     }

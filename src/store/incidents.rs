@@ -64,6 +64,7 @@ struct FoundRow {
     recipient: String,
     #[sqlx(flatten)]
     incident: Row,
+    merger_recorded_at: Option<i64>,
 }
 
 /// An incident found by a key: the reference or the look-up key, and for whom a reference was issued.
@@ -75,6 +76,8 @@ pub struct IncidentKey {
     pub recipient: String,
     /// The incident, without its categories.
     pub incident: Incident,
+    /// When the register last recorded that its organisation was merged, directly or not.
+    pub merger_recorded_at: Option<Instant>,
 }
 
 /// One category as sealed. Only `release` opens it, and only for a committed permit.
@@ -224,7 +227,12 @@ fn sealed(rows: Vec<ContentRow>, id: &IncidentId, revision: i64, seal: &Seal) ->
 
 fn found(rows: Vec<FoundRow>) -> Result<Vec<IncidentKey>> {
     let key = |row: FoundRow| {
-        Ok(IncidentKey { found_by: row.found_by, recipient: row.recipient, incident: incident(row.incident)? })
+        Ok(IncidentKey {
+            found_by: row.found_by,
+            recipient: row.recipient,
+            incident: incident(row.incident)?,
+            merger_recorded_at: row.merger_recorded_at.map(Instant::from_micros),
+        })
     };
     rows.into_iter().map(key).collect()
 }

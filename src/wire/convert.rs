@@ -1,17 +1,20 @@
 //! The only place where the contract's messages become domain values, and back.
 
+mod organisation;
+
 use std::collections::BTreeSet;
 
 use prost::Message;
 
 use crate::domain::{
-    Authorisation, Category, Consent, ConsentId, Coverage, Digest, Evidence, Identifier, Incident, IncidentId, Instant,
-    Invalid, Markings, Organisation, Rejected, check,
+    Authorisation, Category, Consent, ConsentId, Coverage, Digest, Evidence, Incident, IncidentId, Instant, Invalid,
+    Markings, Rejected, check,
 };
 use crate::exchange::{AgreementView, ScopeTerms};
 use crate::proto::{CATEGORIES, v1};
 
 pub(super) use crate::exchange::timestamp;
+pub(super) use organisation::{found, identifiers, organisation, profile};
 
 /// Reads a field of text.
 pub(super) fn field<T>(name: &str, text: &str, parse: impl Fn(String) -> Result<T, Invalid>) -> Result<T, Invalid> {
@@ -88,15 +91,6 @@ pub(super) fn digest(name: &str, bytes: &[u8]) -> Result<Digest, Invalid> {
 pub(super) fn etag(value: &str) -> Result<i64, Invalid> {
     check(!value.is_empty(), "etag", "is required")?;
     value.parse().map_err(|_| Invalid::new("etag", "is not an etag that a read gave you"))
-}
-
-/// Reads identifiers.
-pub(super) fn identifiers(name: &str, values: &[v1::Identifier]) -> Result<Vec<Identifier>, Invalid> {
-    check(values.len() <= 16, name, "must be at most 16")?;
-    let read = |(i, value): (usize, &v1::Identifier)| {
-        Identifier::parse(&value.scheme, &value.value).map_err(|problem| problem.within(&format!("{name}[{i}]")))
-    };
-    values.iter().enumerate().map(read).collect()
 }
 
 /// Reads markings; unset ones take their defaults.
@@ -183,19 +177,6 @@ pub(super) fn evidence(value: Option<&v1::ConsentEvidence>) -> Result<Evidence, 
         })
     };
     read().map_err(|problem: Invalid| problem.within("evidence"))
-}
-
-pub(super) fn organisation(value: Organisation) -> v1::Organisation {
-    v1::Organisation {
-        id: value.id.to_string(),
-        name: value.name,
-        identifiers: value
-            .identifiers
-            .iter()
-            .map(|id| v1::Identifier { scheme: id.scheme().to_owned(), value: id.value().to_owned() })
-            .collect(),
-        etag: value.version.to_string(),
-    }
 }
 
 pub(super) fn incident(value: Incident, content: Option<v1::IncidentContent>) -> v1::Incident {

@@ -213,7 +213,7 @@ on_both_databases! {
         let request = v1::RegisterOrganisationRequest {
             request_id: request_id(),
             name: "Example Water plc".into(),
-            identifiers: Vec::new(),
+            ..v1::RegisterOrganisationRequest::default()
         };
         let registering = || -> Pending<v1::RegisterOrganisationResponse> {
             let (mut organisations, request) = (world.organisations("ncsc"), request.clone());
