@@ -46,7 +46,7 @@ pub struct Merger {
 }
 
 /// What the holder states of an organisation. All of it is sealed; of it, identifiers alone match a request.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Profile {
     /// The name it is known by.
     pub name: String,

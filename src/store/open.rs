@@ -12,8 +12,14 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 use super::{Error, Pool, Result, Store};
 
-const SQLITE: &[(i64, &str, &str)] = &[(1, "spine", include_str!("../../migrations/sqlite/0001_spine.sql"))];
-const POSTGRES: &[(i64, &str, &str)] = &[(1, "spine", include_str!("../../migrations/postgres/0001_spine.sql"))];
+const SQLITE: &[(i64, &str, &str)] = &[
+    (1, "spine", include_str!("../../migrations/sqlite/0001_spine.sql")),
+    (2, "register", include_str!("../../migrations/sqlite/0002_register.sql")),
+];
+const POSTGRES: &[(i64, &str, &str)] = &[
+    (1, "spine", include_str!("../../migrations/postgres/0001_spine.sql")),
+    (2, "register", include_str!("../../migrations/postgres/0002_register.sql")),
+];
 
 /// How to open a database.
 #[derive(Debug, Clone)]

@@ -247,6 +247,7 @@ fn consent_version(value: Consent, at: Instant) -> v1::ConsentVersion {
             received_at: Some(timestamp(evidence.received_at)),
         }),
         recorded_at: Some(timestamp(value.recorded_at)),
+        confirmed_at: Some(timestamp(value.confirmed_at)),
     }
 }
 

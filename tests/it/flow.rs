@@ -1,5 +1,6 @@
 //! What agencies live through, one module for each row of the agreements and for each part of the gate.
 
+mod a16;
 mod answers;
 mod batch;
 mod consent_first;
@@ -10,6 +11,7 @@ mod ledger;
 mod naming;
 mod not_covered;
 mod references;
+mod register;
 mod row_a3a;
 mod row_a3c;
 mod row_n3a;
