@@ -75,11 +75,11 @@ impl Plan for RecordMerger {
         let present = own(context, reads, &self.id).await?;
         let earlier = all_merged_into(reads, &self.id).await?;
         let merger = self.merger(context, reads, &earlier).await?;
-        let merged = present.merged(self.version, merger, context.at)?;
-        let mut writes = Write::organisation(&merged, context.seal())?;
+        let after = present.merged(self.version, merger, context.at)?;
+        let mut writes = Write::organisation(&after, context.seal())?;
         // Their consents were confirmed for what they had become, and that is no more.
         writes.extend(earlier.iter().map(|(id, _)| Write::merger_recorded(id, context.at)));
-        Ok(Change { object: merged.id.to_string(), version: merged.version, writes })
+        Ok(Change { object: after.id.to_string(), version: after.version, writes })
     }
 }
 

@@ -251,6 +251,26 @@ on_both_databases! {
         }
     }
 
+    async fn a16_a_merger_comes_before_the_other_changes_of_its_batch(world: World) {
+        let held = world.hold("ncsc", "ico").await;
+        world.authorise(&held).await;
+        let consent = world.record_consent(&held, world.scope(&held)).await.unwrap();
+        let survivor = world.register_organisation("ncsc", vec![]).await;
+        let request = world.merger("ncsc", &held.organisation, &survivor, 1).await;
+        let mut organisations = world.organisations("ncsc");
+        let merging: Pending<u64> = Box::pin(async move {
+            organisations.record_merger(request).await.unwrap().into_inner().receipt.unwrap().index
+        });
+        let mut verifier = world.verifier("ncsc");
+        let request = v1::VerifyConsentRequest { request_id: request_id(), consent_id: consent, version: 1 };
+        let verifying: Pending<u64> = Box::pin(async move {
+            verifier.verify_consent(request).await.unwrap().into_inner().receipt.unwrap().index
+        });
+        let (came_first, came_last) = world.in_one_batch(verifying, merging).await;
+        assert_eq!(came_last + 1, came_first, "one batch, and the merger first though it came last");
+        assert_open(&world.outcome(&held).await);
+    }
+
     async fn a16_a_repeat_after_the_merger_brings_no_content(world: World) {
         let permitted = world.permitted("ncsc").await;
         let ask = world.ask(&permitted.held);

@@ -89,9 +89,12 @@ impl World {
     }
 }
 
+/// As [`Found`], to be written down.
+type Expected<'a> = (&'a str, bool, &'a [(&'a str, &'a str)]);
+
 /// What must be found, in the order of ids.
 #[track_caller]
-fn assert_found(found: &[Found], expected: &[(&str, bool, &[(&str, &str)])]) {
+fn assert_found(found: &[Found], expected: &[Expected<'_>]) {
     let mut expected: Vec<Found> = expected
         .iter()
         .map(|(id, exact, reasons)| {
@@ -212,7 +215,7 @@ on_both_databases! {
         world.merge("ncsc", &old, &water).await;
 
         let (group_of, merged_of) = (("parent", water.as_str()), ("merged", water.as_str()));
-        let around: [(&str, bool, &[(&str, &str)]); 3] =
+        let around: [Expected<'_>; 3] =
             [(&group, false, &[group_of]), (&old, false, &[merged_of]), (&older, false, &[("merged", &old)])];
 
         let mut expected = vec![(water.as_str(), true, [("identifier", "")].as_slice())];
