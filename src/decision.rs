@@ -183,7 +183,7 @@ struct Verdict {
 fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict {
     let consent = found.consent_for(&facts.ask, facts.at, coverage.is_enforcement());
     let authorisation = found.authorisation_for(&facts.ask, facts.at, coverage);
-    let evidence = cedar::Evidence { facts, incident: &found.incident, consent, authorisation, coverage };
+    let evidence = cedar::Evidence { facts, found, consent, authorisation, coverage };
 
     let mut permits = BTreeSet::new();
     let mut forbids = BTreeSet::new();
@@ -206,7 +206,7 @@ fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict 
         return denied("no clause permits it".to_owned());
     }
     let permits: Vec<&Clause> = coverage.clauses().filter(|clause| permits.contains(clause.id.as_str())).collect();
-    let categories = releasable(&facts.ask.categories, facts, &found.incident, &permits, consent, authorisation);
+    let categories = releasable(&facts.ask.categories, facts, found, &permits, consent, authorisation);
     if categories.is_empty() {
         return denied("no category is in ask, clause, consent, authorisation and content alike".to_owned());
     }
@@ -226,7 +226,7 @@ fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict 
     // An officer who saw a preview decided on all of it: once anything else would leave, the decision no longer fits.
     if rests_on_authorisation && let Some((given, seen)) = authorisation.and_then(|given| Some((given, given.preview?)))
     {
-        let whole = releasable(&given.categories, facts, &found.incident, &permits, consent, authorisation);
+        let whole = releasable(&given.categories, facts, found, &permits, consent, authorisation);
         let recipient = &facts.ask.requester.agency;
         if preview::digest(&basis, recipient, &facts.ask.purpose, &whole, &handling) != seen {
             return denied("differs from the preview that was authorised".to_owned());
@@ -248,13 +248,14 @@ fn denied(reason: String) -> Verdict {
 fn releasable(
     asked: &BTreeSet<Category>,
     facts: &Facts,
-    incident: &Incident,
+    found: &Match,
     permits: &[&Clause],
     consent: Option<&Consent>,
     authorisation: Option<&Authorisation>,
 ) -> BTreeMap<Category, Digest> {
+    let incident = &found.incident;
     let consented = consent
-        .filter(|consent| consent.seems_to_apply(incident, &facts.ask.purpose, facts.at))
+        .filter(|consent| found.seems_consented(consent, &facts.ask, facts.at))
         .and_then(|consent| consent.scope.as_ref())
         .map(|scope| &scope.categories);
     let authorised = authorisation

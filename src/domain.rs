@@ -15,6 +15,7 @@ mod invalid;
 mod marking;
 mod obligation;
 mod organisation;
+mod scheme;
 
 pub use agency::{Actor, Agency, AgencyName, AgencyNames, Requester};
 pub use ask::{Ask, NamedOrganisation, Subject, Urgency};
@@ -33,4 +34,7 @@ pub use instant::Instant;
 pub use invalid::{Invalid, Rejected, check};
 pub use marking::{Classification, Markings, Pap, Tlp};
 pub use obligation::Obligation;
-pub use organisation::Organisation;
+pub use organisation::{
+    Candidate, DatedName, Merger, NameKind, Organisation, ParentLink, Profile, Resemblance, Span, folded_name,
+};
+pub use scheme::{Rule, Scheme};

@@ -41,7 +41,7 @@ pub use incidents::{AmendIncident, IssueReference, RegisterIncident, VerifyNotif
 pub use node::{Node, Setup};
 pub use obligations::ObligationView;
 pub use offers::OfferFor;
-pub use organisations::{AmendOrganisation, RegisterOrganisation};
+pub use organisations::{AmendOrganisation, RecordMerger, RegisterOrganisation};
 pub use plan::{By, Done};
 pub use preview::{Covering, Preview, PreviewFor};
 pub use reading::{Page, Pages};

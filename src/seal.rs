@@ -135,6 +135,13 @@ impl Seal {
         data_encoding::HEXLOWER.encode(hmac::sign(&self.lookup, &name).as_ref())
     }
 
+    /// The key under which an agency's organisations are found by a name in its compared form.
+    pub fn lookup_name(&self, holder: &AgencyId, folded: &str) -> String {
+        // No scheme is empty, so no identifier has the same key.
+        let name = binding(&[holder.as_str(), "", folded]);
+        data_encoding::HEXLOWER.encode(hmac::sign(&self.lookup, &name).as_ref())
+    }
+
     /// Tells this secret from another without saying anything about it.
     pub fn check_value(&self) -> String {
         data_encoding::HEXLOWER.encode(hmac::sign(&self.lookup, b"which node secret is this").as_ref())

@@ -6,6 +6,7 @@
 
 mod agreements;
 mod authorisations;
+mod candidates;
 mod check;
 mod consents;
 mod entries;
@@ -23,6 +24,7 @@ mod write;
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 pub use agreements::AgreementRow;
+pub use candidates::MOST_CANDIDATES;
 pub use check::{CheckFailed, Checked};
 pub use consents::ConsentVersions;
 pub use entries::StoredEntry;

@@ -241,6 +241,7 @@ impl Officers {
             request_id: new_id("bench"),
             name: format!("Example Water {number} plc"),
             identifiers: vec![v1::Identifier { scheme: "gb-coh".into(), value: format!("{number:08}") }],
+            ..v1::RegisterOrganisationRequest::default()
         };
         let mut organisations = OrganisationServiceClient::new(self.recorder.clone());
         let organisation_id = organisations.register_organisation(organisation).await?.into_inner().organisation_id;

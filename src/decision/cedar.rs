@@ -9,7 +9,7 @@ use cedar_policy::{
 };
 
 use super::agreement::{Agreement, Clause};
-use super::{Coverage, Facts};
+use super::{Coverage, Facts, Match};
 use crate::domain::{
     Ask, Authorisation, Consent, Coverage as ConsentCoverage, Ground, Incident, Instant, Notification,
 };
@@ -17,7 +17,7 @@ use crate::domain::{
 /// What the clauses are shown.
 pub(super) struct Evidence<'a> {
     pub(super) facts: &'a Facts,
-    pub(super) incident: &'a Incident,
+    pub(super) found: &'a Match,
     pub(super) consent: Option<&'a Consent>,
     pub(super) authorisation: Option<&'a Authorisation>,
     pub(super) coverage: &'a Coverage<'a>,
@@ -88,7 +88,7 @@ fn ask_cedar(agreement: &Agreement, request: &Request, entities: &Entities) -> A
 }
 
 fn disclosure(agreement: &Agreement, evidence: &Evidence<'_>) -> Result<(Request, Entities), String> {
-    let Evidence { facts, incident, consent, authorisation, coverage } = evidence;
+    let Evidence { facts, found, consent, authorisation, coverage } = evidence;
     let mut context = vec![
         field("at", long(facts.at)),
         field("purpose", text(facts.ask.purpose.as_str())),
@@ -107,7 +107,7 @@ fn disclosure(agreement: &Agreement, evidence: &Evidence<'_>) -> Result<(Request
     let request = Request::new(
         uid(&KINDS.agency, facts.ask.requester.agency.as_str()),
         uid(&KINDS.action, "disclose"),
-        uid(&KINDS.incident, incident.id.as_str()),
+        uid(&KINDS.incident, found.incident.id.as_str()),
         Context::from_pairs(context).map_err(|e| e.to_string())?,
         Some(&agreement.schema),
     )
@@ -116,7 +116,7 @@ fn disclosure(agreement: &Agreement, evidence: &Evidence<'_>) -> Result<(Request
     // Neither Cedar's request nor its entity validation notices an entity that is named but missing, so every
     // clause that can be named here is put in: this agreement's own, which were checked against the schema when it
     // was loaded, and the duty's, which may be another's.
-    let mut own = vec![incident_entity(incident)?];
+    let mut own = vec![incident_entity(found)?];
     if let Some(duty) = coverage.duty()
         && !agreement.clauses().any(|clause| clause.id == duty.id)
     {
@@ -146,7 +146,8 @@ fn clause_entity(clause: &Clause) -> Result<Entity, String> {
     Entity::new(uid(&KINDS.clause, clause.id.as_str()), attributes, HashSet::new()).map_err(|e| e.to_string())
 }
 
-fn incident_entity(incident: &Incident) -> Result<Entity, String> {
+fn incident_entity(found: &Match) -> Result<Entity, String> {
+    let incident: &Incident = &found.incident;
     let mut attributes = HashMap::from([
         field("holder", agency(incident.holder.as_str())),
         field("organisation", Value::new_entity_uid(uid(&KINDS.organisation, incident.organisation.as_str()))),
@@ -158,6 +159,7 @@ fn incident_entity(incident: &Incident) -> Result<Entity, String> {
     if let Some(notification) = &incident.notification {
         attributes.extend([field("notification", notification_record(notification)?)]);
     }
+    attributes.extend(found.merger_recorded_at.map(|at| field("mergerRecordedAt", long(at))));
     Entity::new(uid(&KINDS.incident, incident.id.as_str()), attributes, HashSet::new()).map_err(|e| e.to_string())
 }
 
@@ -185,6 +187,7 @@ fn consent_record(consent: &Consent) -> Result<Option<Value>, String> {
         field("coversUpdates", Value::new_bool(covers_updates)),
         field("validFrom", long(scope.valid_from)),
         field("validUntil", long(scope.valid_until)),
+        field("confirmedAt", long(consent.confirmed_at)),
     ];
     fields.extend(incident.map(|id| field("incident", Value::new_entity_uid(uid(&KINDS.incident, id.as_str())))));
     record(fields).map(Some)

@@ -19,7 +19,10 @@ pub struct InForce {
 pub struct Match {
     /// The incident, at its present revision.
     pub incident: Incident,
-    /// The organisation's consents towards the requester.
+    /// When the register last recorded that its organisation was merged: it, or what it had been merged into. What was
+    /// consented to before that does not count any more.
+    pub merger_recorded_at: Option<Instant>,
+    /// The organisation's own consents towards the requester.
     pub consents: Vec<Consent>,
     /// The holder's authorisations towards the requester.
     pub authorisations: Vec<Authorisation>,
@@ -43,7 +46,8 @@ pub struct Facts {
 impl Match {
     /// What is decided against when nothing is held.
     pub fn nothing(holder: &AgencyId) -> Self {
-        Self { incident: Incident::placeholder(holder), consents: Vec::new(), authorisations: Vec::new() }
+        let incident = Incident::placeholder(holder);
+        Self { incident, merger_recorded_at: None, consents: Vec::new(), authorisations: Vec::new() }
     }
 
     /// The consent that the clauses look at: the one that seems to apply and permits most, else the newest there is.
@@ -57,9 +61,14 @@ impl Match {
             .filter(|consent| consent.holder == ask.holder && consent.recipient == ask.requester.agency)
             .max_by_key(|consent| {
                 let enforceable = !enforcement || consent.scope.as_ref().is_some_and(|scope| scope.enforcement);
-                let applies = enforceable && consent.seems_to_apply(&self.incident, &ask.purpose, at);
+                let applies = self.seems_consented(consent, ask, at) && enforceable;
                 (applies, consent.breadth(&ask.categories), consent.version, consent.id.clone())
             })
+    }
+
+    /// Whether a consent seems to apply to the incident.
+    pub(super) fn seems_consented(&self, consent: &Consent, ask: &Ask, at: Instant) -> bool {
+        consent.seems_to_apply(&self.incident, self.merger_recorded_at, &ask.purpose, at)
     }
 
     /// The authorisation that the clauses look at, chosen in the same way. One that is bound to a preview stands back

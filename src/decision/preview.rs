@@ -199,5 +199,6 @@ fn supposed_consent(incident: crate::domain::Incident, ask: &crate::domain::Ask,
         evidence: None,
         recorded_by: OfficerId::known("supposed"),
         recorded_at: at,
+        confirmed_at: at,
     }
 }

@@ -178,12 +178,23 @@ pub struct Consent {
     pub recorded_by: OfficerId,
     /// When it was written down.
     pub recorded_at: Instant,
+    /// When what the organisation itself said was last written down: narrowing adds a version and confirms nothing.
+    pub confirmed_at: Instant,
 }
 
 impl Consent {
     /// Whether it seems to apply. This only picks which one the policies look at; they decide.
-    pub(crate) fn seems_to_apply(&self, incident: &Incident, purpose: &Purpose, at: Instant) -> bool {
+    ///
+    /// What was confirmed before the register recorded the organisation's merger does not outlive it.
+    pub(crate) fn seems_to_apply(
+        &self,
+        incident: &Incident,
+        merger_recorded_at: Option<Instant>,
+        purpose: &Purpose,
+        at: Instant,
+    ) -> bool {
         self.state == ConsentState::Given
+            && merger_recorded_at.is_none_or(|merger| self.confirmed_at > merger)
             && self.scope.as_ref().is_some_and(|scope| {
                 scope.purposes.contains(purpose)
                     && scope.valid_from <= at

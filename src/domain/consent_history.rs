@@ -48,8 +48,9 @@ impl<'a> ConsentHistory<'a> {
             return Err(Rejected::invalid("scope.recipient", "is not this consent's recipient: record a new consent"));
         }
         let version = newest.version + 1;
-        let (recorded_by, recorded_at) = (by.clone(), at);
-        Ok(Consent { version, state, scope: Some(scope), evidence, recorded_by, recorded_at, ..newest.clone() })
+        let (recorded_by, recorded_at, confirmed_at) = (by.clone(), at, at);
+        let scope = Some(scope);
+        Ok(Consent { version, state, scope, evidence, recorded_by, recorded_at, confirmed_at, ..newest.clone() })
     }
 
     /// The organisation answered what was sought.
@@ -106,7 +107,8 @@ impl<'a> ConsentHistory<'a> {
         let given = self.in_state(ConsentState::Given).ok_or(Rejected::WrongState("it is not in effect"))?;
         let present = given.scope.as_ref().ok_or(Rejected::WrongState("it has no scope"))?;
         scope.check_within(present).map_err(|problem| Rejected::Invalid(problem.within("scope")))?;
-        let added = self.next(ConsentState::Given, scope, given.evidence.clone(), by, at)?;
+        let narrowed = self.next(ConsentState::Given, scope, given.evidence.clone(), by, at)?;
+        let added = Consent { confirmed_at: given.confirmed_at, ..narrowed };
         Ok(ConsentStep {
             states: self.all_open_to(ConsentState::Superseded),
             version: added.version,

@@ -74,7 +74,7 @@ impl Plan for GiveAuthorisation {
             preview: self.preview,
         };
         if let Some(seen) = self.preview {
-            let same = preview::would_leave(context, reads, &authorisation, incident).await? == Some(seen);
+            let same = preview::would_leave(context, reads, &authorisation, &incident).await? == Some(seen);
             let problem = "what would leave is not what the preview showed: look at it again";
             same.then_some(()).ok_or(Rejected::WrongState(problem))?;
         }

@@ -11,7 +11,7 @@ use crate::seal;
 use crate::store::{ConsentVersions, Reads, Write};
 
 use super::plan::{Change, Context, Plan};
-use super::{Result, events, incidents};
+use super::{Result, events, incidents, organisations};
 
 /// How long a consent lasts unless it says otherwise.
 const DEFAULT_DAYS: i64 = 365;
@@ -148,9 +148,22 @@ impl ScopeTerms {
     }
 }
 
-fn check_received(evidence: &Evidence, at: Instant) -> Result<(), Rejected> {
-    if evidence.received_at > at {
-        return Err(Rejected::invalid("evidence.received_at", "is in the future"));
+/// Evidence is there, and from after the organisation's merger, if there was one: what was signed before it would carry
+/// a consent over that nobody confirmed.
+async fn check_received(
+    context: Context<'_>,
+    reads: &mut Reads,
+    organisation: &OrganisationId,
+    evidence: &Evidence,
+) -> Result<()> {
+    let field = "evidence.received_at";
+    if evidence.received_at > context.at {
+        return Err(Rejected::invalid(field, "is in the future").into());
+    }
+    let mergers = organisations::mergers_from(reads, organisation).await?;
+    if mergers.iter().any(|merger| evidence.received_at <= merger.at) {
+        let problem = "is not later than the organisation's merger: only what was confirmed after it counts";
+        return Err(Rejected::invalid(field, problem).into());
     }
     Ok(())
 }
@@ -209,6 +222,7 @@ fn first(context: Context<'_>, organisation: &OrganisationId, recipient: &Agency
         evidence: None,
         recorded_by: context.actor.officer.clone(),
         recorded_at: context.at,
+        confirmed_at: context.at,
     }
 }
 
@@ -216,8 +230,8 @@ impl Plan for RecordConsent {
     const KIND: Kind = Kind::Consent;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
-        check_received(&self.evidence, context.at)?;
         check_organisation(context, reads, &self.organisation).await?;
+        check_received(context, reads, &self.organisation, &self.evidence).await?;
         let scope = self.scope.scope(context, reads, &self.organisation, None).await?;
         let Some(id) = &self.id else {
             let mut consent = first(context, &self.organisation, &scope.recipient, ConsentState::Recorded);
@@ -273,10 +287,10 @@ impl Plan for ReconfirmConsent {
     const KIND: Kind = Kind::Consent;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
-        check_received(&self.evidence, context.at)?;
         let versions = versions(context, reads, &self.id).await?;
         let organisation = versions.first().map(|newest| newest.organisation.clone());
         let organisation = organisation.ok_or(Rejected::NotFound("consent"))?;
+        check_received(context, reads, &organisation, &self.evidence).await?;
         let scope = self.scope.scope(context, reads, &organisation, None).await?;
         let by = &context.actor.officer;
         change(context, &versions, history(&versions)?.reconfirm(scope, self.evidence.clone(), by, context.at)?)

@@ -16,7 +16,7 @@ use super::{Node, Result};
 pub(super) struct Put {
     pub(super) ask: Ask,
     /// The incident that it is about, where the holder itself says so.
-    pub(super) known: Option<Incident>,
+    pub(super) known: Option<IncidentId>,
 }
 
 /// A question with everything that its decision reads.
@@ -62,7 +62,7 @@ pub(super) async fn gather(node: &Node, reads: &mut Reads, puts: Vec<Put>, at: I
 
 /// What one agency might ask another about one incident, as the holder looks at it beforehand.
 pub(super) fn supposed(
-    incident: Incident,
+    incident: &Incident,
     reference: Reference,
     recipient: AgencyId,
     purpose: Purpose,
@@ -80,7 +80,7 @@ pub(super) fn supposed(
         urgency: Urgency::default(),
         pinned: None,
     };
-    Put { ask, known: Some(incident) }
+    Put { ask, known: Some(incident.id.clone()) }
 }
 
 /// What the look-ups of a batch found.
@@ -96,14 +96,12 @@ impl Found {
         let mut references = Vec::new();
         let mut lookups = Vec::new();
         let mut span: Option<Occurred> = None;
-        let mut keys = Vec::new();
+        let (mut keys, mut known) = (Vec::new(), Vec::new());
         for Sought { put, .. } in all.iter().filter(|sought| sought.covered) {
             match (&put.ask.subject, &put.known) {
-                (Subject::Reference(reference), Some(incident)) => keys.push(IncidentKey {
-                    found_by: reference.to_string(),
-                    recipient: put.ask.requester.agency.to_string(),
-                    incident: incident.clone(),
-                }),
+                (Subject::Reference(reference), Some(incident)) => {
+                    known.push((incident.as_str(), reference.to_string(), put.ask.requester.agency.to_string()));
+                }
                 (Subject::Reference(reference), None) => references.push(reference.as_str()),
                 (Subject::Organisation(named), _) => {
                     lookups.extend(named.identifiers.iter().map(|id| node.seal.lookup(&put.ask.holder, id)));
@@ -111,6 +109,14 @@ impl Found {
                     span.from = span.from.min(named.period.from);
                     span.until = span.until.max(named.period.until);
                 }
+            }
+        }
+        if !known.is_empty() {
+            let ids: Vec<&str> = known.iter().map(|(incident, ..)| *incident).collect();
+            let found = reads.incidents_by_id(&ids).await?;
+            for (incident, found_by, recipient) in known {
+                let key = found.iter().find(|key| key.incident.id.as_str() == incident);
+                keys.extend(key.map(|key| IncidentKey { found_by, recipient, ..key.clone() }));
             }
         }
         if !references.is_empty() {
@@ -160,15 +166,15 @@ impl Found {
                 lookups.contains(&key.found_by) && key.incident.occurred.overlaps(&named.period)
             }
         };
-        let mut matched: BTreeMap<&IncidentId, &Incident> = BTreeMap::new();
+        let mut matched: BTreeMap<&IncidentId, &IncidentKey> = BTreeMap::new();
         for key in self.keys.iter().filter(|key| key.incident.holder == ask.holder && is_key(key)) {
-            matched.insert(&key.incident.id, &key.incident);
+            matched.insert(&key.incident.id, key);
         }
         let towards = &ask.requester.agency;
         matched
             .into_values()
             .take(MOST_MATCHES + 1)
-            .map(|incident| Match {
+            .map(|IncidentKey { incident, merger_recorded_at, .. }| Match {
                 consents: self
                     .consents
                     .get(&incident.organisation)
@@ -186,6 +192,7 @@ impl Found {
                     .cloned()
                     .collect(),
                 incident: incident.clone(),
+                merger_recorded_at: *merger_recorded_at,
             })
             .collect()
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{AgencyId, EventKind, IncidentId, Instant, Question, Rejected};
+use crate::domain::{AgencyId, Candidate, EventKind, Identifier, IncidentId, Instant, Question, Rejected, Subject};
 use crate::ledger::Kind;
 use crate::seal::Seal;
 use crate::store::{Answer, KnownCall, QuestionRow, Reads, Write};
@@ -25,6 +25,8 @@ pub struct Received {
     pub question: QuestionRow,
     /// The holder's incidents that it matches, each with when that was first known.
     pub matches: Vec<(IncidentId, Instant)>,
+    /// Organisations of the register that might be meant as well. Nothing is matched by them.
+    pub candidates: Vec<Candidate>,
     /// Where it stands for the holder: `open`, `offered`, `declined`, `released` or `expired`.
     pub state: &'static str,
 }
@@ -80,7 +82,7 @@ async fn all(
     let received = |id: &&str| {
         let question = questions.remove(*id).filter(|question| question.holder == *holder)?;
         let state = state(&question, &asks, at);
-        Some(Received { matches: matches.remove(*id)?, question, state })
+        Some(Received { matches: matches.remove(*id)?, question, candidates: Vec::new(), state })
     };
     Ok(matching.iter().filter_map(received).collect())
 }
@@ -118,13 +120,20 @@ impl Exchange {
         .await
     }
 
-    /// One request that matches a record of the agency's.
+    /// One request that matches a record of the agency's, with the organisations that might be meant as well.
     pub async fn inbox_request(&self, agency: AgencyId, id: Question) -> Result<Received> {
         self.read(move |node, reads| {
             Box::pin(async move {
                 let at = node.now(reads).await?;
                 let found = all(reads, &agency, &[id.as_str()], Some(at), &node.seal).await?.pop();
-                Ok(found.ok_or(Rejected::NotFound("request"))?)
+                let mut found = found.ok_or(Rejected::NotFound("request"))?;
+                if let Subject::Organisation(named) = &found.question.subject {
+                    let identifiers: Vec<Identifier> = named.identifiers.iter().cloned().collect();
+                    let (mut candidates, _) = reads.candidates(&agency, &identifiers, None, &node.seal).await?;
+                    candidates.retain(|candidate| !candidate.is_exact());
+                    found.candidates = candidates;
+                }
+                Ok(found)
             })
         })
         .await

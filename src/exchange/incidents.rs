@@ -117,7 +117,7 @@ impl Plan for RegisterIncident {
         };
         let mut change = keep(context, &incident, &self.content)?;
         // Requests that were put before the record was there, and are still open.
-        let matched = events::matched_later(context, reads, &registered.identifiers, &[&incident]).await?;
+        let matched = events::matched_later(context, reads, &registered.profile.identifiers, &[&incident]).await?;
         change.writes.extend(matched);
         obligations::arise(context, reads, &incident, &mut change).await?;
         Ok(change)

@@ -1,6 +1,8 @@
 //! The holder's register of organisations.
 
-use crate::domain::{Identifier, Incident, Organisation, OrganisationId, Rejected};
+use std::collections::BTreeSet;
+
+use crate::domain::{Incident, Instant, Merger, Organisation, OrganisationId, Profile, Rejected};
 use crate::ledger::Kind;
 use crate::seal;
 use crate::store::{Reads, Write};
@@ -11,23 +13,32 @@ use super::{Result, events};
 /// Adds an organisation.
 #[derive(Debug)]
 pub struct RegisterOrganisation {
-    /// The name it is known by.
-    pub name: String,
-    /// Its identifiers.
-    pub identifiers: Vec<Identifier>,
+    /// What is stated of it.
+    pub profile: Profile,
 }
 
-/// Replaces an organisation's name and identifiers.
+/// Replaces what is stated of an organisation.
 #[derive(Debug)]
 pub struct AmendOrganisation {
     /// The organisation.
     pub id: OrganisationId,
     /// The version that the caller read.
     pub version: i64,
-    /// The name it is known by.
-    pub name: String,
-    /// All its identifiers.
-    pub identifiers: Vec<Identifier>,
+    /// All that is stated of it from now on.
+    pub profile: Profile,
+}
+
+/// Records that an organisation was merged into another, or corrects that.
+#[derive(Debug)]
+pub struct RecordMerger {
+    /// The organisation that is no more.
+    pub id: OrganisationId,
+    /// The version that the caller read.
+    pub version: i64,
+    /// What it was merged into; none: what was recorded was entered in error.
+    pub into: Option<OrganisationId>,
+    /// When the merger took effect.
+    pub at: Option<Instant>,
 }
 
 impl Plan for RegisterOrganisation {
@@ -38,8 +49,9 @@ impl Plan for RegisterOrganisation {
             id: OrganisationId::known(seal::new_id("org")),
             holder: context.agency().clone(),
             version: 1,
-            name: self.name.clone(),
-            identifiers: self.identifiers.clone(),
+            profile: self.profile.clone(),
+            merger: None,
+            merger_recorded_at: None,
         };
         keep(context, reads, organisation).await
     }
@@ -49,37 +61,138 @@ impl Plan for AmendOrganisation {
     const KIND: Kind = Kind::Organisation;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
-        let present = reads.organisation(context.agency(), &self.id, context.seal()).await?;
-        let present = present.ok_or(Rejected::NotFound("organisation"))?;
-        if present.version != self.version {
-            return Err(Rejected::Changed.into());
-        }
-        let organisation = Organisation {
-            version: present.version + 1,
-            name: self.name.clone(),
-            identifiers: self.identifiers.clone(),
-            ..present
-        };
-        keep(context, reads, organisation).await
+        let present = own(context, reads, &self.id).await?;
+        keep(context, reads, present.amended(self.version, self.profile.clone())?).await
     }
+}
+
+impl Plan for RecordMerger {
+    const KIND: Kind = Kind::Organisation;
+    // From here on, consent that was confirmed before permits nothing.
+    const STOPS: bool = true;
+
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        let present = own(context, reads, &self.id).await?;
+        let earlier = all_merged_into(reads, &self.id).await?;
+        let merger = self.merger(context, reads, &earlier).await?;
+        let after = present.merged(self.version, merger, context.at)?;
+        let mut writes = Write::organisation(&after, context.seal())?;
+        // Their consents were confirmed for what they had become, and that is no more.
+        writes.extend(earlier.iter().map(|(id, _)| Write::merger_recorded(id, context.at)));
+        Ok(Change::new(&after.id, after.version, writes))
+    }
+}
+
+impl RecordMerger {
+    /// The merger to be recorded, if it fits the ones that are: no circle, and none before the one it rests on.
+    async fn merger(
+        &self,
+        context: Context<'_>,
+        reads: &mut Reads,
+        earlier: &[(OrganisationId, Merger)],
+    ) -> Result<Option<Merger>> {
+        let (into, at) = match (&self.into, self.at) {
+            (None, None) => return Ok(None),
+            (None, Some(_)) => {
+                let problem = "is required, unless both are unset because a merger was entered in error";
+                return Err(Rejected::invalid("into_organisation_id", problem).into());
+            }
+            (Some(_), None) => return Err(Rejected::invalid("merged_at", "is required").into()),
+            (Some(into), Some(at)) => (into.clone(), at),
+        };
+        let invalid = |field: &str, problem: &str| Err(Rejected::invalid(field, problem).into());
+        if into == self.id || earlier.iter().any(|(id, _)| *id == into) {
+            return invalid("into_organisation_id", "is this organisation, or was itself merged into it");
+        }
+        let Some(survivor) = reads.organisation(context.agency(), &into, context.seal()).await? else {
+            return invalid("into_organisation_id", "is not an organisation of your register");
+        };
+        if at > context.at {
+            return invalid("merged_at", "is in the future: record a merger when it has taken effect");
+        }
+        if survivor.merger.is_some_and(|later| later.at < at) {
+            return invalid("merged_at", "is later than the other organisation's own merger: name what that became");
+        }
+        if earlier.iter().any(|(_, before)| before.into == self.id && before.at > at) {
+            return invalid("merged_at", "is earlier than a merger into this organisation");
+        }
+        Ok(Some(Merger { into, at }))
+    }
+}
+
+async fn own(context: Context<'_>, reads: &mut Reads, id: &OrganisationId) -> Result<Organisation> {
+    let present = reads.organisation(context.agency(), id, context.seal()).await?;
+    Ok(present.ok_or(Rejected::NotFound("organisation"))?)
+}
+
+/// Every merger from this organisation on: its own, that of what it was merged into, and so on.
+pub(super) async fn mergers_from(reads: &mut Reads, id: &OrganisationId) -> Result<Vec<Merger>> {
+    let mut mergers: Vec<Merger> = Vec::new();
+    let mut next = BTreeSet::from([id.clone()]);
+    while let Some((_, merger)) = reads.mergers_of(&next).await?.pop() {
+        next = BTreeSet::from([merger.into.clone()]);
+        mergers.push(merger);
+    }
+    Ok(mergers)
+}
+
+/// Everything that was merged into this organisation, directly or not.
+async fn all_merged_into(reads: &mut Reads, id: &OrganisationId) -> Result<Vec<(OrganisationId, Merger)>> {
+    let mut all = Vec::new();
+    let mut next = BTreeSet::from([id.clone()]);
+    while !next.is_empty() {
+        let found = reads.mergers_into(&next).await?;
+        next = found.iter().map(|(id, _)| id.clone()).collect();
+        all.extend(found);
+    }
+    Ok(all)
 }
 
 /// No identifier may belong to two organisations of one holder: a match would name the wrong one.
 async fn keep(context: Context<'_>, reads: &mut Reads, organisation: Organisation) -> Result<Change> {
-    Organisation::check(&organisation.name, &organisation.identifiers).map_err(Rejected::Invalid)?;
+    let profile = &organisation.profile;
+    profile.check().map_err(Rejected::Invalid)?;
     let lookups: Vec<String> =
-        organisation.identifiers.iter().map(|id| context.seal().lookup(&organisation.holder, id)).collect();
+        profile.identifiers.iter().map(|id| context.seal().lookup(&organisation.holder, id)).collect();
     let taken = reads.identifiers(&lookups).await?;
     if taken.iter().any(|(_, other)| *other != organisation.id) {
-        let problem = "an identifier is already registered for another organisation: amend that one";
+        let problem = "an identifier is already registered for another organisation: take it off that one first";
         return Err(Rejected::WrongState(problem).into());
     }
+    check_parents(context, reads, &organisation).await?;
     let mut writes = Write::organisation(&organisation, context.seal())?;
     if organisation.version > 1 {
         // Open requests may name what it is known by from now on.
         let all = reads.incidents(&organisation.holder, "", i64::MAX, organisation.id.as_str()).await?;
         let incidents: Vec<&Incident> = all.iter().collect();
-        writes.extend(events::matched_later(context, reads, &organisation.identifiers, &incidents).await?);
+        let identifiers = &organisation.profile.identifiers;
+        writes.extend(events::matched_later(context, reads, identifiers, &incidents).await?);
     }
     Ok(Change::new(&organisation.id, organisation.version, writes))
+}
+
+/// Parents are in the same register, and nothing is its own ancestor, whenever the links held.
+async fn check_parents(context: Context<'_>, reads: &mut Reads, organisation: &Organisation) -> Result<()> {
+    let links = &organisation.profile.parents;
+    if links.is_empty() {
+        return Ok(());
+    }
+    let parents: Vec<&OrganisationId> = links.iter().map(|link| &link.parent).collect();
+    let known = reads.organisations_by_id(context.agency(), &parents, context.seal()).await?;
+    for (i, parent) in parents.into_iter().enumerate() {
+        let field = format!("parents[{i}].organisation_id");
+        if !known.iter().any(|known| known.id == *parent) {
+            return Err(Rejected::invalid(field, "is not an organisation of your register").into());
+        }
+        let mut seen = BTreeSet::from([parent.clone()]);
+        let mut next = seen.clone();
+        while !next.is_empty() {
+            let above = reads.parents_of(&next).await?;
+            next = above.into_iter().map(|(_, parent)| parent).filter(|parent| seen.insert(parent.clone())).collect();
+        }
+        if seen.contains(&organisation.id) {
+            return Err(Rejected::invalid(field, "is this organisation or a subsidiary of it").into());
+        }
+    }
+    Ok(())
 }

@@ -68,7 +68,7 @@ pub(super) async fn would_leave(
     context: Context<'_>,
     reads: &mut Reads,
     given: &Authorisation,
-    incident: Incident,
+    incident: &Incident,
 ) -> Result<Option<Digest>> {
     let (purpose, more) = (given.purposes.first(), given.purposes.len() > 1);
     let purpose = purpose.filter(|_| !more && !given.covers_updates);
@@ -100,7 +100,7 @@ impl Exchange {
                     categories = incident.categories.keys().cloned().collect();
                 }
                 let (at, nowhere) = (node.now(reads).await?, Reference::known("-"));
-                let put = supposed(incident.clone(), nowhere, wanted.recipient, wanted.purpose, categories);
+                let put = supposed(&incident, nowhere, wanted.recipient, wanted.purpose, categories);
                 let found = gather(node, reads, vec![put], at).await?.pop();
                 let mut gathered = found.ok_or(super::Error::Internal("a preview was not gathered"))?;
                 if let Some(ground) = wanted.ground {

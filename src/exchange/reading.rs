@@ -1,12 +1,13 @@
 //! Reading one's own records. Nothing here takes the lock, and nothing here shows another agency anything.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::domain::{
-    AgencyId, Authorisation, Category, Consent, ConsentId, Incident, IncidentId, Instant, Invalid, Organisation,
-    OrganisationId, Question, Rejected,
+    AgencyId, Authorisation, Candidate, Category, Consent, ConsentId, Identifier, Incident, IncidentId, Instant,
+    Invalid, Organisation, OrganisationId, Question, Rejected,
 };
 use crate::proto::v1::Receipt;
 use crate::release;
@@ -127,6 +128,27 @@ impl Exchange {
                 let (after, read) = (page.after(node)?, page.rows()?);
                 let rows = reads.organisations(&page.agency, &after, read, &node.seal).await?;
                 page.turn(node, rows, read, |row| row.id.to_string())
+            })
+        })
+        .await
+    }
+
+    /// The agency's own organisations that have one of the identifiers, and the candidates; and whether there are more.
+    pub async fn find_organisations(
+        &self,
+        agency: AgencyId,
+        identifiers: Vec<Identifier>,
+        name: Option<String>,
+    ) -> Result<(Vec<(Organisation, Candidate)>, bool)> {
+        self.read(move |node, reads| {
+            Box::pin(async move {
+                let (found, more) = reads.candidates(&agency, &identifiers, name.as_deref(), &node.seal).await?;
+                let ids: Vec<&OrganisationId> = found.iter().map(|candidate| &candidate.organisation).collect();
+                let records = reads.organisations_by_id(&agency, &ids, &node.seal).await?;
+                let mut records: BTreeMap<String, Organisation> =
+                    records.into_iter().map(|record| (record.id.to_string(), record)).collect();
+                let with = |found: Candidate| Some((records.remove(found.organisation.as_str())?, found));
+                Ok((found.into_iter().filter_map(with).collect(), more))
             })
         })
         .await

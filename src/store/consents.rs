@@ -22,6 +22,7 @@ const CONSENT: Table = Table {
         "evidence",
         "recorded_by",
         "recorded_at",
+        "confirmed_at",
     ],
     keep_existing: false,
 };
@@ -42,6 +43,7 @@ struct Row {
     evidence: Option<Vec<u8>>,
     recorded_by: String,
     recorded_at: i64,
+    confirmed_at: i64,
 }
 
 fn key_name(id: &str, version: i64) -> String {
@@ -71,6 +73,7 @@ fn consent(row: Row, seal: Option<&Seal>) -> Result<Consent> {
         evidence,
         recorded_by: OfficerId::known(row.recorded_by),
         recorded_at: Instant::from_micros(row.recorded_at),
+        confirmed_at: Instant::from_micros(row.confirmed_at),
     })
 }
 
@@ -135,6 +138,7 @@ impl Write {
             evidence.into(),
             consent.recorded_by.as_str().into(),
             consent.recorded_at.micros().into(),
+            consent.confirmed_at.micros().into(),
         ];
         Ok(Self::insert(&CONSENT, row))
     }

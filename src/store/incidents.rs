@@ -64,10 +64,11 @@ struct FoundRow {
     recipient: String,
     #[sqlx(flatten)]
     incident: Row,
+    merger_recorded_at: Option<i64>,
 }
 
 /// An incident found by a key: the reference or the look-up key, and for whom a reference was issued.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct IncidentKey {
     /// What it was found by.
     pub found_by: String,
@@ -75,6 +76,8 @@ pub struct IncidentKey {
     pub recipient: String,
     /// The incident, without its categories.
     pub incident: Incident,
+    /// When the register last recorded that its organisation was merged, directly or not.
+    pub merger_recorded_at: Option<Instant>,
 }
 
 /// One category as sealed. Only `release` opens it, and only for a committed permit.
@@ -161,6 +164,12 @@ impl Reads {
         self.with_categories(found).await
     }
 
+    /// The incidents with these ids, as a holder who speaks of its own finds them.
+    pub async fn incidents_by_id(&mut self, ids: &[&str]) -> Result<Vec<IncidentKey>> {
+        let set = key_set(ids.iter().copied());
+        found(rows!(self, sql::INCIDENTS_BY_ID, FoundRow, set))
+    }
+
     /// The incidents that these references resolve to, each with the agency it was issued to.
     pub async fn incidents_by_reference(&mut self, references: &[&str]) -> Result<Vec<IncidentKey>> {
         let set = key_set(references.iter().copied());
@@ -234,7 +243,12 @@ fn sealed(rows: Vec<ContentRow>, id: &IncidentId, revision: i64, seal: &Seal) ->
 
 fn found(rows: Vec<FoundRow>) -> Result<Vec<IncidentKey>> {
     let key = |row: FoundRow| {
-        Ok(IncidentKey { found_by: row.found_by, recipient: row.recipient, incident: incident(row.incident)? })
+        Ok(IncidentKey {
+            found_by: row.found_by,
+            recipient: row.recipient,
+            incident: incident(row.incident)?,
+            merger_recorded_at: row.merger_recorded_at.map(Instant::from_micros),
+        })
     };
     rows.into_iter().map(key).collect()
 }

@@ -78,14 +78,39 @@ statements! {
     SUPERSEDE_AGREEMENT = both ("UPDATE agreement SET state = $1 WHERE id = $2 AND state = 'in-force'");
 
     ORGANISATION = both (
-        "SELECT id, holder, version, wrapped_key, sealed FROM organisation WHERE holder = $1 AND id = $2"
+        "SELECT id, holder, version, wrapped_key, sealed, merged_into, merged_at, merger_recorded_at
+         FROM organisation WHERE holder = $1 AND id = $2"
     );
     ORGANISATIONS = both (
-        "SELECT id, holder, version, wrapped_key, sealed FROM organisation
-         WHERE holder = $1 AND id > $2 ORDER BY id LIMIT $3"
+        "SELECT id, holder, version, wrapped_key, sealed, merged_into, merged_at, merger_recorded_at
+         FROM organisation WHERE holder = $1 AND id > $2 ORDER BY id LIMIT $3"
+    );
+    ORGANISATIONS_BY_ID = set (
+        "SELECT id, holder, version, wrapped_key, sealed, merged_into, merged_at, merger_recorded_at
+         FROM organisation WHERE id", " AND holder = $2 ORDER BY id"
     );
     AMEND_ORGANISATION = both (
-        "UPDATE organisation SET version = $1, wrapped_key = $2, sealed = $3 WHERE id = $4 AND version = $1 - 1"
+        "UPDATE organisation SET version = $1, wrapped_key = $2, sealed = $3, merged_into = $4, merged_at = $5,
+                merger_recorded_at = $6
+         WHERE id = $7 AND version = $1 - 1"
+    );
+    SET_MERGER_RECORDED = both ("UPDATE organisation SET merger_recorded_at = $1 WHERE id = $2");
+    MERGERS_OF = set (
+        "SELECT id, merged_into, merged_at FROM organisation WHERE merged_into IS NOT NULL AND id", " ORDER BY id"
+    );
+    MERGERS_INTO = set ("SELECT id, merged_into, merged_at FROM organisation WHERE merged_into", " ORDER BY id");
+    DROP_NAMES = both ("DELETE FROM organisation_name WHERE organisation_id = $1");
+    NAMES = set (
+        "SELECT organisation_id, kind FROM organisation_name WHERE lookup", " ORDER BY organisation_id, kind LIMIT $2"
+    );
+    DROP_PARENTS = both ("DELETE FROM organisation_parent WHERE organisation_id = $1");
+    PARENTS_OF = set (
+        "SELECT organisation_id, parent_id FROM organisation_parent WHERE organisation_id",
+        " ORDER BY organisation_id, parent_id"
+    );
+    SUBSIDIARIES_OF = set (
+        "SELECT organisation_id, parent_id FROM organisation_parent WHERE parent_id",
+        " ORDER BY organisation_id, parent_id LIMIT $2"
     );
     DROP_IDENTIFIERS = both ("DELETE FROM organisation_identifier WHERE organisation_id = $1");
     IDENTIFIERS = set (
@@ -108,16 +133,26 @@ statements! {
                 campaign, retain_until
          FROM incident WHERE holder = $1 AND notification IS NOT NULL AND erased_at IS NULL ORDER BY id"
     );
+    INCIDENTS_BY_ID = set (
+        "SELECT i.id AS found_by, '' AS recipient, i.id, i.holder, i.organisation_id, i.revision,
+                i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until,
+                g.merger_recorded_at
+         FROM incident i JOIN organisation g ON g.id = i.organisation_id WHERE i.erased_at IS NULL AND i.id", ""
+    );
     INCIDENTS_BY_REFERENCE = set (
         "SELECT r.reference AS found_by, r.recipient, i.id, i.holder, i.organisation_id, i.revision,
-                i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until
-         FROM reference r JOIN incident i ON i.id = r.incident_id AND i.erased_at IS NULL WHERE r.reference", ""
+                i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until,
+                g.merger_recorded_at
+         FROM reference r JOIN incident i ON i.id = r.incident_id AND i.erased_at IS NULL
+         JOIN organisation g ON g.id = i.organisation_id WHERE r.reference", ""
     );
     INCIDENTS_BY_IDENTIFIER = set (
         "SELECT o.lookup AS found_by, '' AS recipient, i.id, i.holder, i.organisation_id, i.revision,
-                i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until
+                i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until,
+                g.merger_recorded_at
          FROM organisation_identifier o
-         JOIN incident i ON i.organisation_id = o.organisation_id AND i.erased_at IS NULL WHERE o.lookup",
+         JOIN incident i ON i.organisation_id = o.organisation_id AND i.erased_at IS NULL
+         JOIN organisation g ON g.id = i.organisation_id WHERE o.lookup",
         " AND i.occurred_from < $2 AND i.occurred_until > $3"
     );
     CATEGORIES = set (
@@ -140,12 +175,12 @@ statements! {
 
     CONSENT = both (
         "SELECT id, version, holder, organisation_id, recipient, state, scope, wrapped_key, evidence, recorded_by,
-                recorded_at
+                recorded_at, confirmed_at
          FROM consent WHERE holder = $1 AND id = $2 ORDER BY version DESC"
     );
     CONSENTS = both (
         "SELECT c.id, c.version, c.holder, c.organisation_id, c.recipient, c.state, c.scope, c.wrapped_key,
-                c.evidence, c.recorded_by, c.recorded_at
+                c.evidence, c.recorded_by, c.recorded_at, c.confirmed_at
          FROM consent c
          WHERE c.holder = $1 AND c.id > $2 AND ($4 = '' OR c.organisation_id = $4)
            AND c.version = (SELECT MAX(v.version) FROM consent v WHERE v.id = c.id)
@@ -153,7 +188,7 @@ statements! {
     );
     CONSENTS_OF = set (
         "SELECT id, version, holder, organisation_id, recipient, state, scope, NULL AS wrapped_key, NULL AS evidence,
-                recorded_by, recorded_at
+                recorded_by, recorded_at, confirmed_at
          FROM consent WHERE organisation_id", " ORDER BY id, version"
     );
     SET_CONSENT_STATE = both ("UPDATE consent SET state = $1 WHERE id = $2 AND version = $3");

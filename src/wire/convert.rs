@@ -1,18 +1,20 @@
 //! The only place where the contract's messages become domain values, and back.
 
+mod organisation;
+
 use std::collections::BTreeSet;
 
 use prost::Message;
 
 use crate::domain::{
     Agency, AgencyId, AgencyName, AgencyNames, Authorisation, Category, Consent, ConsentId, Coverage, Digest, Event,
-    EventKind, Evidence, Identifier, Incident, IncidentId, Instant, Invalid, Markings, Organisation, Rejected, Urgency,
-    check,
+    EventKind, Evidence, Incident, IncidentId, Instant, Invalid, Markings, Rejected, Urgency, check,
 };
 use crate::exchange::{AgreementView, ScopeTerms};
 use crate::proto::{CATEGORIES, v1};
 
 pub(super) use crate::exchange::timestamp;
+pub(super) use organisation::{found, identifier, identifiers, organisation, profile};
 
 /// Reads a field of text.
 pub(super) fn field<T>(name: &str, text: &str, parse: impl Fn(String) -> Result<T, Invalid>) -> Result<T, Invalid> {
@@ -94,15 +96,6 @@ pub(super) fn urgency(value: &str) -> Result<Urgency, Invalid> {
 pub(super) fn etag(value: &str) -> Result<i64, Invalid> {
     check(!value.is_empty(), "etag", "is required")?;
     value.parse().map_err(|_| Invalid::new("etag", "is not an etag that a read gave you"))
-}
-
-/// Reads identifiers.
-pub(super) fn identifiers(name: &str, values: &[v1::Identifier]) -> Result<Vec<Identifier>, Invalid> {
-    check(values.len() <= 16, name, "must be at most 16")?;
-    let read = |(i, value): (usize, &v1::Identifier)| {
-        Identifier::parse(&value.scheme, &value.value).map_err(|problem| problem.within(&format!("{name}[{i}]")))
-    };
-    values.iter().enumerate().map(read).collect()
 }
 
 /// Reads markings; unset ones take their defaults.
@@ -191,19 +184,6 @@ pub(super) fn evidence(value: Option<&v1::ConsentEvidence>) -> Result<Evidence, 
     read().map_err(|problem: Invalid| problem.within("evidence"))
 }
 
-pub(super) fn identifier(value: &Identifier) -> v1::Identifier {
-    v1::Identifier { scheme: value.scheme().to_owned(), value: value.value().to_owned() }
-}
-
-pub(super) fn organisation(value: Organisation) -> v1::Organisation {
-    v1::Organisation {
-        id: value.id.to_string(),
-        name: value.name,
-        identifiers: value.identifiers.iter().map(identifier).collect(),
-        etag: value.version.to_string(),
-    }
-}
-
 pub(super) fn incident(value: Incident, content: Option<v1::IncidentContent>) -> v1::Incident {
     v1::Incident {
         id: value.id.to_string(),
@@ -272,6 +252,7 @@ fn consent_version(value: Consent, at: Instant) -> v1::ConsentVersion {
             received_at: Some(timestamp(evidence.received_at)),
         }),
         recorded_at: Some(timestamp(value.recorded_at)),
+        confirmed_at: Some(timestamp(value.confirmed_at)),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::proto::v1::{
 };
 
 fn received(view: Received) -> v1::ReceivedRequest {
-    let Received { question, matches, state } = view;
+    let Received { question, matches, candidates, state } = view;
     let (reference, identifiers) = match &question.subject {
         Subject::Reference(reference) => (reference.to_string(), Vec::new()),
         Subject::Organisation(named) => (String::new(), named.identifiers.iter().map(convert::identifier).collect()),
@@ -41,6 +41,13 @@ fn received(view: Received) -> v1::ReceivedRequest {
             })
             .collect(),
         state: state.to_owned(),
+        candidates: candidates
+            .into_iter()
+            .map(|one| v1::CandidateOrganisation {
+                organisation_id: one.organisation.to_string(),
+                reasons: one.reasons.iter().map(|reason| reason.as_str().to_owned()).collect(),
+            })
+            .collect(),
     }
 }
 

@@ -104,8 +104,12 @@ impl World {
     }
 
     pub(crate) async fn register_organisation(&self, agency: &str, identifiers: Vec<v1::Identifier>) -> String {
-        let request =
-            v1::RegisterOrganisationRequest { request_id: request_id(), name: "Example Water plc".into(), identifiers };
+        let request = v1::RegisterOrganisationRequest {
+            request_id: request_id(),
+            name: "Example Water plc".into(),
+            identifiers,
+            ..v1::RegisterOrganisationRequest::default()
+        };
         self.organisations(agency).register_organisation(request).await.unwrap().into_inner().organisation_id
     }
 

@@ -146,6 +146,7 @@ fn organisation() -> v1::RegisterOrganisationRequest {
         request_id: request_id(),
         name: format!("{ORGANISATION} plc"),
         identifiers: vec![identifier()],
+        ..v1::RegisterOrganisationRequest::default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What agencies live through, one module for each row of the agreements and for each part of the gate.
 
+mod a16;
 mod agency_names;
 mod answers;
 mod batch;
@@ -17,6 +18,7 @@ mod not_covered;
 mod offers;
 mod previews;
 mod references;
+mod register;
 mod row_a3a;
 mod row_a3c;
 mod row_n3a;

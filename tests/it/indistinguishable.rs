@@ -62,6 +62,7 @@ struct But {
     grant: Option<Change<v1::GiveAuthorisationRequest>>,
     tlp: &'static str,
     amended: bool,
+    merged: bool,
 }
 
 fn scope(change: impl Fn(&mut v1::ConsentScope) + 'static) -> But {
@@ -81,6 +82,9 @@ impl World {
         let registered = self.incidents("ncsc").register_incident(registration).await.unwrap().into_inner();
         let held = self.hold_incident("ncsc", "ico", organisation, registered.incident_id).await;
         self.prepare(&held, &but).await;
+        if but.merged {
+            self.merge_away(&held).await;
+        }
         if but.amended {
             let amendment = v1::AmendIncidentRequest {
                 request_id: request_id(),
@@ -92,6 +96,20 @@ impl World {
             self.incidents("ncsc").amend_incident(amendment).await.unwrap();
         }
         Case { reason, ask: self.ask(&held), grounds }
+    }
+
+    /// Records that the organisation was merged into another; gives that one's identifier.
+    async fn merge_away(&self, held: &Held) -> v1::Identifier {
+        let left = identifier(90_000_000 + u32::try_from(self.size().await).unwrap());
+        let request = v1::RecordMergerRequest {
+            request_id: request_id(),
+            organisation_id: held.organisation.clone(),
+            etag: "1".into(),
+            into_organisation_id: self.register_organisation("ncsc", vec![left.clone()]).await,
+            merged_at: self.in_seconds(-86_400),
+        };
+        self.organisations("ncsc").record_merger(request).await.unwrap();
+        left
     }
 
     async fn prepare(&self, held: &Held, but: &But) {
@@ -343,6 +361,7 @@ on_both_databases! {
             world.case("consent from tomorrow on", &[CONSENT], later).await,
             world.case("consent to another agency", &[CONSENT], nca).await,
             world.case("consent for other categories", &[NO_CATEGORY], narrative).await,
+            world.case("consent from before a merger", &[CONSENT], But { merged: true, ..but() }).await,
             world.case("a later revision", &[CONSENT, AUTHORISATION], But { amended: true, ..but() }).await,
             world.case("no authorisation", &[AUTHORISATION], no()).await,
             world.case("authorisation revoked", &[AUTHORISATION], But { authorisation: Some("revoked"), ..but() }).await,
@@ -419,6 +438,12 @@ on_both_databases! {
             world.prepare(&held, &but).await;
             cases.push(Case { reason, ask: ask(number), grounds });
         }
+        let held = register(10, 30).await;
+        world.prepare(&held, &But::default()).await;
+        let left = world.merge_away(&held).await;
+        cases.push(Case { reason: "consent from before a merger", ask: ask(10), grounds: &[CONSENT] });
+        cases.push(Case { reason: "what it was merged into", ask: ask(left.value.parse().unwrap()), grounds: &[] });
+
         let held = register(9, 30).await;
         world.prepare(&held, &But::default()).await;
         assert_released(&world.put(&held, ask(9)).await.unwrap().outcome.unwrap(), &["identity", "timeline"]);

@@ -141,6 +141,7 @@ async fn register(stage: &Stage, incidents: Vec<VerisIncident>, told: &mut Told)
                 request_id: key(),
                 name: incident.name,
                 identifiers: vec![invented_identifier(number)],
+                ..v1::RegisterOrganisationRequest::default()
             };
             let organisation_id = organisations.register_organisation(request).await?.into_inner().organisation_id;
             let request = v1::RegisterIncidentRequest {

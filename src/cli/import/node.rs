@@ -104,6 +104,7 @@ impl Node {
             request_id: affected.request_id(),
             name: affected.name.clone(),
             identifiers: affected.identifiers.clone(),
+            ..v1::RegisterOrganisationRequest::default()
         };
         let call = || {
             let (mut organisations, request) = (self.organisations.clone(), request.clone());

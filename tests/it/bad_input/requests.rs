@@ -108,6 +108,15 @@ impl World {
         }
     }
 
+    fn dated_name(&self, name: &str) -> v1::DatedName {
+        v1::DatedName { name: name.into(), from: self.in_seconds(-86_400), until: self.in_seconds(0) }
+    }
+
+    async fn parent_link(&self) -> v1::ParentLink {
+        let organisation_id = self.register_organisation("ncsc", vec![]).await;
+        v1::ParentLink { organisation_id, from: self.in_seconds(-86_400), until: self.in_seconds(0) }
+    }
+
     async fn known_agreement(&self, id: &str) -> v1::Agreement {
         let request = v1::GetAgreementRequest { agreement_id: id.into(), digest: vec![] };
         let got = self.agreements("ico", &["operator"]).get_agreement(request).await.unwrap();
@@ -200,12 +209,35 @@ impl World {
                 request_id,
                 name: "Example Water plc".into(),
                 identifiers: vec![unused()],
+                former_names: vec![self.dated_name("Example Waterworks")],
+                trading_names: vec![self.dated_name("ExampleWater")],
+                parents: vec![self.parent_link().await],
             }
             .encode_to_vec(),
             "AmendOrganisation" => {
                 let organisation_id = self.register_organisation("ncsc", vec![unused()]).await;
-                let (name, identifiers) = ("Example Water Ltd".into(), vec![unused()]);
-                v1::AmendOrganisationRequest { request_id, organisation_id, etag: "1".into(), name, identifiers }
+                v1::AmendOrganisationRequest {
+                    request_id,
+                    organisation_id,
+                    etag: "1".into(),
+                    name: "Example Water Ltd".into(),
+                    identifiers: vec![unused()],
+                    former_names: vec![self.dated_name("Example Water plc")],
+                    trading_names: vec![self.dated_name("ExampleWater")],
+                    parents: vec![self.parent_link().await],
+                }
+                .encode_to_vec()
+            }
+            "RecordMerger" => v1::RecordMergerRequest {
+                request_id,
+                organisation_id: self.register_organisation("ncsc", vec![]).await,
+                etag: "1".into(),
+                into_organisation_id: self.register_organisation("ncsc", vec![]).await,
+                merged_at: self.in_seconds(-86_400),
+            }
+            .encode_to_vec(),
+            "FindOrganisations" => {
+                v1::FindOrganisationsRequest { identifiers: vec![unused()], name: "Example Water".into() }
                     .encode_to_vec()
             }
             "GetOrganisation" => {

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use concordat::domain::{Actor, AgencyId, CallKey, Digest, OfficerId, RequestId, Unit};
+use concordat::domain::{Actor, AgencyId, CallKey, Digest, OfficerId, Profile, RequestId, Unit};
 use concordat::exchange::{By, RegisterOrganisation};
 use concordat::proto::v1;
 use concordat::store::Locked;
@@ -13,7 +13,7 @@ use concordat::store::Locked;
 use crate::builders::{Held, Permitted, assert_open_with, assert_released, names, released};
 use crate::harness::{World, on_both_databases, request_id};
 
-type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(super) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A node whose present batch cannot go on: whatever is put now goes into the next one, together.
 struct Stalled {
@@ -40,7 +40,7 @@ impl World {
                 digest: Digest([7; 32]),
             },
         };
-        let change = RegisterOrganisation { name: "In the way".into(), identifiers: Vec::new() };
+        let change = RegisterOrganisation { profile: Profile { name: "In the way".into(), ..Profile::default() } };
         let mut blocked: Pending<()> = Box::pin(async move {
             // It may run into the lock's time limit on a slow machine; then the batch after it is still one batch.
             drop(exchange.change(by, change).await);
@@ -67,7 +67,7 @@ impl World {
     }
 
     /// Puts two calls into one batch, the first to arrive first, and gives what came of them.
-    async fn in_one_batch<A, B>(&self, first: Pending<A>, second: Pending<B>) -> (A, B)
+    pub(super) async fn in_one_batch<A, B>(&self, first: Pending<A>, second: Pending<B>) -> (A, B)
     where
         A: Send + 'static,
         B: Send + 'static,
@@ -213,7 +213,7 @@ on_both_databases! {
         let request = v1::RegisterOrganisationRequest {
             request_id: request_id(),
             name: "Example Water plc".into(),
-            identifiers: Vec::new(),
+            ..v1::RegisterOrganisationRequest::default()
         };
         let registering = || -> Pending<v1::RegisterOrganisationResponse> {
             let (mut organisations, request) = (world.organisations("ncsc"), request.clone());

@@ -26,7 +26,7 @@ fn registration() -> v1::RegisterOrganisationRequest {
     v1::RegisterOrganisationRequest {
         request_id: request_id(),
         name: "Example Water plc".into(),
-        identifiers: Vec::new(),
+        ..v1::RegisterOrganisationRequest::default()
     }
 }
 
@@ -193,7 +193,7 @@ on_both_databases! {
                 organisation_id: organisation_id.clone(),
                 etag: "1".into(),
                 name: "Ours".into(),
-                identifiers: Vec::new(),
+                ..v1::AmendOrganisationRequest::default()
             });
             IncidentServiceClient.register_incident(world.incident_at(&organisation_id));
             IncidentServiceClient.get_incident(v1::GetIncidentRequest { incident_id: incident_id.clone() });

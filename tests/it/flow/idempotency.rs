@@ -157,7 +157,7 @@ on_both_databases! {
         let registration = v1::RegisterOrganisationRequest {
             request_id: ask.request_id,
             name: "Example Water plc".into(),
-            identifiers: Vec::new(),
+            ..v1::RegisterOrganisationRequest::default()
         };
         for agency in ["ico", "nca"] {
             world.organisations(agency).register_organisation(registration.clone()).await.unwrap();
@@ -260,6 +260,7 @@ on_both_databases! {
                 request_id: request_id(),
                 name: "Example Water plc".into(),
                 identifiers: vec![identifier(1)],
+                ..v1::RegisterOrganisationRequest::default()
             }),
             organisation_id
         );

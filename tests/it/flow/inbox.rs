@@ -100,6 +100,30 @@ on_both_databases! {
         assert_eq!(world.received("ncsc").await.len(), 1);
     }
 
+    async fn a_group_is_shown_as_candidates_and_matches_nothing(world: World) {
+        world.incident_under(65).await;
+        let parent = world.organisations("ncsc").list_organisations(v1::ListOrganisationsRequest::default()).await;
+        let parent = parent.unwrap().into_inner().organisations.remove(0).id;
+        let link = v1::ParentLink { organisation_id: parent, ..v1::ParentLink::default() };
+        let subsidiary = v1::RegisterOrganisationRequest {
+            request_id: request_id(),
+            name: "Example Water Services Ltd".into(),
+            identifiers: vec![identifier(66)],
+            parents: vec![link],
+            ..v1::RegisterOrganisationRequest::default()
+        };
+        let subsidiary = world.organisations("ncsc").register_organisation(subsidiary).await.unwrap().into_inner();
+        let registration = world.incident_at(&subsidiary.organisation_id);
+        world.incidents("ncsc").register_incident(registration).await.unwrap();
+        let request = world.ask_about(65).await;
+        let one = v1::GetReceivedRequestRequest { request };
+        let seen = world.inbox("ncsc").get_received_request(one).await.unwrap().into_inner().request.unwrap();
+        assert_eq!(seen.matches.len(), 1, "the parent's own incident alone");
+        let [candidate] = seen.candidates.as_slice() else { panic!("{:?}", seen.candidates) };
+        assert_eq!(candidate.organisation_id, subsidiary.organisation_id);
+        assert_eq!(candidate.reasons, ["subsidiary"]);
+    }
+
     async fn a_record_of_another_time_or_another_holder_does_not_match(world: World) {
         let request = world.ask_about(75).await;
         let organisation = world.register_organisation("ncsc", vec![identifier(75)]).await;

@@ -12,13 +12,13 @@ use crate::harness::{World, on_both_databases, request_id};
 
 impl World {
     /// An organisation with this identifier and an incident there, at a holder; a reference for the recipient.
-    async fn hold_at(&self, holder: &str, recipient: &str, identifiers: Vec<v1::Identifier>) -> Held {
+    pub(super) async fn hold_at(&self, holder: &str, recipient: &str, identifiers: Vec<v1::Identifier>) -> Held {
         let organisation = self.register_organisation(holder, identifiers).await;
         self.hold_another(holder, recipient, organisation).await
     }
 
     /// Another incident at an organisation.
-    async fn hold_another(&self, holder: &str, recipient: &str, organisation: String) -> Held {
+    pub(super) async fn hold_another(&self, holder: &str, recipient: &str, organisation: String) -> Held {
         let registration = self.incident_at(&organisation);
         let registered = self.incidents(holder).register_incident(registration).await.unwrap().into_inner();
         self.hold_incident(holder, recipient, organisation, registered.incident_id).await
@@ -29,7 +29,7 @@ impl World {
     }
 
     /// What the ICO gets that names the organisation with this identifier to the NCSC.
-    async fn by_name(&self, identifiers: Vec<v1::Identifier>) -> Outcome {
+    pub(super) async fn by_name(&self, identifiers: Vec<v1::Identifier>) -> Outcome {
         self.ask_ico(self.ask_by_name("ncsc", identifiers)).await.outcome.unwrap()
     }
 }
@@ -44,7 +44,7 @@ fn named(
     ask
 }
 
-fn plain(scheme: &str, value: &str) -> v1::Identifier {
+pub(super) fn plain(scheme: &str, value: &str) -> v1::Identifier {
     v1::Identifier { scheme: scheme.into(), value: value.into() }
 }
 
@@ -112,8 +112,7 @@ on_both_databases! {
             plain("gb-coh", "01234000"),
             plain("gb-coh", "SC001234"),
             plain("domain", "www.water.example"),
-            plain("gb-chc", "1234"),
-            plain("name", "Example Water plc"),
+            plain("gb-chc", "123400"),
         ] {
             let what = format!("{other:?}");
             assert_open_with(&what, &world.by_name(vec![other]).await);
