@@ -204,7 +204,7 @@ fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict 
         return denied("no clause permits it".to_owned());
     }
     let permits: Vec<&Clause> = coverage.clauses().filter(|clause| permits.contains(clause.id.as_str())).collect();
-    let categories = releasable(facts, &found.incident, &permits, consent, authorisation);
+    let (categories, permits) = releasable(facts, &found.incident, &permits, consent, authorisation);
     if categories.is_empty() {
         return denied("no category is in ask, clause, consent, authorisation and content alike".to_owned());
     }
@@ -233,14 +233,15 @@ fn denied(reason: String) -> Verdict {
 /// Asked ∩ held ∩ clause ∩ consent ∩ authorisation, over the clauses that permit.
 ///
 /// Consent bounds what passes under a clause that requires it, authorisation what passes under one that is not a
-/// duty; where such a record is missing, that clause contributes nothing.
-fn releasable(
+/// duty; where such a record is missing, that clause contributes nothing. Comes with the clauses that contribute: a
+/// release rests on those alone, and its terms are theirs.
+fn releasable<'a>(
     facts: &Facts,
     incident: &Incident,
-    permits: &[&Clause],
+    permits: &[&'a Clause],
     consent: Option<&Consent>,
     authorisation: Option<&Authorisation>,
-) -> BTreeMap<Category, Digest> {
+) -> (BTreeMap<Category, Digest>, Vec<&'a Clause>) {
     let consented = consent
         .filter(|consent| consent.seems_to_apply(incident, &facts.ask.purpose, facts.at))
         .and_then(|consent| consent.scope.as_ref())
@@ -253,13 +254,21 @@ fn releasable(
             && (!clause.consent_required || consented.is_some_and(|categories| categories.contains(category)))
             && (clause.modality == Modality::Duty || authorised.is_some_and(|categories| categories.contains(category)))
     };
-    incident
-        .categories
-        .iter()
-        .filter(|(category, _)| facts.ask.categories.contains(*category))
-        .filter(|(category, _)| permits.iter().any(|clause| allows(clause, category)))
-        .map(|(category, commitment)| (category.clone(), *commitment))
-        .collect()
+    let mut categories = BTreeMap::new();
+    let mut contributing = Vec::new();
+    for clause in permits {
+        let of_clause = incident
+            .categories
+            .iter()
+            .filter(|(category, _)| facts.ask.categories.contains(*category))
+            .filter(|(category, _)| allows(clause, category));
+        let mut of_clause = of_clause.map(|(category, commitment)| (category.clone(), *commitment)).peekable();
+        if of_clause.peek().is_some() {
+            contributing.push(*clause);
+            categories.extend(of_clause);
+        }
+    }
+    (categories, contributing)
 }
 
 fn handling(
