@@ -11,6 +11,7 @@ mod flow;
 mod harness;
 mod indistinguishable;
 mod kill;
+mod matrix;
 mod oracle;
 mod oracles;
 mod postgres;
