@@ -152,6 +152,9 @@ impl Life {
             }
             (Taken::TurnedAway, Err(_)) => {
                 self.share.count("change turned away");
+                if let Some(one) = before.only_beyond(change) {
+                    self.share.count(format!("narrowing turned away only for: {one}"));
+                }
                 Ok(())
             }
             (expected, got) => Err(format!("the change is {expected:?} by the model, and was {got:?}")),

@@ -168,7 +168,7 @@ impl Door for Direct {
             }
             consent => self.change_consent(ids, records, consent, holder).await,
         };
-        done.map(|done| done.object).map_err(rejected)
+        done.map(|done| done.object).map_err(|error| rejected(&error))
     }
 
     async fn ask(&self, ids: &Ids, ask: &Ask, again: Option<&str>) -> Result<(String, Answer), String> {
@@ -271,7 +271,7 @@ impl Direct {
 }
 
 /// Only a rule of the domain turns a change away; anything else is a fault and ends the test.
-fn rejected(error: Error) -> String {
+fn rejected(error: &Error) -> String {
     assert!(matches!(error, Error::Rejected(_)), "a change failed: {error}");
     error.to_string()
 }

@@ -251,31 +251,47 @@ impl Consent {
     }
 }
 
-/// Whether `narrow` permits nothing that `wide` does not.
-fn is_within(narrow: &Scope, wide: &Scope) -> bool {
+/// In what `narrow` permits something that `wide` does not.
+fn beyond(narrow: &Scope, wide: &Scope) -> Vec<Word> {
     let incident = match (narrow.incident, wide.incident) {
-        (_, None) => true,
-        (None, Some(_)) => false,
-        (Some((incident, revision, updates)), Some((wide_incident, wide_revision, wide_updates))) => {
-            incident == wide_incident
-                && (revision == wide_revision || (wide_updates && revision > wide_revision))
-                && (wide_updates || !updates)
-        }
+        (_, None) => [false; 3],
+        (None, Some(_)) => [true, false, false],
+        (Some((incident, revision, updates)), Some((wide_incident, wide_revision, wide_updates))) => [
+            incident != wide_incident,
+            !(revision == wide_revision || (wide_updates && revision > wide_revision)),
+            updates && !wide_updates,
+        ],
     };
-    incident
-        && narrow.recipient == wide.recipient
-        && narrow.purposes.is_subset(&wide.purposes)
-        && narrow.categories.is_subset(&wide.categories)
-        && (wide.enforcement || !narrow.enforcement)
-        && (wide.onward || !narrow.onward)
-        && narrow.valid.0 >= wide.valid.0
-        && narrow.valid.1 <= wide.valid.1
+    let each = [
+        ("recipient", narrow.recipient != wide.recipient),
+        ("purposes", !narrow.purposes.is_subset(&wide.purposes)),
+        ("categories", !narrow.categories.is_subset(&wide.categories)),
+        ("enforcement", narrow.enforcement && !wide.enforcement),
+        ("onward", narrow.onward && !wide.onward),
+        ("from", narrow.valid.0 < wide.valid.0),
+        ("until", narrow.valid.1 > wide.valid.1),
+        ("incident", incident[0]),
+        ("revision", incident[1]),
+        ("updates", incident[2]),
+    ];
+    each.into_iter().filter(|(_, is_beyond)| *is_beyond).map(|(what, _)| what).collect()
 }
 
 impl Records {
     /// Makes the change at this time, or says why not.
     pub(super) fn apply(&mut self, change: &Change, at: Micros) -> Taken {
         self.try_apply(change, at).unwrap_or(Nonsense)
+    }
+
+    /// In what alone a narrower scope would be wider than the present one; none: it is not turned away for one thing.
+    pub(super) fn only_beyond(&self, change: &Change) -> Option<Word> {
+        let Change::NarrowConsent { name, scope } = change else { return None };
+        let consent = self.consents.get(name)?;
+        let (_, present) = consent.given.as_ref()?;
+        match beyond(scope, present).as_slice() {
+            [one] if self.can_be_stated(consent.organisation, scope) => Some(one),
+            _ => None,
+        }
     }
 
     /// A scope that the organisation can state: its own incident, at a revision that there is.
@@ -395,7 +411,7 @@ impl Records {
                 let organisation = self.consents.get(name)?.organisation;
                 let can_be_stated = self.can_be_stated(organisation, scope);
                 let consent = self.consents.get_mut(name)?;
-                let within = consent.given.as_ref().is_some_and(|(_, present)| is_within(scope, present));
+                let within = consent.given.as_ref().is_some_and(|(_, present)| beyond(scope, present).is_empty());
                 if !can_be_stated || !within {
                     return Some(TurnedAway);
                 }

@@ -61,7 +61,7 @@ impl Scene {
             if tick > group * TICKS {
                 making.live();
             }
-            for _ in 0..1 + making.dice.below(3) {
+            for _ in 0..=making.dice.below(3) {
                 making.ask();
             }
         }
@@ -128,7 +128,7 @@ impl Making<'_> {
                 self.authorise(Some(incident));
             }
         }
-        if self.dice.chance(if self.flow.consents { 85 } else { 30 }) {
+        if self.dice.chance(if self.flow.consents { 85 } else { 60 }) {
             self.consent();
         }
     }
@@ -208,7 +208,9 @@ impl Making<'_> {
     fn scope(&mut self) -> Scope {
         let incident = self.some_incident();
         let present = self.records.incidents[&incident].revision;
-        let revision = if self.dice.chance(75) { present } else { present + self.dice.pick(&[-1, -1, -1, 1]) };
+        // 0 would be no revision at all on the wire.
+        let beside = if present > 1 { self.dice.pick(&[-1, -1, -1, 1]) } else { 1 };
+        let revision = if self.dice.chance(75) { present } else { present + beside };
         let from = match self.dice.below(10) {
             0..=1 => self.at(),
             2..=3 => self.edge(),
@@ -249,8 +251,10 @@ impl Making<'_> {
         let change = match self.dice.below(100) {
             0..=14 => Change::WithdrawConsent { name },
             15..=24 => Change::RefuseConsent { name },
-            25..=54 => Change::VerifyConsent { name, officer: if self.dice.chance(88) { "ver" } else { "rec" } },
-            55..=79 => {
+            25..=46 if consent.given.is_none() || consent.recorded.is_some() => {
+                Change::VerifyConsent { name, officer: if self.dice.chance(88) { "ver" } else { "rec" } }
+            }
+            25..=79 => {
                 let scope = match &consent.given {
                     Some((_, present)) => self.narrowed(present.clone()),
                     None => self.scope(),
@@ -274,7 +278,7 @@ impl Making<'_> {
 
     /// One thing less, or, now and then, one thing more than may be.
     fn narrowed(&mut self, mut scope: Scope) -> Scope {
-        let more = self.dice.chance(30);
+        let more = self.dice.chance(45);
         let toggle = |set: &mut Words, word: Word| {
             if more {
                 set.insert(word);
@@ -282,7 +286,7 @@ impl Making<'_> {
                 set.remove(word);
             }
         };
-        match self.dice.below(8) {
+        match self.dice.below(10) {
             0 => toggle(&mut scope.purposes, self.dice.pick(self.flow.purposes)),
             1 => toggle(&mut scope.categories, self.dice.pick(&CATEGORIES)),
             2 => scope.enforcement = more,
@@ -293,12 +297,17 @@ impl Making<'_> {
                     if more { scope.valid.1 + 1 } else { self.edge().max(scope.valid.0 + 1).min(scope.valid.1) }
             }
             6 => {
-                let incident = self.some_incident();
+                let all: Vec<Name> = self.records.incidents.keys().copied().collect();
+                let incident = self.dice.pick(&all);
                 scope.incident = (!more).then(|| (incident, self.records.incidents[&incident].revision, false));
             }
             _ => {
-                if let Some((_, revision, updates)) = &mut scope.incident {
-                    if more { *revision += 1 } else { *updates = false }
+                if let Some((name, revision, updates)) = &mut scope.incident {
+                    if more && self.dice.chance(60) {
+                        *revision = self.records.incidents[name].revision;
+                    } else {
+                        *updates = more;
+                    }
                 }
             }
         }
