@@ -263,7 +263,7 @@ impl Making<'_> {
             }
             80..=93 => {
                 let scope = self.scope();
-                if self.change(Change::ReconfirmConsent { name, scope, officer: "rec" }) && self.dice.chance(75) {
+                if self.change(Change::ReconfirmConsent { name, scope, officer: "rec" }) && self.dice.chance(50) {
                     self.change(Change::VerifyConsent { name, officer: "ver" });
                 }
                 return;
