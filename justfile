@@ -57,3 +57,7 @@ long:
 # What CI runs.
 ci:
     .ci/run
+
+# Break the gate, one condition at a time, and see the oracle go red.
+conjuncts *pattern:
+    tests/conjuncts {{ pattern }}

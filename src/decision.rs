@@ -206,73 +206,97 @@ fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict 
         return denied("no clause permits it".to_owned());
     }
     let permits: Vec<&Clause> = coverage.clauses().filter(|clause| permits.contains(clause.id.as_str())).collect();
-    let categories = releasable(&facts.ask.categories, facts, found, &permits, consent, authorisation);
-    if categories.is_empty() {
+    let bounds = Bounds { facts, found, permits: &permits, consent, authorisation, coverage };
+    let Some(permitted) = bounds.permit(&facts.ask.categories) else {
         return denied("no category is in ask, clause, consent, authorisation and content alike".to_owned());
-    }
-    // Under a clause that asks for neither, a consent or an authorisation may come and go without effect.
-    let rests_on_consent = permits.iter().any(|clause| clause.consent_required);
-    let rests_on_authorisation = permits.iter().any(|clause| clause.modality != Modality::Duty);
-    let basis = Basis {
-        incident: found.incident.id.clone(),
-        revision: found.incident.revision,
-        categories: categories.keys().cloned().collect(),
-        clauses: permits.iter().map(|clause| clause.id.clone()).collect(),
-        agreements: coverage.agreements().map(|agreement| (agreement.id().clone(), agreement.digest())).collect(),
-        consent: consent.filter(|_| rests_on_consent).map(|consent| (consent.id.clone(), consent.version)),
-        authorisation: authorisation.filter(|_| rests_on_authorisation).map(|given| given.id.clone()),
     };
-    let handling = handling(facts, &found.incident, &permits, consent, coverage);
     // An officer who saw a preview decided on all of it: once anything else would leave, the decision no longer fits.
-    if rests_on_authorisation && let Some((given, seen)) = authorisation.and_then(|given| Some((given, given.preview?)))
+    if permitted.basis.authorisation.is_some()
+        && let Some((given, seen)) = authorisation.and_then(|given| Some((given, given.preview?)))
+        && bounds.permit(&given.categories).map(|whole| whole.digest(&facts.ask.requester.agency)) != Some(seen)
     {
-        let whole = releasable(&given.categories, facts, found, &permits, consent, authorisation);
-        let recipient = &facts.ask.requester.agency;
-        if preview::digest(&basis, recipient, &facts.ask.purpose, &whole, &handling) != seen {
-            return denied("differs from the preview that was authorised".to_owned());
-        }
+        return denied("differs from the preview that was authorised".to_owned());
     }
-    let clauses: Vec<&str> = basis.clauses.iter().map(ClauseId::as_str).collect();
+    let clauses: Vec<&str> = permitted.basis.clauses.iter().map(ClauseId::as_str).collect();
     let reason = format!("permitted by {}", clauses.join(", "));
-    Verdict { permitted: Some(Permitted { basis, categories, handling }), reason, alarm: None }
+    Verdict { permitted: Some(permitted), reason, alarm: None }
+}
+
+/// What bounds a release once the clauses permit it.
+struct Bounds<'a> {
+    facts: &'a Facts,
+    found: &'a Match,
+    permits: &'a [&'a Clause],
+    consent: Option<&'a Consent>,
+    authorisation: Option<&'a Authorisation>,
+    coverage: &'a Coverage<'a>,
+}
+
+impl Bounds<'_> {
+    /// What would be released of these categories, on what it rests and on which terms; none if nothing would.
+    fn permit(&self, asked: &BTreeSet<Category>) -> Option<Permitted> {
+        let Self { facts, found, consent, authorisation, coverage, .. } = *self;
+        let (categories, permits) = self.releasable(asked);
+        if categories.is_empty() {
+            return None;
+        }
+        // Under a clause that asks for neither, a consent or an authorisation may come and go without effect.
+        let rests_on_consent = permits.iter().any(|clause| clause.consent_required);
+        let rests_on_authorisation = permits.iter().any(|clause| clause.modality != Modality::Duty);
+        let basis = Basis {
+            incident: found.incident.id.clone(),
+            revision: found.incident.revision,
+            categories: categories.keys().cloned().collect(),
+            clauses: permits.iter().map(|clause| clause.id.clone()).collect(),
+            agreements: coverage.agreements().map(|agreement| (agreement.id().clone(), agreement.digest())).collect(),
+            consent: consent.filter(|_| rests_on_consent).map(|consent| (consent.id.clone(), consent.version)),
+            authorisation: authorisation.filter(|_| rests_on_authorisation).map(|given| given.id.clone()),
+        };
+        let handling = handling(facts, &found.incident, &permits, consent, coverage);
+        Some(Permitted { basis, categories, handling })
+    }
+
+    /// Asked ∩ held ∩ clause ∩ consent ∩ authorisation, over the clauses that permit.
+    ///
+    /// Consent bounds what passes under a clause that requires it, authorisation what passes under one that is not a
+    /// duty; where such a record is missing, that clause contributes nothing. Comes with the clauses that contribute: a
+    /// release rests on those alone, and its terms are theirs.
+    fn releasable(&self, asked: &BTreeSet<Category>) -> (BTreeMap<Category, Digest>, Vec<&Clause>) {
+        let Self { facts, found, consent, authorisation, .. } = *self;
+        let incident = &found.incident;
+        let consented = consent
+            .filter(|consent| found.seems_consented(consent, &facts.ask, facts.at))
+            .and_then(|consent| consent.scope.as_ref())
+            .map(|scope| &scope.categories);
+        let authorised = authorisation
+            .filter(|authorisation| authorisation.seems_to_apply(incident, &facts.ask.purpose, facts.at))
+            .map(|authorisation| &authorisation.categories);
+        let allows = |clause: &Clause, category: &Category| {
+            clause.categories.contains(category)
+                && (!clause.consent_required || consented.is_some_and(|categories| categories.contains(category)))
+                && (clause.modality == Modality::Duty
+                    || authorised.is_some_and(|categories| categories.contains(category)))
+        };
+        let mut categories = BTreeMap::new();
+        let mut contributing = Vec::new();
+        for clause in self.permits {
+            let of_clause = incident
+                .categories
+                .iter()
+                .filter(|(category, _)| asked.contains(*category))
+                .filter(|(category, _)| allows(clause, category));
+            let mut of_clause = of_clause.map(|(category, commitment)| (category.clone(), *commitment)).peekable();
+            if of_clause.peek().is_some() {
+                contributing.push(*clause);
+                categories.extend(of_clause);
+            }
+        }
+        (categories, contributing)
+    }
 }
 
 fn denied(reason: String) -> Verdict {
     Verdict { permitted: None, reason, alarm: None }
-}
-
-/// Asked ∩ held ∩ clause ∩ consent ∩ authorisation, over the clauses that permit.
-///
-/// Consent bounds what passes under a clause that requires it, authorisation what passes under one that is not a
-/// duty; where such a record is missing, that clause contributes nothing.
-fn releasable(
-    asked: &BTreeSet<Category>,
-    facts: &Facts,
-    found: &Match,
-    permits: &[&Clause],
-    consent: Option<&Consent>,
-    authorisation: Option<&Authorisation>,
-) -> BTreeMap<Category, Digest> {
-    let incident = &found.incident;
-    let consented = consent
-        .filter(|consent| found.seems_consented(consent, &facts.ask, facts.at))
-        .and_then(|consent| consent.scope.as_ref())
-        .map(|scope| &scope.categories);
-    let authorised = authorisation
-        .filter(|authorisation| authorisation.seems_to_apply(incident, &facts.ask.purpose, facts.at))
-        .map(|authorisation| &authorisation.categories);
-    let allows = |clause: &Clause, category: &Category| {
-        clause.categories.contains(category)
-            && (!clause.consent_required || consented.is_some_and(|categories| categories.contains(category)))
-            && (clause.modality == Modality::Duty || authorised.is_some_and(|categories| categories.contains(category)))
-    };
-    incident
-        .categories
-        .iter()
-        .filter(|(category, _)| asked.contains(*category))
-        .filter(|(category, _)| permits.iter().any(|clause| allows(clause, category)))
-        .map(|(category, commitment)| (category.clone(), *commitment))
-        .collect()
 }
 
 fn handling(

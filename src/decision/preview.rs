@@ -1,63 +1,53 @@
 //! What the holder's officers see before anything leaves: a digest to which an authorisation can be bound, and what is
 //! missing until the gate would permit.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use super::{Agreement, Basis, Decision, Facts, Handling, Modality, Permitted, cover, decide};
+use super::{Agreement, Decision, Facts, Modality, Permitted, cover, decide};
 use crate::domain::{
-    AgencyId, Authorisation, AuthorisationId, Category, Consent, ConsentId, ConsentScope, ConsentState, Coverage,
-    Digest, Ground, Instant, Notification, OfficerId, Purpose,
+    AgencyId, Authorisation, AuthorisationId, Consent, ConsentId, ConsentScope, ConsentState, Coverage, Digest, Ground,
+    Instant, Notification, OfficerId,
 };
 
-/// The digest of exactly what would leave to a recipient for a purpose, and on which terms.
-///
-/// Times are not in it: the same content on the same terms has the same digest tomorrow. Neither is what the permit
-/// rests on: another consent that allows the same is no other release.
-pub(super) fn digest(
-    basis: &Basis,
-    recipient: &AgencyId,
-    purpose: &Purpose,
-    categories: &BTreeMap<Category, Digest>,
-    handling: &Handling,
-) -> Digest {
-    let mut digest = Parts(Context::new(&SHA256));
-    digest.add(b"concordat preview 1");
-    digest.add(basis.incident.as_str().as_bytes());
-    digest.add(&basis.revision.to_be_bytes());
-    digest.add(recipient.as_str().as_bytes());
-    digest.add(purpose.as_str().as_bytes());
-    digest.count(categories.len());
-    for (category, commitment) in categories {
-        digest.add(category.as_str().as_bytes());
-        digest.add(commitment.as_bytes());
-    }
-    digest.count(basis.clauses.len());
-    for clause in &basis.clauses {
-        digest.add(clause.as_str().as_bytes());
-    }
-    digest.count(basis.agreements.len());
-    for (id, text) in &basis.agreements {
-        digest.add(id.as_str().as_bytes());
-        digest.add(text.as_bytes());
-    }
-    digest.add(&[u8::from(handling.enforcement), handling.onward as u8]);
-    let markings = handling.markings;
-    for marking in [markings.tlp.as_str(), markings.pap.as_str(), markings.classification.as_str()] {
-        digest.add(marking.as_bytes());
-    }
-    digest.count(handling.obligations.len());
-    for obligation in &handling.obligations {
-        digest.add(obligation.as_bytes());
-    }
-    digest.finish()
-}
-
 impl Permitted {
-    /// The digest of exactly this to this recipient.
+    /// The digest of exactly this to this recipient, and of the terms on which.
+    ///
+    /// Times are not in it: the same content on the same terms has the same digest tomorrow. Neither is what the permit
+    /// rests on: another consent that allows the same is no other release.
     pub fn digest(&self, recipient: &AgencyId) -> Digest {
-        digest(&self.basis, recipient, &self.handling.purpose, &self.categories, &self.handling)
+        let Self { basis, categories, handling } = self;
+        let mut digest = Parts(Context::new(&SHA256));
+        digest.add(b"concordat preview 1");
+        digest.add(basis.incident.as_str().as_bytes());
+        digest.add(&basis.revision.to_be_bytes());
+        digest.add(recipient.as_str().as_bytes());
+        digest.add(handling.purpose.as_str().as_bytes());
+        digest.count(categories.len());
+        for (category, commitment) in categories {
+            digest.add(category.as_str().as_bytes());
+            digest.add(commitment.as_bytes());
+        }
+        digest.count(basis.clauses.len());
+        for clause in &basis.clauses {
+            digest.add(clause.as_str().as_bytes());
+        }
+        digest.count(basis.agreements.len());
+        for (id, text) in &basis.agreements {
+            digest.add(id.as_str().as_bytes());
+            digest.add(text.as_bytes());
+        }
+        digest.add(&[u8::from(handling.enforcement), handling.onward as u8]);
+        let markings = handling.markings;
+        for marking in [markings.tlp.as_str(), markings.pap.as_str(), markings.classification.as_str()] {
+            digest.add(marking.as_bytes());
+        }
+        digest.count(handling.obligations.len());
+        for obligation in &handling.obligations {
+            digest.add(obligation.as_bytes());
+        }
+        digest.finish()
     }
 }
 

@@ -31,18 +31,18 @@ struct Valid {
     officer: OfficerChannel,
 }
 
-struct Rpc {
-    method: MethodDescriptor,
-    path: String,
+pub(crate) struct Rpc {
+    pub(crate) method: MethodDescriptor,
+    pub(crate) path: String,
 }
 
 impl Rpc {
     /// As the contract's access option names it.
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.method.name()
     }
 
-    fn changes(&self) -> bool {
+    pub(crate) fn changes(&self) -> bool {
         self.method.input().get_field_by_name("request_id").is_some()
     }
 
@@ -68,7 +68,7 @@ impl Rpc {
     }
 }
 
-fn rpcs() -> Vec<Rpc> {
+pub(crate) fn rpcs() -> Vec<Rpc> {
     let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
     let methods = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
     let rpc = |method: MethodDescriptor| {
@@ -80,7 +80,7 @@ fn rpcs() -> Vec<Rpc> {
 
 impl World {
     /// The ledger's size, asked of the database.
-    async fn ledger_size(&self) -> u64 {
+    pub(crate) async fn ledger_size(&self) -> u64 {
         self.node.exchange().checkpoint().await.unwrap().0
     }
 
@@ -139,7 +139,7 @@ impl World {
 }
 
 /// The same call with an idempotency key of its own.
-fn fresh(message: &DynamicMessage) -> DynamicMessage {
+pub(crate) fn fresh(message: &DynamicMessage) -> DynamicMessage {
     let mut message = message.clone();
     if message.descriptor().get_field_by_name("request_id").is_some() {
         message.set_field_by_name("request_id", Value::String(request_id()));

@@ -56,6 +56,11 @@ impl World {
     }
 
     pub(crate) async fn start_without_agreements(engine: Engine) -> Option<Self> {
+        Self::start_with(engine, |_| {}).await
+    }
+
+    /// A node without agreements whose configuration the test changes first.
+    pub(crate) async fn start_with(engine: Engine, change: impl FnOnce(&mut Config)) -> Option<Self> {
         let database = match engine {
             Engine::Sqlite => None,
             Engine::Postgres => Some(crate::postgres::database()?),
@@ -65,7 +70,8 @@ impl World {
         let workspace = Workspace::create(folder.path(), now).unwrap();
         let holds = ["ico", "ncsc", "nca"];
         let file = workspace.add_node("one", &holds, dev::loopback(0), database.as_deref(), now).await.unwrap();
-        let config = Config::load(&file).unwrap();
+        let mut config = Config::load(&file).unwrap();
+        change(&mut config);
         let (clock, hand) = Clock::set_to(Instant::from_micros(now.micros() - 100 * 86_400 * 1_000_000));
         let node = Running::start(&config, clock.clone()).await.unwrap();
         Some(Self { workspace, config, hand, clock, node, folder })

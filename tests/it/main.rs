@@ -15,6 +15,8 @@ mod holders;
 mod import;
 mod indistinguishable;
 mod kill;
+mod matrix;
+mod oracle;
 mod oracles;
 mod postgres;
 mod program;

@@ -169,7 +169,7 @@ impl World {
 
     /// A valid request, encoded; none where the RPC has no further variant. Everything that it needs is made first.
     #[expect(clippy::too_many_lines, reason = "a table: one arm for each RPC")]
-    pub(super) async fn valid_request(&self, rpc: &str, variant: usize) -> Option<Vec<u8>> {
+    pub(crate) async fn valid_request(&self, rpc: &str, variant: usize) -> Option<Vec<u8>> {
         let variants = match rpc {
             "RequestRelease" => 4,
             "OfferRelease" | "GiveAuthorisation" => 2,

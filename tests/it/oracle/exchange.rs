@@ -1,0 +1,310 @@
+//! The whole gate without the wire: `Exchange::change`, `Exchange::ask`, `Exchange::open`.
+
+use concordat::decision::Onward;
+use concordat::domain::{
+    Actor, AgencyId, AgreementId, AuthorisationId, CallKey, Category, ConsentId, Digest, Evidence, Ground, Identifier,
+    IncidentId, Instant, Markings, NamedOrganisation, Occurred, OfficerId, OrganisationId, Purpose, Question,
+    Reference, RequestId, Subject, Unit,
+};
+use concordat::exchange::{
+    AmendIncident, AmendOrganisation, AskFor, By, Error, Exchange, GiveAuthorisation, IssueReference, NarrowConsent,
+    Outcome, ReconfirmConsent, RecordConsent, RefuseConsent, RegisterIncident, RegisterOrganisation,
+    RevokeAuthorisation, ScopeTerms, SeekConsent, VerifyConsent, VerifyNotification, WithdrawConsent,
+};
+use concordat::release::ReleasedIncident;
+
+use super::drive::{Answer, Door, Ids};
+use super::model::{self, Ask, Release};
+use super::records::{Change, Micros, Name, Records, Scope, Word, Words};
+use crate::harness::request_id;
+
+/// A node's use cases, and the digests of the agreements in force.
+#[derive(Debug)]
+pub(super) struct Direct {
+    pub(super) exchange: Exchange,
+    pub(super) digests: Vec<(AgreementId, Digest)>,
+}
+
+fn agency(word: Word) -> AgencyId {
+    AgencyId::known(word)
+}
+
+fn at(micros: Micros) -> Instant {
+    Instant::from_micros(micros)
+}
+
+fn by(of: Word, officer: Word, method: &'static str) -> By {
+    let actor = Actor {
+        agency: agency(of),
+        officer: OfficerId::known(officer),
+        unit: Unit::known("desk"),
+        pseudonym: "officer-oracle".to_owned(),
+    };
+    let request_id = RequestId::known(request_id());
+    By { actor, call: CallKey { agency: agency(of), method, request_id, digest: Digest([1; 32]) } }
+}
+
+fn set<T: Ord>(words: &Words, known: impl Fn(Word) -> T) -> std::collections::BTreeSet<T> {
+    words.iter().map(|word| known(word)).collect()
+}
+
+/// What the content of a category says: whose it is, so that a release of another incident's would be seen.
+pub(super) fn said(scene: usize, incident: Name, revision: i64, category: &str) -> String {
+    format!("{scene} {incident} {revision} {category}")
+}
+
+/// Which incident and revision was released, by what its content says.
+pub(super) fn read(scene: usize, category: &str, text: &str) -> Result<(Name, i64), String> {
+    let parts: Vec<&str> = text.split(' ').collect();
+    match parts.as_slice() {
+        [of, incident, revision, what] if *of == scene.to_string() && *what == category => {
+            Ok((incident.parse().unwrap(), revision.parse().unwrap()))
+        }
+        _ => Err(format!("`{category}` of scene {scene} says `{text}`")),
+    }
+}
+
+fn content(ids: &Ids, incident: Name, revision: i64, categories: &Words) -> Vec<(Category, Vec<u8>)> {
+    let of = |word: &&'static str| (Category::known(*word), said(ids.scene, incident, revision, word).into_bytes());
+    categories.iter().map(of).collect()
+}
+
+fn identifiers<'a>(ids: &Ids, numbers: impl IntoIterator<Item = &'a usize>) -> Vec<Identifier> {
+    numbers.into_iter().map(|number| Identifier::parse("oracle", &format!("{}-{number}", ids.scene)).unwrap()).collect()
+}
+
+fn terms(ids: &Ids, scope: &Scope) -> ScopeTerms {
+    ScopeTerms {
+        recipient: agency(scope.recipient),
+        purposes: set(&scope.purposes, Purpose::known),
+        enforcement: scope.enforcement,
+        categories: set(&scope.categories, Category::known),
+        incident: scope
+            .incident
+            .map(|(name, revision, updates)| (IncidentId::known(&ids.of[&name]), Some(revision), updates)),
+        onward: scope.onward,
+        valid_from: Some(at(scope.valid.0)),
+        valid_until: Some(at(scope.valid.1)),
+    }
+}
+
+fn evidence() -> Evidence {
+    Evidence {
+        signatory: "A. Director".to_owned(),
+        authority: "company secretary".to_owned(),
+        channel: "signed-letter".to_owned(),
+        digest: Digest([7; 32]),
+        received_at: at(0),
+    }
+}
+
+fn markings(tlp: Word) -> Markings {
+    Markings::parse(tlp, "", "").unwrap()
+}
+
+impl Door for Direct {
+    async fn change(&self, ids: &Ids, records: &Records, change: &Change) -> Result<String, String> {
+        let id = |name: &Name| ids.of.get(name).cloned().unwrap_or_else(|| format!("missing-{name}"));
+        let holder = change.holder(records);
+        let exchange = &self.exchange;
+        let done = match change {
+            Change::Organisation { identifiers: numbers, .. } => {
+                let change =
+                    RegisterOrganisation { name: "An organisation".into(), identifiers: identifiers(ids, numbers) };
+                exchange.change(by(holder, "rec", "OrganisationService/RegisterOrganisation"), change).await
+            }
+            Change::AmendOrganisation { name, identifiers: numbers } => {
+                let change = AmendOrganisation {
+                    id: OrganisationId::known(id(name)),
+                    version: records.organisations[name].version,
+                    name: "An organisation".into(),
+                    identifiers: identifiers(ids, numbers),
+                };
+                exchange.change(by(holder, "rec", "OrganisationService/AmendOrganisation"), change).await
+            }
+            Change::Incident { name, organisation, occurred, tlp, categories, notified } => {
+                let change = RegisterIncident {
+                    organisation: OrganisationId::known(id(organisation)),
+                    occurred: Occurred { from: at(occurred.0), until: at(occurred.1) },
+                    markings: markings(tlp),
+                    notification: notified.map(|kind| (kind.to_owned(), at(0))),
+                    campaign: None,
+                    retain_until: None,
+                    content: content(ids, *name, 1, categories),
+                };
+                exchange.change(by(holder, "rec", "IncidentService/RegisterIncident"), change).await
+            }
+            Change::AmendIncident { name, tlp, categories } => {
+                let revision = records.incidents[name].revision;
+                let content = content(ids, *name, revision + 1, categories);
+                let change =
+                    AmendIncident { id: IncidentId::known(id(name)), revision, markings: markings(tlp), content };
+                exchange.change(by(holder, "rec", "IncidentService/AmendIncident"), change).await
+            }
+            Change::VerifyNotification { name, officer } => {
+                let change = VerifyNotification { id: IncidentId::known(id(name)) };
+                exchange.change(by(holder, officer, "IncidentService/VerifyNotification"), change).await
+            }
+            Change::Reference { incident, recipient, .. } => {
+                let change = IssueReference { id: IncidentId::known(id(incident)), recipient: agency(recipient) };
+                exchange.change(by(holder, "rec", "IncidentService/IssueReference"), change).await
+            }
+            Change::Authorise { authorisation: given, .. } => {
+                let change = GiveAuthorisation {
+                    incident: IncidentId::known(id(&given.incident)),
+                    revision: given.revision,
+                    covers_updates: given.covers_updates,
+                    recipient: agency(given.recipient),
+                    purposes: set(&given.purposes, Purpose::known),
+                    categories: set(&given.categories, Category::known),
+                    ground: Ground::known(given.ground),
+                    valid_until: Some(at(given.until)),
+                };
+                exchange.change(by(holder, "aut", "AuthorisationService/GiveAuthorisation"), change).await
+            }
+            Change::Revoke { name } => {
+                let change = RevokeAuthorisation { id: AuthorisationId::known(id(name)) };
+                exchange.change(by(holder, "aut", "AuthorisationService/RevokeAuthorisation"), change).await
+            }
+            consent => self.change_consent(ids, records, consent, holder).await,
+        };
+        done.map(|done| done.object).map_err(|error| rejected(&error))
+    }
+
+    async fn ask(&self, ids: &Ids, ask: &Ask, again: Option<&str>) -> Result<(String, Answer), String> {
+        let pinned = ask.pinned.map(|(id, is_right)| {
+            let found = self.digests.iter().find(|(one, _)| one.as_str() == id);
+            found.filter(|_| is_right).cloned().unwrap_or((AgreementId::known(id), Digest([9; 32])))
+        });
+        let put = match again {
+            Some(request) => AskFor::Again {
+                question: Question::known(request),
+                purposes: [Purpose::known(ask.purpose)].into(),
+                pinned,
+            },
+            None => AskFor::New {
+                holder: agency(ask.holder),
+                subject: match &ask.subject {
+                    model::Subject::Reference(name) => {
+                        let id = name.and_then(|name| ids.of.get(&name).cloned());
+                        Subject::Reference(Reference::known(id.unwrap_or_else(|| "ref-nobody-issued-this".into())))
+                    }
+                    model::Subject::Named { identifiers: numbers, period, ground } => {
+                        Subject::Organisation(NamedOrganisation {
+                            identifiers: identifiers(ids, numbers).into_iter().collect(),
+                            period: Occurred { from: at(period.0), until: at(period.1) },
+                            ground: Ground::known(*ground),
+                        })
+                    }
+                },
+                purpose: Purpose::known(ask.purpose),
+                categories: set(&ask.categories, Category::known),
+                external_ref: String::new(),
+                pinned,
+            },
+        };
+        let by = by(ask.requester, "req", "ReleaseService/RequestRelease");
+        let asked = self.exchange.ask(by, put).await.map_err(|error| format!("the ask failed: {error}"))?;
+        let answer = match asked.outcome {
+            Outcome::NotCovered { reason, .. } => Answer::NotCovered(reason),
+            Outcome::Open => Answer::Open,
+            Outcome::Released(None) => return Err("released without content".to_owned()),
+            Outcome::Released(Some(committed)) => {
+                let incidents = self.exchange.open(committed).await.map_err(|error| format!("not opened: {error}"))?;
+                let released = incidents.into_iter().map(|incident| released(ids.scene, ask, incident));
+                Answer::Released(released.collect::<Result<_, _>>()?)
+            }
+        };
+        Ok((asked.question.to_string(), answer))
+    }
+
+    /// Nobody asks itself: the wire turns that away before it becomes an ask.
+    fn takes(&self, ask: &Ask) -> bool {
+        ask.requester != ask.holder
+    }
+}
+
+impl Direct {
+    async fn change_consent(
+        &self,
+        ids: &Ids,
+        records: &Records,
+        change: &Change,
+        holder: Word,
+    ) -> Result<concordat::exchange::Done, Error> {
+        let id = |name: &Name| ConsentId::known(ids.of.get(name).cloned().unwrap_or_else(|| format!("missing-{name}")));
+        let organisation = |name: &Name| OrganisationId::known(ids.of[name].clone());
+        let exchange = &self.exchange;
+        match change {
+            Change::SeekConsent { organisation: of, recipient, .. } => {
+                let change = SeekConsent { organisation: organisation(of), recipient: agency(recipient) };
+                exchange.change(by(holder, "rec", "ConsentService/SeekConsent"), change).await
+            }
+            Change::RecordConsent { name, organisation: of, scope, officer } => {
+                let id = ids.of.contains_key(name).then(|| id(name));
+                let (organisation, scope) = (organisation(of), terms(ids, scope));
+                let change = RecordConsent { id, organisation, scope, evidence: evidence() };
+                exchange.change(by(holder, officer, "ConsentService/RecordConsent"), change).await
+            }
+            Change::VerifyConsent { name, officer } => {
+                let change = VerifyConsent { id: id(name), version: records.consents[name].version_to_verify() };
+                exchange.change(by(holder, officer, "ConsentService/VerifyConsent"), change).await
+            }
+            Change::NarrowConsent { name, scope } => {
+                let change = NarrowConsent { id: id(name), scope: terms(ids, scope) };
+                exchange.change(by(holder, "rec", "ConsentService/NarrowConsent"), change).await
+            }
+            Change::ReconfirmConsent { name, scope, officer } => {
+                let change = ReconfirmConsent { id: id(name), scope: terms(ids, scope), evidence: evidence() };
+                exchange.change(by(holder, officer, "ConsentService/ReconfirmConsent"), change).await
+            }
+            Change::RefuseConsent { name } => {
+                exchange.change(by(holder, "rec", "ConsentService/RefuseConsent"), RefuseConsent { id: id(name) }).await
+            }
+            Change::WithdrawConsent { name } => {
+                let change = WithdrawConsent { id: id(name) };
+                exchange.change(by(holder, "rec", "ConsentService/WithdrawConsent"), change).await
+            }
+            _ => unreachable!("the other changes are none of a consent"),
+        }
+    }
+}
+
+/// Only a rule of the domain turns a change away; anything else is a fault and ends the test.
+fn rejected(error: &Error) -> String {
+    assert!(matches!(error, Error::Rejected(_)), "a change failed: {error}");
+    error.to_string()
+}
+
+fn released(scene: usize, ask: &Ask, incident: ReleasedIncident) -> Result<(String, Release), String> {
+    let mut found = None;
+    for one in &incident.categories {
+        let text = String::from_utf8_lossy(&one.content);
+        let of = read(scene, one.category.as_str(), &text)?;
+        if *found.get_or_insert(of) != of {
+            return Err("a release of one incident has content of two".to_owned());
+        }
+    }
+    let (name, revision) = found.ok_or("a release without content")?;
+    let handling = incident.handling;
+    if handling.purpose.as_str() != ask.purpose {
+        return Err(format!("released for {}", handling.purpose));
+    }
+    let release = Release {
+        incident: name,
+        revision,
+        categories: incident.categories.iter().map(|one| one.category.to_string()).collect(),
+        clauses: handling.clauses.iter().map(ToString::to_string).collect(),
+        enforcement: handling.enforcement,
+        onward: match handling.onward {
+            Onward::No => "no",
+            Onward::WithConsent => "with-consent",
+            Onward::Yes => "yes",
+        }
+        .to_owned(),
+        tlp: handling.markings.tlp.as_str().to_owned(),
+        review_by: handling.review_by.micros(),
+        obligations: handling.obligations,
+    };
+    Ok((incident.reference.to_string(), release))
+}
