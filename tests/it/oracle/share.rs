@@ -27,7 +27,7 @@ impl Share {
 }
 
 /// The conditions of which each must have been the only one that kept a world from its release.
-const CONDITIONS: [Word; 29] = [
+const CONDITIONS: [Word; 27] = [
     "TLP red",
     "another organisation's consent",
     "another period",
@@ -55,8 +55,6 @@ const CONDITIONS: [Word; 29] = [
     "notification not verified",
     "notification of another kind",
     "other identifiers",
-    "held by another",
-    "too many matches",
 ];
 
 /// Of a narrower consent, what must have been the only thing in which it was wider. These are rare by nature.
@@ -95,11 +93,13 @@ impl Share {
                 _ => format!("released under {}", clause.id),
             }
         }));
-        let narrowing = NARROWING.map(|one| (format!("narrowing turned away only for: {one}"), at_least / 5));
+        let narrowing = NARROWING.map(|one| format!("narrowing turned away only for: {one}"));
+        let rare = ["held by another", "too many matches"].map(|one| format!("open only for: {one}"));
+        let seldom = narrowing.into_iter().chain(rare).map(|what| (what, at_least / 5));
         let rare: Vec<String> = wanted
             .into_iter()
             .map(|what| (what, at_least))
-            .chain(narrowing)
+            .chain(seldom)
             .filter(|(what, least)| self.of(what) < *least)
             .map(|(what, _)| format!("{} times: {what}", self.of(&what)))
             .collect();
