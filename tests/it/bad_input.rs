@@ -86,10 +86,8 @@ impl World {
 
     /// An officer whom the contract lets call this.
     fn officer_of(&self, rpc: &Rpc) -> OfficerChannel {
-        let (_, roles, _) = ACCESS.iter().find(|(path, ..)| *path == rpc.path).unwrap();
-        let role = roles.first().copied().unwrap_or("auditor");
-        let icos = matches!(role, "requester" | "operator") || rpc.name() == "ListObligations";
-        let agency = if icos { "ico" } else { "ncsc" };
+        let role = rpc.roles().first().copied().unwrap_or("auditor");
+        let agency = rpc.owner();
         self.officer(agency, role, &[role])
     }
 

@@ -132,6 +132,7 @@ impl Run {
             size: 0,
             token: String::new(),
             filter: String::new(),
+            field: "page_token",
         };
         let exchange = world.node.exchange().clone();
         let (views, _) = exchange.agreements(page("ico")).await.unwrap();

@@ -3,8 +3,8 @@
 use concordat::decision::Onward;
 use concordat::domain::{
     Actor, AgencyId, AgreementId, AuthorisationId, CallKey, Category, ConsentId, Digest, Evidence, Ground, Identifier,
-    IncidentId, Instant, Markings, NamedOrganisation, Occurred, OfficerId, OrganisationId, Purpose, Question,
-    Reference, RequestId, Subject, Unit,
+    IncidentId, Instant, Markings, NamedOrganisation, Occurred, OfficerId, OrganisationId, Profile, Purpose, Question,
+    Reference, RequestId, Subject, Unit, Urgency,
 };
 use concordat::exchange::{
     AmendIncident, AmendOrganisation, AskFor, By, Error, Exchange, GiveAuthorisation, IssueReference, NarrowConsent,
@@ -69,8 +69,24 @@ fn content(ids: &Ids, incident: Name, revision: i64, categories: &Words) -> Vec<
     categories.iter().map(of).collect()
 }
 
+/// A company number of a scene's own.
+pub(super) fn company(scene: usize, number: usize) -> String {
+    assert!(number < 100, "a scene has fewer identifiers");
+    format!("{:08}", scene * 100 + number)
+}
+
 fn identifiers<'a>(ids: &Ids, numbers: impl IntoIterator<Item = &'a usize>) -> Vec<Identifier> {
-    numbers.into_iter().map(|number| Identifier::parse("oracle", &format!("{}-{number}", ids.scene)).unwrap()).collect()
+    numbers.into_iter().map(|number| Identifier::parse("gb-coh", &company(ids.scene, *number)).unwrap()).collect()
+}
+
+fn profile<'a>(ids: &Ids, numbers: impl IntoIterator<Item = &'a usize>) -> Profile {
+    Profile {
+        name: "An organisation".into(),
+        identifiers: identifiers(ids, numbers),
+        former_names: vec![],
+        trading_names: vec![],
+        parents: vec![],
+    }
 }
 
 fn terms(ids: &Ids, scope: &Scope) -> ScopeTerms {
@@ -109,16 +125,14 @@ impl Door for Direct {
         let exchange = &self.exchange;
         let done = match change {
             Change::Organisation { identifiers: numbers, .. } => {
-                let change =
-                    RegisterOrganisation { name: "An organisation".into(), identifiers: identifiers(ids, numbers) };
+                let change = RegisterOrganisation { profile: profile(ids, numbers) };
                 exchange.change(by(holder, "rec", "OrganisationService/RegisterOrganisation"), change).await
             }
             Change::AmendOrganisation { name, identifiers: numbers } => {
                 let change = AmendOrganisation {
                     id: OrganisationId::known(id(name)),
                     version: records.organisations[name].version,
-                    name: "An organisation".into(),
-                    identifiers: identifiers(ids, numbers),
+                    profile: profile(ids, numbers),
                 };
                 exchange.change(by(holder, "rec", "OrganisationService/AmendOrganisation"), change).await
             }
@@ -159,6 +173,7 @@ impl Door for Direct {
                     categories: set(&given.categories, Category::known),
                     ground: Ground::known(given.ground),
                     valid_until: Some(at(given.until)),
+                    preview: None,
                 };
                 exchange.change(by(holder, "aut", "AuthorisationService/GiveAuthorisation"), change).await
             }
@@ -197,6 +212,7 @@ impl Door for Direct {
                         })
                     }
                 },
+                urgency: Urgency::default(),
                 purpose: Purpose::known(ask.purpose),
                 categories: set(&ask.categories, Category::known),
                 external_ref: String::new(),

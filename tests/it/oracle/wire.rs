@@ -16,7 +16,7 @@ use prost::Message as _;
 use tonic::{Code, Status};
 
 use super::drive::{Answer, Door, Ids};
-use super::exchange::{read, said};
+use super::exchange::{company, read, said};
 use super::flows::{AGENCIES, PURPOSES};
 use super::model::{Ask, Release, Subject};
 use super::records::{Change, Micros, Name, Records, Scope, Word, Words};
@@ -54,7 +54,7 @@ fn list<'a>(words: impl IntoIterator<Item = &'a Word>) -> Vec<String> {
 }
 
 fn identifiers<'a>(ids: &Ids, numbers: impl IntoIterator<Item = &'a usize>) -> Vec<v1::Identifier> {
-    let of = |number: &usize| v1::Identifier { scheme: "oracle".into(), value: format!("{}-{number}", ids.scene) };
+    let of = |number: &usize| v1::Identifier { scheme: "gb-coh".into(), value: company(ids.scene, *number) };
     numbers.into_iter().map(of).collect()
 }
 
@@ -134,7 +134,8 @@ impl Door for Wire {
         let done = match change {
             Change::Organisation { identifiers: numbers, .. } => {
                 let (name, identifiers) = ("An organisation".into(), identifiers(ids, numbers));
-                let request = v1::RegisterOrganisationRequest { request_id, name, identifiers };
+                let none = v1::RegisterOrganisationRequest::default();
+                let request = v1::RegisterOrganisationRequest { request_id, name, identifiers, ..none };
                 organisations().register_organisation(request).await.map(|done| done.into_inner().organisation_id)
             }
             Change::AmendOrganisation { name, identifiers: numbers } => {
@@ -144,6 +145,7 @@ impl Door for Wire {
                     etag: records.organisations[name].version.to_string(),
                     name: "An organisation".into(),
                     identifiers: identifiers(ids, numbers),
+                    ..v1::AmendOrganisationRequest::default()
                 };
                 organisations().amend_organisation(request).await.map(|done| done.into_inner().organisation_id)
             }
@@ -196,6 +198,7 @@ impl Door for Wire {
                     categories: list(&given.categories),
                     ground: given.ground.into(),
                     valid_until: at(given.until),
+                    preview_digest: vec![],
                 };
                 authorisations().give_authorisation(request).await.map(|done| done.into_inner().authorisation_id)
             }
@@ -249,6 +252,7 @@ impl Door for Wire {
         let response = response.into_inner();
         let answer = match response.outcome.ok_or("no outcome")? {
             Outcome::NotCovered(not_covered) => Answer::NotCovered(not_covered.reason),
+            Outcome::Covered(_) => return Err("an ask was only looked at".into()),
             Outcome::Open(_) => Answer::Open,
             Outcome::Released(handed_over) => {
                 let incidents = handed_over.incidents.iter().map(|incident| self::released(ids.scene, ask, incident));
