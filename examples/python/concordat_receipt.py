@@ -58,6 +58,7 @@ class Verified:
     act: pb.Act | None = None
     subject: pb.SubjectStatement | None = None
     outcome: pb.OutcomeStatement | None = None
+    offer: pb.OfferStatement | None = None
     grounds: pb.GroundsStatement | None = None
 
 
@@ -146,10 +147,11 @@ def root_from(leaf: bytes, index: int, size: int, path) -> bytes:
 def statements(entry: pb.LedgerEntry, openings) -> dict:
     """What the openings show, each checked against the entry's commitment for its slot."""
     act = ("ask", pb.AskStatement) if entry.kind == pb.ENTRY_KIND_ASK else ("act", pb.Act)
+    offered = ("offer", pb.OfferStatement)
     slots = {
         pb.SLOT_ACT: act,
         pb.SLOT_SUBJECT: ("subject", pb.SubjectStatement),
-        pb.SLOT_OUTCOME: ("outcome", pb.OutcomeStatement),
+        pb.SLOT_OUTCOME: offered if entry.kind == pb.ENTRY_KIND_OFFER else ("outcome", pb.OutcomeStatement),
         pb.SLOT_GROUNDS: ("grounds", pb.GroundsStatement),
     }
     opened = {}

@@ -220,6 +220,11 @@ pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
             }
         }
     }
+    if let Some(offer) = &verified.offer {
+        let about = if offer.request.is_empty() { &offer.reference } else { &offer.request };
+        put("offered", format!("{} to {}: {about} for {}", offer.holder, offer.recipient, offer.purpose));
+        put("categories", offer.categories.join(", "));
+    }
     if let Some(grounds) = &verified.grounds {
         put("grounds", grounds.reasons.join("; "));
     }

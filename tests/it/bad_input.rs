@@ -42,6 +42,16 @@ impl Rpc {
         self.method.name()
     }
 
+    fn roles(&self) -> &'static [&'static str] {
+        ACCESS.iter().find(|(path, ..)| *path == self.path).unwrap().1
+    }
+
+    /// The agency whose records the valid requests speak of: duties are the ICO's.
+    pub(crate) fn owner(&self) -> &'static str {
+        let asks = matches!(self.roles().first(), Some(&("requester" | "operator")));
+        if asks || self.name() == "ListObligations" { "ico" } else { "ncsc" }
+    }
+
     pub(crate) fn changes(&self) -> bool {
         self.method.input().get_field_by_name("request_id").is_some()
     }

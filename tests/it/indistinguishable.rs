@@ -386,6 +386,8 @@ on_both_databases! {
         let listed = raw::call(officer, LIST_REQUESTS, list.encode_to_vec()).await.unwrap();
         let mut requests = v1::ListRequestsResponse::decode(listed.message).unwrap().requests;
         assert_eq!(requests.len(), cases.len() + 1);
+        requests.retain(|request| request.state != "released");
+        assert_eq!(requests.len(), cases.len());
         for request in &mut requests {
             mask(&mut request.id);
         }

@@ -305,7 +305,7 @@ fn the_context_is_the_one_named_else_the_shells_else_the_users() {
         std::fs::write(&expected, example).unwrap();
         let incomplete = typed(&["agreement", "list"]).await;
         assert_eq!(exit(&incomplete), 3, "the example is a context, of files that are not there: {incomplete:?}");
-        assert!(complained(&incomplete).contains("token.key"), "{incomplete:?}");
+        assert!(complained(&incomplete).contains("client.pem"), "{incomplete:?}");
         desk.world
     });
 }
