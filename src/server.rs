@@ -89,7 +89,7 @@ impl Running {
 }
 
 /// How often duties are looked through for those that are overdue.
-const WATCH_EVERY: Duration = Duration::from_secs(600);
+const WATCH_EVERY: Duration = Duration::from_mins(10);
 
 /// Alarms while a duty is overdue, until the node stops.
 async fn watch_duties(exchange: Exchange, shutdown: CancellationToken) {

@@ -4,7 +4,7 @@
 //! markings; what is missing stays missing here.
 //!
 //! A record can name several victims. Each becomes an incident of its own under one campaign, and no content names the
-//! victim of another: [`sieve`] is the last thing that every content goes through.
+//! victim of another: `sieve` is the last thing that every content goes through.
 
 mod content;
 mod sieve;

@@ -297,6 +297,7 @@ impl Officers {
             categories: CATEGORIES.map(String::from).to_vec(),
             ground: GROUND.into(),
             valid_until: None,
+            ..v1::GiveAuthorisationRequest::default()
         };
         AuthorisationServiceClient::new(self.authoriser).give_authorisation(authorisation).await?;
         Ok(reference)

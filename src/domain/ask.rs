@@ -64,6 +64,7 @@ impl Urgency {
         found.ok_or_else(|| Invalid::new("", "is not one of `routine`, `urgent`, `immediate`"))
     }
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
     fn is_routine(&self) -> bool {
         *self == Self::Routine
     }

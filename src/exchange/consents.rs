@@ -185,17 +185,18 @@ fn change(context: Context<'_>, versions: &ConsentVersions, step: ConsentStep) -
     let id = versions.first().map(|newest| newest.id.clone()).ok_or(Rejected::NotFound("consent"))?;
     // Whatever ended or began: what was said about its end no longer applies.
     let mut writes = vec![Write::drop_events(id.as_str())];
-    let given = step.states.iter().filter(|(_, state)| *state == ConsentState::Given);
+    let ConsentStep { states, added, version } = step;
+    let given = states.iter().filter(|(_, state)| *state == ConsentState::Given);
     let given = given.filter_map(|(version, _)| versions.iter().find(|consent| consent.version == *version));
-    let added = step.added.iter().filter(|consent| consent.state == ConsentState::Given);
-    for event in given.chain(added).filter_map(|consent| events::consent_ends(consent, context.at)) {
+    let begun = added.iter().filter(|consent| consent.state == ConsentState::Given);
+    for event in given.chain(begun).filter_map(|consent| events::consent_ends(consent, context.at)) {
         writes.push(Write::event(&event)?);
     }
-    writes.extend(step.states.iter().map(|(version, state)| Write::consent_state(&id, *version, *state)));
-    if let Some(added) = &step.added {
+    writes.extend(states.into_iter().map(|(version, state)| Write::consent_state(&id, version, state)));
+    if let Some(added) = &added {
         writes.push(Write::consent(added, context.seal())?);
     }
-    Ok(Change::new(id, step.version, writes))
+    Ok(Change::new(&id, version, writes))
 }
 
 impl Plan for SeekConsent {

@@ -16,9 +16,9 @@ use super::{Error, Node, Result};
 /// What is to be decided.
 pub(super) enum Matter<'w> {
     /// At its place in the batch.
-    Ask(usize, Asking<'w>),
+    Ask(usize, Box<Asking<'w>>),
     /// Without a place, nobody waits for it: a duty gave rise to it.
-    Offer(Option<usize>, Offering),
+    Offer(Option<usize>, Box<Offering>),
 }
 
 /// The matters of a batch, each with the question to gather facts for, and the calls that need no decision.
@@ -70,7 +70,7 @@ impl<'w> Docket<'w> {
             match Asking::new(call, known, &questions, at) {
                 Ok(asking) => {
                     self.puts.push(asking.put());
-                    self.matters.push(Matter::Ask(*place, asking));
+                    self.matters.push(Matter::Ask(*place, Box::new(asking)));
                 }
                 Err(error) => self.answered.push((*place, Err(error))),
             }
@@ -96,7 +96,7 @@ impl<'w> Docket<'w> {
         match (Offering::read(context, reads, by, offer).await, place) {
             (Ok((offering, put)), place) => {
                 self.puts.push(put);
-                self.matters.push(Matter::Offer(place, offering));
+                self.matters.push(Matter::Offer(place, Box::new(offering)));
             }
             (Err(Error::Store(error)), _) => return Err(Error::Store(error)),
             (Err(error), Some(place)) => self.answered.push((place, Err(error))),

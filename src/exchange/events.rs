@@ -31,7 +31,7 @@ impl Plan for AcknowledgeEvents {
         }
         let writes = self.ids.iter().map(|id| Write::acknowledge(id, context.at)).collect();
         let first = self.ids.first().map(ToString::to_string).unwrap_or_default();
-        Ok(Change::new(first, i64::try_from(self.ids.len()).unwrap_or(i64::MAX), writes))
+        Ok(Change::new(&first, i64::try_from(self.ids.len()).unwrap_or(i64::MAX), writes))
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn pass(node: &Node, works: &[Arc<Work>]) -> Result<Vec<Result<
         passage.change(place, mutation).await?;
     }
     for (matter, gathered) in passage.gather(works).await? {
-        passage.decide(matter, gathered)?;
+        passage.decide(matter, &gathered)?;
     }
     passage.commit(works.len()).await
 }
@@ -147,7 +147,7 @@ impl<'a> Passage<'a> {
 
     /// Decides, and appends an entry for an ask that is put for the first time, whatever was decided, and for an
     /// offer that is permitted.
-    fn decide(&mut self, matter: Matter<'_>, gathered: Gathered) -> Result<()> {
+    fn decide(&mut self, matter: Matter<'_>, gathered: &Gathered) -> Result<()> {
         let decision = decide(&gathered.facts, &gathered.agreements());
         if let Decision::Open(denial) = &decision
             && let Some(alarm) = denial.alarm()
@@ -155,8 +155,8 @@ impl<'a> Passage<'a> {
             tracing::error!(holder = %gathered.facts.ask.holder, alarm, "an ask was denied by a fault, not by a rule");
         }
         match matter {
-            Matter::Ask(place, asking) => self.ask(place, asking, &gathered, decision),
-            Matter::Offer(place, offering) => self.offer(place, &offering, &gathered, decision),
+            Matter::Ask(place, asking) => self.ask(place, *asking, gathered, decision),
+            Matter::Offer(place, offering) => self.offer(place, &offering, gathered, decision),
         }
     }
 
@@ -201,9 +201,10 @@ impl<'a> Passage<'a> {
     ) -> Result<()> {
         let Decision::Permit(permit) = decision else {
             let problem = "the gate would not permit the release now: look at its preview";
-            match place {
-                Some(place) => drop(self.replies.insert(place, Err(Rejected::WrongState(problem).into()))),
-                None => tracing::error!(holder = %gathered.facts.ask.holder, "what a duty asks for is not permitted"),
+            if let Some(place) = place {
+                self.replies.insert(place, Err(Rejected::WrongState(problem).into()));
+            } else {
+                tracing::error!(holder = %gathered.facts.ask.holder, "what a duty asks for is not permitted");
             }
             return Ok(());
         };

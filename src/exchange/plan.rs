@@ -46,7 +46,7 @@ pub struct Change {
 
 impl Change {
     /// A change that gives rise to nothing else.
-    pub(super) fn new(object: impl ToString, version: i64, writes: Vec<Write>) -> Self {
+    pub(super) fn new(object: &impl ToString, version: i64, writes: Vec<Write>) -> Self {
         Self { object: object.to_string(), version, writes, offers: Vec::new() }
     }
 }

@@ -20,8 +20,8 @@ fn look(holder: &str, purpose: &str) -> v1::RequestReleaseRequest {
 }
 
 /// Naming with a ground and nobody named.
-fn naming(ground: &str) -> Option<Target> {
-    Some(Target::Organisation(v1::NamedOrganisation { ground: ground.into(), ..v1::NamedOrganisation::default() }))
+fn naming(ground: &str) -> Target {
+    Target::Organisation(v1::NamedOrganisation { ground: ground.into(), ..v1::NamedOrganisation::default() })
 }
 
 impl World {
@@ -35,7 +35,7 @@ impl World {
 on_both_databases! {
     async fn looking_says_which_clauses_and_whose_eyes_and_leaves_nothing(world: World) {
         let size = world.size().await;
-        let ask = v1::RequestReleaseRequest { target: naming("dpa-2018-s132-2-f"), ..look("ncsc", "harm-reduction") };
+        let ask = v1::RequestReleaseRequest { target: Some(naming("dpa-2018-s132-2-f")), ..look("ncsc", "harm-reduction") };
         let Outcome::Covered(covered) = world.look("ico", ask).await else { panic!("it is covered") };
         let clauses: Vec<(&str, bool, bool)> =
             covered.clauses.iter().map(|one| (one.clause_id.as_str(), one.consent_required, one.naming)).collect();
@@ -76,9 +76,9 @@ on_both_databases! {
     async fn looking_explains_what_is_not_covered_as_asking_would(world: World) {
         assert_not_covered(&world.look("ico", look("ncsc", "serious-organised-crime")).await, "PURPOSE_NOT_COVERED");
         assert_not_covered(&world.look("ncsc", look("nca", "harm-reduction")).await, "NO_AGREEMENT");
-        let ask = v1::RequestReleaseRequest { target: naming("dpa-2018-s132-2-f"), ..look("ico", "harm-reduction") };
+        let ask = v1::RequestReleaseRequest { target: Some(naming("dpa-2018-s132-2-f")), ..look("ico", "harm-reduction") };
         assert_not_covered(&world.look("ncsc", ask).await, "NAMING_NOT_COVERED");
-        let ask = v1::RequestReleaseRequest { target: naming("cca-2013-s7-4"), ..look("ncsc", "harm-reduction") };
+        let ask = v1::RequestReleaseRequest { target: Some(naming("cca-2013-s7-4")), ..look("ncsc", "harm-reduction") };
         assert_not_covered(&world.look("ico", ask).await, "NAMING_GROUND_NOT_COVERED");
         let narrow = world.officer_for("ico", "req", &["requester"], &["regulatory-assessment"]);
         let mut narrow = v1::release_service_client::ReleaseServiceClient::new(narrow);
