@@ -133,6 +133,9 @@ impl<'a> Passage<'a> {
                 tracing::error!(%error, "an ask is turned away until the clocks agree: check time synchronisation");
                 self.replies.insert(place, Err(error.clone()));
             }
+            if !self.due.is_empty() {
+                tracing::error!(%error, "what a duty asks for could not be offered");
+            }
             return Ok(Vec::new());
         }
         let due = std::mem::take(&mut self.due);

@@ -10,6 +10,7 @@ mod cli;
 mod completeness;
 mod config;
 mod flow;
+mod footprint;
 mod harness;
 mod holders;
 mod import;

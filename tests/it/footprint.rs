@@ -1,0 +1,76 @@
+//! What an ask leaves in the database does not depend on what is held: as many rows in each table.
+
+use std::collections::BTreeMap;
+
+use concordat::proto::v1;
+use concordat::proto::v1::request_release_request::Target;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+
+use crate::builders::{assert_open, identifier};
+use crate::harness::{World, on_both_databases, request_id};
+
+/// The number of rows of each table.
+type Rows = BTreeMap<String, i64>;
+
+/// Counts the rows of all tables of a database.
+macro_rules! rows_of {
+    ($connection:expr, $tables:literal) => {{
+        let mut connection = $connection;
+        let tables: Vec<String> = sqlx::query_scalar($tables).fetch_all(&mut connection).await.unwrap();
+        let mut rows = Rows::new();
+        for table in tables {
+            let count = format!("SELECT COUNT(*) FROM {table}");
+            rows.insert(table, sqlx::query_scalar(AssertSqlSafe(count)).fetch_one(&mut connection).await.unwrap());
+        }
+        rows
+    }};
+}
+
+impl World {
+    async fn rows(&self) -> Rows {
+        let url = self.config.database_url();
+        if url.starts_with("sqlite:") {
+            let connection = SqliteConnection::connect(&url).await.unwrap();
+            rows_of!(connection, "SELECT name FROM sqlite_master WHERE type = 'table'")
+        } else {
+            let connection = PgConnection::connect(&url).await.unwrap();
+            rows_of!(connection, "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()")
+        }
+    }
+
+    /// How many rows an ask of the ICO's adds to each table, and the same when it is put again.
+    async fn left_by(&self, ask: v1::RequestReleaseRequest) -> [Rows; 2] {
+        let before = self.rows().await;
+        let response = self.requester("ico").request_release(ask).await.unwrap().into_inner();
+        assert_open(&response.outcome.unwrap());
+        let between = self.rows().await;
+        let again = v1::RequestReleaseRequest {
+            request_id: request_id(),
+            request: response.request,
+            ..v1::RequestReleaseRequest::default()
+        };
+        assert_open(&self.requester("ico").request_release(again).await.unwrap().into_inner().outcome.unwrap());
+        let after = self.rows().await;
+        let added =
+            |from: &Rows, to: &Rows| to.iter().map(|(table, rows)| (table.clone(), rows - from[table])).collect();
+        [added(&before, &between), added(&between, &after)]
+    }
+}
+
+on_both_databases! {
+    async fn an_ask_leaves_as_many_rows_whether_anything_is_held_or_not(world: World) {
+        let held = world.hold("ncsc", "ico").await;
+        let by_reference = world.left_by(world.ask(&held)).await;
+        let nowhere = Target::Reference("ref_that_was_never_issued".into());
+        let nothing = v1::RequestReleaseRequest { target: Some(nowhere), ..world.ask(&held) };
+        assert_eq!(world.left_by(nothing).await, by_reference);
+        assert_eq!((by_reference[0]["entry"], by_reference[0]["event"], by_reference[1]["event"]), (1, 1, 0));
+
+        let organisation = world.register_organisation("ncsc", vec![identifier(91)]).await;
+        world.incidents("ncsc").register_incident(world.incident_at(&organisation)).await.unwrap();
+        let by_name = world.left_by(world.ask_by_name("ncsc", vec![identifier(91)])).await;
+        let nothing = world.left_by(world.ask_by_name("ncsc", vec![identifier(92)])).await;
+        assert_eq!(nothing, by_name);
+        assert_eq!((by_name[0]["request_identifier"], by_name[1]["request_identifier"]), (1, 0));
+    }
+}
