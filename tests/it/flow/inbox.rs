@@ -151,15 +151,31 @@ on_both_databases! {
     async fn a_request_that_has_expired_matches_nothing_new(world: World) {
         let request = world.ask_about(77).await;
         let seen = world.ask_about(78).await;
-        world.incident_under(78).await;
+        let incident = world.incident_under(78).await;
+        let then = (world.in_seconds(-30 * 86_400), world.in_seconds(-29 * 86_400));
         world.later(90 * 86_400);
-        world.incident_under(77).await;
+        let organisation = world.register_organisation("ncsc", vec![identifier(77)]).await;
+        let of_that_time = v1::RegisterIncidentRequest {
+            occurred_from: then.0,
+            occurred_until: then.1,
+            ..world.incident_at(&organisation)
+        };
+        world.incidents("ncsc").register_incident(of_that_time).await.unwrap();
         let [old] = world.received("ncsc").await.try_into().unwrap();
-        assert_eq!((old.request, old.state), (seen.clone(), "expired".into()));
-        assert_error(world.offer("ncsc", &seen).await, Code::FailedPrecondition, "WRONG_STATE");
-        assert_error(world.decline("ncsc", &seen).await, Code::FailedPrecondition, "WRONG_STATE");
+        assert_eq!((&old.request, old.state.as_str()), (&seen, "expired"));
         let got = world.read_by_requester(&request).await.0;
         assert_eq!(got.state, "expired");
+
+        // Not even what would be released is offered to it.
+        let organisation = v1::GetIncidentRequest { incident_id: incident.clone() };
+        let organisation = world.incidents("ncsc").get_incident(organisation).await.unwrap().into_inner();
+        let organisation = organisation.incident.unwrap().organisation_id;
+        let held = world.hold_incident("ncsc", "ico", organisation, incident).await;
+        world.permit(held.clone()).await;
+        assert_eq!(world.preview(&held, "").await.outcome, "released");
+        let refused = world.offer("ncsc", &seen).await.unwrap_err();
+        assert!(refused.message().contains("expired"), "{refused:?}");
+        assert_error(world.decline("ncsc", &seen).await, Code::FailedPrecondition, "WRONG_STATE");
     }
 
     async fn a_decline_changes_nothing_that_the_requester_can_read(world: World) {
