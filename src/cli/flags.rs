@@ -119,7 +119,10 @@ impl Flag {
             .help(short(comment))
             .long_help(comment.to_owned())
             .value_parser(parser(field))
-            .allow_hyphen_values(matches!(self.placeholder(), "TIME" | "NUMBER"))
+            // One token in 64 begins with a hyphen.
+            .allow_hyphen_values(
+                matches!(self.placeholder(), "TIME" | "NUMBER") || matches!(field.name(), "page_token" | "cursor"),
+            )
             .hide_short_help(self.path.len() > 2)
             .conflicts_with_all(all.iter().filter(|other| self.excludes(other)).map(Self::id));
         if field.kind() == Kind::Bool && !field.is_list() {

@@ -261,6 +261,9 @@ fn a_list_comes_in_pages_or_whole() {
         assert!(complained(&first).contains(&format!("--page-token {token}")), "{first:?}");
         let second = json(&desk.ncsc(&[&list[..], &["--page-token", token]].concat()).await);
         assert_eq!(second["organisations"].as_array().unwrap().len(), 1);
+        // What comes first in a token is chance: it may be a hyphen.
+        let wrong = desk.ncsc(&[&list[..], &["--page-token", "-x"]].concat()).await;
+        assert_eq!(exit(&wrong), 1, "{wrong:?}");
         let all = desk.ncsc(&[&list[..], &["--all"]].concat()).await;
         assert_eq!(json(&all)["organisations"].as_array().unwrap().len(), 3);
         assert!(json(&all).get("next_page_token").is_none() && complained(&all).is_empty(), "{all:?}");
