@@ -46,3 +46,6 @@ pub mod config;
 pub mod dev;
 pub mod pki;
 pub mod server;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
