@@ -241,7 +241,8 @@ pub struct Agreement {
     effective_from: Instant,
     effective_until: Option<Instant>,
     review_by: Option<Instant>,
-    pub(super) schema: Schema,
+    /// The schema that what it is shown must be checked against.
+    pub(super) checked_by: Option<Schema>,
     pub(super) policies: PolicySet,
     pub(super) entities: cedar_policy::Entities,
 }
@@ -256,6 +257,9 @@ impl Agreement {
         let name = terms.id.to_string();
         let wrong = |file, problem: String| LoadError { agreement: name.clone(), file, problem };
 
+        // What the clauses are shown has the shape of this program's schema: the types see to that, and in a debug build,
+        // so in every test, Cedar does too. For a text from another version it checks each time, in every build.
+        let checks = cfg!(debug_assertions) || schema != SCHEMA;
         let (schema, _) =
             Schema::from_cedarschema_str(schema).map_err(|e| wrong("schema.cedarschema", e.to_string()))?;
         let mut policies = PolicySet::new();
@@ -284,7 +288,7 @@ impl Agreement {
             effective_from,
             effective_until,
             review_by,
-            schema,
+            checked_by: checks.then_some(schema),
             policies,
             entities,
         })

@@ -68,7 +68,7 @@ fn naming(agreement: &Agreement, ask: &Ask, ground: &Ground, at: Instant) -> Res
         uid(&KINDS.action, "name-in-request"),
         uid(&KINDS.agency, ask.requester.agency.as_str()),
         context.map_err(|e| e.to_string())?,
-        Some(&agreement.schema),
+        agreement.checked_by.as_ref(),
     );
     request.map_err(|e| e.to_string())
 }
@@ -109,7 +109,7 @@ fn disclosure(agreement: &Agreement, evidence: &Evidence<'_>) -> Result<(Request
         uid(&KINDS.action, "disclose"),
         uid(&KINDS.incident, found.incident.id.as_str()),
         Context::from_pairs(context).map_err(|e| e.to_string())?,
-        Some(&agreement.schema),
+        agreement.checked_by.as_ref(),
     )
     .map_err(|e| e.to_string())?;
 
@@ -122,7 +122,8 @@ fn disclosure(agreement: &Agreement, evidence: &Evidence<'_>) -> Result<(Request
     {
         own.push(clause_entity(duty)?);
     }
-    let entities = agreement.entities.clone().add_entities(own, Some(&agreement.schema)).map_err(|e| e.to_string())?;
+    let entities =
+        agreement.entities.clone().add_entities(own, agreement.checked_by.as_ref()).map_err(|e| e.to_string())?;
     Ok((request, entities))
 }
 
