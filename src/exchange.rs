@@ -50,9 +50,6 @@ pub(crate) use statement::{handling, timestamp};
 
 use std::sync::Arc;
 
-use crate::release::{self, Releasable, ReleasedIncident};
-use crate::store::Committed;
-
 /// A result of a use case.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -99,7 +96,7 @@ impl Exchange {
 
     /// Puts an ask to the gate.
     ///
-    /// When this returns, the entry is durable; what a permit allows is opened by `release` and nowhere else.
+    /// When this returns, the entry is durable. What it was permitted has been opened, by `release` and nowhere else.
     pub async fn ask(&self, by: By, ask: AskFor) -> Result<Asked> {
         let agency = by.actor.agency.clone();
         let mut asked = self.queue.ask(Box::new(asks::AskCall { by, ask })).await?;
@@ -107,15 +104,6 @@ impl Exchange {
             asked.receipt = Some(self.receipt(&agency, asked.index).await?);
         }
         Ok(asked)
-    }
-
-    /// Opens what a committed permit names.
-    ///
-    /// In a task of its own, to its end: a caller that goes away must not spoil the connection.
-    pub async fn open(&self, committed: Committed<Releasable>) -> Result<Vec<ReleasedIncident>> {
-        let node = Arc::clone(&self.node);
-        let task = tokio::spawn(async move { release::open(&node.store, &node.seal, &committed).await });
-        Ok(task.await.map_err(|_| Error::Internal("a release was stopped by a panic"))??)
     }
 
     async fn with_receipt(&self, by: &By, mut done: Done) -> Result<Done> {

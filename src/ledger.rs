@@ -10,7 +10,7 @@ mod tree;
 
 pub use checkpoint::{Checkpoint, Keyring, SigningKey, read_checkpoint};
 pub(crate) use entry::visible;
-pub use entry::{Draft, Entry, Kind, Seed, Slots, commit_to};
+pub use entry::{Draft, Entry, Kind, Salts, Slots, commit_to};
 pub use receipt::{Invalidity, Verified, verify};
 pub use tree::{Growth, Nodes, leaf_hash, prove_consistency, prove_inclusion};
 

@@ -1,11 +1,11 @@
 //! Opens content. For another agency it takes a committed permit, and nothing less.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decision::{Handling, Permit, Permitted};
-use crate::domain::{Category, Incident, Reference};
+use crate::domain::{Category, Incident, IncidentId, Reference};
 use crate::seal::Seal;
-use crate::store::{self, Committed, Reads, Store};
+use crate::store::{self, Committed, Reads, SealedCategory, Store};
 
 /// Why content could not be opened. The permit stands: asking again with the same request id opens it later.
 #[derive(Debug, thiserror::Error)]
@@ -68,29 +68,45 @@ impl std::fmt::Debug for ReleasedIncident {
     }
 }
 
-/// Opens what a committed permit names, and no other category.
+/// Opens what these committed permits name, and no other category; one result for each, in their order.
 ///
-/// Runs in a task of its own, to its end: a caller that goes away must not spoil the connection. A crash here
-/// leaves an entry without a delivery, which the caller repairs by asking again with the same request id.
+/// Nothing else is even read. Runs in a task of its own, to its end: a caller that goes away must not spoil the
+/// connection. A crash here leaves an entry without a delivery, which the caller repairs by asking again with the same
+/// request id.
 pub async fn open(
     store: &Store,
     seal: &Seal,
-    committed: &Committed<Releasable>,
-) -> Result<Vec<ReleasedIncident>, Error> {
-    let mut incidents = Vec::new();
-    for (reference, permitted) in committed.decided().incidents() {
-        let basis = &permitted.basis;
-        let mut categories = Vec::new();
-        for sealed in store.content(&basis.incident, basis.revision, seal).await? {
-            if permitted.categories.contains_key(&sealed.category) {
-                let (salt, content) = sealed.open()?;
-                categories.push(ReleasedCategory { category: sealed.category, content, salt });
-            }
-        }
-        let handling = permitted.handling.clone();
-        incidents.push(ReleasedIncident { reference: reference.clone(), categories, handling });
+    permits: &[&Committed<Releasable>],
+) -> Result<Vec<Result<Vec<ReleasedIncident>, Error>>, Error> {
+    let permitted = permits.iter().flat_map(|permit| permit.decided().incidents());
+    let wanted: BTreeSet<(&IncidentId, i64, &Category)> = permitted
+        .flat_map(|(_, Permitted { basis, categories, .. })| {
+            categories.keys().map(|category| (&basis.incident, basis.revision, category))
+        })
+        .collect();
+    let found = if wanted.is_empty() { Vec::new() } else { store.content(&wanted, seal).await? };
+    let mut sealed: BTreeMap<(&IncidentId, i64), Vec<&SealedCategory>> = BTreeMap::new();
+    for category in &found {
+        sealed.entry((&category.incident, category.revision)).or_default().push(category);
     }
-    Ok(incidents)
+    Ok(permits.iter().map(|permit| permit.decided().incidents().map(|one| opened(one, &sealed)).collect()).collect())
+}
+
+fn opened(
+    (reference, permitted): (&Reference, &Permitted),
+    sealed: &BTreeMap<(&IncidentId, i64), Vec<&SealedCategory>>,
+) -> Result<ReleasedIncident, Error> {
+    let basis = &permitted.basis;
+    let mut categories = Vec::new();
+    for sealed in sealed.get(&(&basis.incident, basis.revision)).into_iter().flatten() {
+        // What another permit of the same batch names is not this one's.
+        if permitted.categories.contains_key(&sealed.category) {
+            let (salt, content) = sealed.open()?;
+            categories.push(ReleasedCategory { category: sealed.category.clone(), content, salt });
+        }
+    }
+    categories.sort_by(|one, other| one.category.cmp(&other.category));
+    Ok(ReleasedIncident { reference: reference.clone(), categories, handling: permitted.handling.clone() })
 }
 
 /// Opens a holder's own incident for its own officers. That is no disclosure.

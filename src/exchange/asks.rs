@@ -7,9 +7,9 @@ use crate::domain::{
     AgencyId, AgreementId, Ask, Category, Digest, Instant, Purpose, Question, Reference, Rejected, RequestId,
     Requester, Subject, Urgency,
 };
-use crate::ledger::{Draft, Kind, Seed, Slots};
+use crate::ledger::{Draft, Kind, Salts, Slots};
 use crate::proto::v1::Receipt;
-use crate::release::Releasable;
+use crate::release::{Releasable, ReleasedIncident};
 use crate::seal;
 use crate::store::{Answer, Committed, KnownCall, Locked, QuestionRow, Reads, Write};
 
@@ -116,7 +116,7 @@ impl<'a> Asking<'a> {
             (AskFor::New { pinned, .. }, Some(earlier)) => (stored(&earlier.object)?, false, pinned),
             (AskFor::New { holder, subject, purpose, categories, external_ref, urgency, pinned }, None) => {
                 let question = QuestionRow {
-                    id: Question::known(seal::new_id("req")),
+                    id: Question::known(seal::new_id_at("req", at)),
                     holder: holder.clone(),
                     requester: (&by.actor).into(),
                     purpose: purpose.clone(),
@@ -190,8 +190,8 @@ pub struct Asked {
 /// The outcome of an ask.
 #[derive(Debug)]
 pub enum Outcome {
-    /// This may be released. None: a repeat whose content is not sent again.
-    Released(Option<Committed<Releasable>>),
+    /// This is released. None: a repeat whose content is not sent again.
+    Released(Option<Vec<ReleasedIncident>>),
     /// Nothing is released now, and nothing is said about why.
     Open,
     /// The agreements do not allow it.
@@ -273,7 +273,7 @@ pub(super) fn first_time(
         subject: stated.subject,
         outcome: stated.outcome,
         grounds: stated.grounds,
-        seed: Seed(seal::random()),
+        salts: Salts::from_seed(&seal::random()),
         parties: vec![(ask.requester.agency.clone(), Slots::REQUESTER), (ask.holder.clone(), holder_sees)],
     };
     let answer = answer(&decision);
@@ -304,27 +304,32 @@ pub(super) fn repeated(
     question: &QuestionRow,
     gathered: &Gathered,
     decision: Decision,
-) -> Asked {
+) -> (Asked, Option<Committed<Releasable>>) {
     let since = gathered.facts.at.micros_since(call.at);
     let recent = since < SEND_AGAIN_MICROS;
-    let outcome = match call.answer.clone() {
-        Some(Answer::Released { basis }) => {
-            let still = match decision {
-                Decision::Permit(permit) if recent => permit.restricted_to(&basis, since),
-                _ => None,
-            };
-            let releasable = still.map(|permit| Releasable::new(permit, &gathered.references));
-            Outcome::Released(releasable.map(|releasable| locked.committed_earlier(call, releasable)))
-        }
-        Some(Answer::NotCovered { reason, explanation }) => Outcome::NotCovered { reason, explanation },
-        Some(Answer::Open) | None => Outcome::Open,
+    let still = match (&call.answer, decision) {
+        (Some(Answer::Released { basis }), Decision::Permit(permit)) if recent => permit.restricted_to(basis, since),
+        _ => None,
     };
-    Asked {
+    let releasable = still.map(|permit| Releasable::new(permit, &gathered.references));
+    let asked = Asked {
         question: question.id.clone(),
         holder: question.holder.clone(),
         open_until: question.open_until,
-        outcome,
+        outcome: call.answer.clone().unwrap_or(Answer::Open).into(),
         index: call.index,
         receipt: None,
+    };
+    (asked, releasable.map(|releasable| locked.committed_earlier(call, releasable)))
+}
+
+impl From<Answer> for Outcome {
+    /// Nothing is opened here: a release has no content until `release` opens it.
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Released { .. } => Self::Released(None),
+            Answer::Open => Self::Open,
+            Answer::NotCovered { reason, explanation } => Self::NotCovered { reason, explanation },
+        }
     }
 }

@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::asks::{AskCall, Asked};
+use crate::release::{self, Releasable};
+use crate::store::Committed;
+
+use super::asks::{AskCall, Asked, Outcome};
 use super::offers::OfferCall;
 use super::plan::{Done, Mutation};
 use super::{Error, Node, Result, gate};
@@ -39,7 +42,17 @@ impl Work {
 /// What came of it.
 pub(super) enum Reply {
     Done(Done),
-    Asked(Box<Asked>),
+    /// With what may be opened for it, if anything.
+    Asked(Box<Asked>, Option<Committed<Releasable>>),
+}
+
+impl Reply {
+    fn permit(&self) -> Option<&Committed<Releasable>> {
+        match self {
+            Self::Asked(_, permit) => permit.as_ref(),
+            Self::Done(_) => None,
+        }
+    }
 }
 
 struct Item {
@@ -73,20 +86,20 @@ impl Queue {
     pub(super) async fn change(&self, mutation: Box<dyn Mutation>) -> Result<Done> {
         match self.put(Work::Change(mutation)).await? {
             Reply::Done(done) => Ok(done),
-            Reply::Asked(_) => Err(Error::Internal("a change was answered as an ask")),
+            Reply::Asked(..) => Err(Error::Internal("a change was answered as an ask")),
         }
     }
 
     pub(super) async fn offer(&self, offer: Box<OfferCall>) -> Result<Done> {
         match self.put(Work::Offer(offer)).await? {
             Reply::Done(done) => Ok(done),
-            Reply::Asked(_) => Err(Error::Internal("an offer was answered as an ask")),
+            Reply::Asked(..) => Err(Error::Internal("an offer was answered as an ask")),
         }
     }
 
     pub(super) async fn ask(&self, ask: Box<AskCall>) -> Result<Asked> {
         match self.put(Work::Ask(ask)).await? {
-            Reply::Asked(asked) => Ok(*asked),
+            Reply::Asked(asked, _) => Ok(*asked),
             Reply::Done(_) => Err(Error::Internal("an ask was answered as a change")),
         }
     }
@@ -135,7 +148,28 @@ async fn process(node: &Arc<Node>, items: Vec<Item>) {
             singly(node, &items).await
         }
     };
+    // The next batch need not wait for what this one opens.
+    tokio::spawn(deliver(Arc::clone(node), items, replies));
+}
+
+/// Opens what the batch released, in one reading, and answers its callers.
+async fn deliver(node: Arc<Node>, items: Vec<Item>, replies: Vec<Result<Reply>>) {
+    let permits: Vec<_> = replies.iter().flatten().filter_map(Reply::permit).collect();
+    let opened = release::open(&node.store, &node.seal, &permits).await.map_err(Error::from);
+    let mut opened = opened.map(Vec::into_iter);
     for (item, reply) in items.into_iter().zip(replies) {
+        let reply = match (reply, &mut opened) {
+            (Ok(Reply::Asked(mut asked, Some(_))), Ok(opened)) => {
+                let incidents = opened.next().unwrap_or_else(|| Ok(Vec::new())).map_err(Error::from);
+                incidents.map(|incidents| {
+                    asked.outcome = Outcome::Released(Some(incidents));
+                    Reply::Asked(asked, None)
+                })
+            }
+            // The permit stands: asking again with the same request id opens it later.
+            (Ok(Reply::Asked(_, Some(_))), Err(error)) => Err(error.clone()),
+            (reply, _) => reply,
+        };
         // A caller that has gone away is not told; its entry stands, and a repeat finds it.
         drop(item.reply.send(reply));
     }

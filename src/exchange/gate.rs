@@ -22,7 +22,7 @@ use crate::ledger::Slots;
 use crate::release::Releasable;
 use crate::store::{Answer, Appended, Committed, KnownCall, Locked, Write};
 
-use super::asks::{self, Asked, Asking, Outcome};
+use super::asks::{self, Asked, Asking};
 use super::batch::{Reply, Work};
 use super::docket::{self, Docket, Matter};
 use super::gather::{Gathered, gather};
@@ -167,8 +167,8 @@ impl<'a> Passage<'a> {
         let (node, at) = (self.node, self.timing.at);
         let Asking { call, earlier, question, is_new, .. } = asking;
         if let Some(earlier) = &earlier {
-            let asked = asks::repeated(&self.locked, earlier, &question, gathered, decision);
-            self.replies.insert(place, Ok(Reply::Asked(Box::new(asked))));
+            let (asked, permit) = asks::repeated(&self.locked, earlier, &question, gathered, decision);
+            self.replies.insert(place, Ok(Reply::Asked(Box::new(asked), permit)));
             return Ok(());
         }
         self.writes.extend(events::asked(node, &question, gathered)?);
@@ -252,12 +252,8 @@ fn answered(committed: Committed<Entered>) -> Reply {
     match entered {
         Entered::Change { object, version } => Reply::Done(Done { object, version, index, receipt }),
         Entered::Ask { asked: About { question, holder, open_until }, answer, .. } => {
-            let outcome = match answer {
-                Answer::Released { .. } => Outcome::Released(releasable),
-                Answer::Open => Outcome::Open,
-                Answer::NotCovered { reason, explanation } => Outcome::NotCovered { reason, explanation },
-            };
-            Reply::Asked(Box::new(Asked { question, holder, open_until, outcome, index, receipt }))
+            let asked = Asked { question, holder, open_until, outcome: answer.into(), index, receipt };
+            Reply::Asked(Box::new(asked), releasable)
         }
     }
 }

@@ -136,14 +136,10 @@ impl Found {
         }
         let incidents: Vec<IncidentId> = incidents.into_iter().collect();
         let organisations: Vec<&OrganisationId> = organisations.into_iter().collect();
-        let categories = reads.categories(&incidents).await?;
         let consents = reads.consents_of(&organisations).await?;
         let authorisations = reads.authorisations_of(&incidents).await?;
         // Whoever asks by a reference has one. Whether any ask names an organisation depends on the asks alone.
         let references = if span.is_some() { reads.references(&incidents).await? } else { BTreeMap::new() };
-        for key in &mut keys {
-            key.incident.categories = categories.get(&key.incident.id).cloned().unwrap_or_default();
-        }
         Ok(Self { keys, consents, authorisations, references })
     }
 

@@ -8,7 +8,7 @@ use crate::domain::{
     AgencyId, CallKey, Category, ClauseId, Event, EventDetail, EventId, EventKind, IncidentId, Obligation, Purpose,
     Question, Reference, Rejected,
 };
-use crate::ledger::{Draft, Kind, Seed, Slots};
+use crate::ledger::{Draft, Kind, Salts, Slots};
 use crate::seal;
 use crate::store::{Reads, Write};
 
@@ -106,7 +106,7 @@ impl Offering {
             subject: Vec::new(),
             outcome: statement::offer(ask, request, &offered(permit)),
             grounds: statement::reasons(permit.reasons(), &facts),
-            seed: Seed(seal::random()),
+            salts: Salts::from_seed(&seal::random()),
             parties: vec![(ask.holder.clone(), Slots::HOLDER), (ask.requester.agency.clone(), Slots::OFFER)],
         };
         Ok((draft, facts))

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::domain::{Actor, AgencyId, CallKey, Instant, Rejected};
-use crate::ledger::{Draft, Kind, Seed, Slots};
+use crate::ledger::{Draft, Kind, Salts, Slots};
 use crate::proto::v1::Receipt;
 use crate::seal::{self, Seal};
 use crate::store::{Reads, Write};
@@ -144,7 +144,7 @@ pub(super) fn draft(kind: Kind, by: &By, change: &Change) -> Draft {
         subject: Vec::new(),
         outcome: Vec::new(),
         grounds: Vec::new(),
-        seed: Seed(seal::random()),
+        salts: Salts::from_seed(&seal::random()),
         parties: vec![(by.actor.agency.clone(), Slots::ACT)],
     }
 }

@@ -10,20 +10,20 @@ use crate::proto::v1::{EntryKind, LedgerEntry, Opening, Slot};
 /// What an entry is about.
 pub type Kind = EntryKind;
 
-/// The secret from which an entry's salts follow. Without it, a commitment says nothing about its payload.
-#[derive(Clone, Copy)]
-pub struct Seed(pub [u8; 32]);
+/// The salt of each slot's commitment. Without it, a commitment says nothing about its payload.
+pub struct Salts([Vec<u8>; SLOTS.len()]);
 
-impl std::fmt::Debug for Seed {
+impl std::fmt::Debug for Salts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Seed(..)")
+        f.write_str("Salts(..)")
     }
 }
 
-impl Seed {
-    fn salt(&self, slot: Slot) -> Vec<u8> {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
-        hmac::sign(&key, &(slot as i32).to_be_bytes()).as_ref().to_vec()
+impl Salts {
+    /// Derives them from 32 random bytes (HMAC-SHA-256 of the slot's number).
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, seed);
+        Self(SLOTS.map(|slot| hmac::sign(&key, &(slot as i32).to_be_bytes()).as_ref().to_vec()))
     }
 }
 
@@ -70,8 +70,8 @@ pub struct Draft {
     pub outcome: Vec<u8>,
     /// Why.
     pub grounds: Vec<u8>,
-    /// The secret of its salts.
-    pub seed: Seed,
+    /// The salts of their commitments.
+    pub salts: Salts,
     /// Who may open what.
     pub parties: Vec<(AgencyId, Slots)>,
 }
@@ -85,22 +85,21 @@ impl std::fmt::Debug for Draft {
 const SLOTS: [Slot; 4] = [Slot::Act, Slot::Subject, Slot::Outcome, Slot::Grounds];
 
 impl Draft {
-    fn payload(&self, slot: Slot) -> &[u8] {
-        match slot {
-            Slot::Unspecified => &[],
-            Slot::Act => &self.act,
-            Slot::Subject => &self.subject,
-            Slot::Outcome => &self.outcome,
-            Slot::Grounds => &self.grounds,
-        }
+    /// Every slot with its salt and payload, in the order of `SLOTS`.
+    fn slots(&self) -> impl Iterator<Item = (Slot, &Vec<u8>, &[u8])> {
+        let payloads = [&self.act, &self.subject, &self.outcome, &self.grounds];
+        SLOTS
+            .into_iter()
+            .zip(&self.salts.0)
+            .zip(payloads)
+            .map(|((slot, salt), payload)| (slot, salt, payload.as_slice()))
     }
 
     /// The entry as it will be stored and hashed.
     ///
     /// INVARIANT: these bytes are made once. Nothing encodes an entry a second time.
     pub fn entry(&self, at: Instant) -> Result<Entry, Error> {
-        let commitments =
-            SLOTS.iter().map(|&slot| commit_to(&self.seed.salt(slot), self.payload(slot)).to_vec()).collect();
+        let commitments = self.slots().map(|(_, salt, payload)| commit_to(salt, payload).to_vec()).collect();
         let leaf =
             LedgerEntry { format: 1, kind: self.kind as i32, at_micros: at.micros(), commitments }.encode_to_vec();
         if leaf.len() > usize::from(u16::MAX) {
@@ -111,14 +110,9 @@ impl Draft {
 
     /// The openings of the slots that a party may see. Empty payloads are not worth opening.
     pub fn openings(&self, slots: Slots) -> Vec<Opening> {
-        SLOTS
-            .iter()
-            .filter(|&&slot| slots.has(slot) && !self.payload(slot).is_empty())
-            .map(|&slot| Opening {
-                slot: slot as i32,
-                salt: self.seed.salt(slot),
-                payload: self.payload(slot).to_vec(),
-            })
+        self.slots()
+            .filter(|(slot, _, payload)| slots.has(*slot) && !payload.is_empty())
+            .map(|(slot, salt, payload)| Opening { slot: slot as i32, salt: salt.clone(), payload: payload.to_vec() })
             .collect()
     }
 }

@@ -1,7 +1,10 @@
 //! Incidents, their sealed content, and the references by which other agencies may ask about them.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use serde_json::json;
 
 use crate::domain::{
     AgencyId, Category, Digest, Incident, IncidentId, Instant, Occurred, OfficerId, OrganisationId, Reference,
@@ -30,12 +33,12 @@ const INCIDENT: Table = Table {
 };
 const REVISION: Table = Table {
     name: "incident_revision",
-    columns: &["incident_id", "revision", "wrapped_key", "recorded_by", "recorded_at"],
+    columns: &["incident_id", "revision", "wrapped_key", "recorded_by", "recorded_at", "categories"],
     keep_existing: false,
 };
 const CATEGORY: Table = Table {
     name: "incident_category",
-    columns: &["incident_id", "revision", "category", "commitment", "sealed"],
+    columns: &["incident_id", "revision", "category", "sealed"],
     keep_existing: false,
 };
 const REFERENCE: Table = Table {
@@ -56,6 +59,7 @@ struct Row {
     notification: Option<String>,
     campaign: Option<String>,
     retain_until: i64,
+    categories: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -74,7 +78,7 @@ pub struct IncidentKey {
     pub found_by: String,
     /// The agency that a reference was issued to; empty for an identifier.
     pub recipient: String,
-    /// The incident, without its categories.
+    /// The incident.
     pub incident: Incident,
     /// When the register last recorded that its organisation was merged, directly or not.
     pub merger_recorded_at: Option<Instant>,
@@ -83,20 +87,24 @@ pub struct IncidentKey {
 /// One category as sealed. Only `release` opens it, and only for a committed permit.
 #[derive(Debug)]
 pub struct SealedCategory {
+    /// The incident.
+    pub incident: IncidentId,
+    /// Its revision.
+    pub revision: i64,
     /// The category.
     pub category: Category,
     key: Arc<DataKey>,
-    bound_to: [String; 3],
     sealed: Vec<u8>,
 }
 
 impl SealedCategory {
     /// The salt of the commitment, and the content.
     pub(crate) fn open(&self) -> Result<(Vec<u8>, Vec<u8>)> {
-        let [incident, revision, category] = &self.bound_to;
-        let mut salt = self.key.open(&[incident, revision, category], &self.sealed)?;
+        let Self { incident, revision, category, .. } = self;
+        let bound_to = [incident.as_str(), &revision.to_string(), category.as_str()];
+        let mut salt = self.key.open(&bound_to, &self.sealed)?;
         if salt.len() < 32 {
-            return Err(inconsistent("incident_category", incident, "is too short"));
+            return Err(inconsistent("incident_category", incident.as_str(), "is too short"));
         }
         let content = salt.split_off(32);
         Ok((salt, content))
@@ -107,6 +115,7 @@ fn incident(row: Row) -> Result<Incident> {
     let notification = row.notification.as_deref().map(|text| from_json("incident", &row.id, text)).transpose()?;
     Ok(Incident {
         markings: from_json("incident", &row.id, &row.markings)?,
+        categories: from_json("incident_revision", &row.id, &row.categories)?,
         id: IncidentId::known(row.id),
         holder: AgencyId::known(row.holder),
         organisation: OrganisationId::known(row.organisation_id),
@@ -118,7 +127,6 @@ fn incident(row: Row) -> Result<Incident> {
         notification,
         campaign: row.campaign,
         retain_until: Instant::from_micros(row.retain_until),
-        categories: BTreeMap::new(),
     })
 }
 
@@ -127,13 +135,9 @@ fn key_name(id: &str, revision: i64) -> String {
 }
 
 impl Reads {
-    /// One of the holder's own incidents, with its categories.
+    /// One of the holder's own incidents.
     pub async fn incident(&mut self, holder: &AgencyId, id: &IncidentId) -> Result<Option<Incident>> {
-        let Some(row) = row!(self, sql::INCIDENT, Row, holder.as_str(), id.as_str()) else { return Ok(None) };
-        let mut incident = incident(row)?;
-        let mut categories = self.categories(std::slice::from_ref(&incident.id)).await?;
-        incident.categories = categories.remove(&incident.id).unwrap_or_default();
-        Ok(Some(incident))
+        row!(self, sql::INCIDENT, Row, holder.as_str(), id.as_str()).map(incident).transpose()
     }
 
     /// The holder's own incidents after an id, at one organisation or (empty) at any.
@@ -145,23 +149,13 @@ impl Reads {
         organisation: &str,
     ) -> Result<Vec<Incident>> {
         let found = rows!(self, sql::INCIDENTS, Row, holder.as_str(), after, most, organisation);
-        self.with_categories(found).await
+        found.into_iter().map(incident).collect()
     }
 
-    async fn with_categories(&mut self, found: Vec<Row>) -> Result<Vec<Incident>> {
-        let mut incidents: Vec<Incident> = found.into_iter().map(incident).collect::<Result<_>>()?;
-        let ids: Vec<IncidentId> = incidents.iter().map(|incident| incident.id.clone()).collect();
-        let mut categories = self.categories(&ids).await?;
-        for incident in &mut incidents {
-            incident.categories = categories.remove(&incident.id).unwrap_or_default();
-        }
-        Ok(incidents)
-    }
-
-    /// The holder's own incidents that were notified under a statute, with their categories.
+    /// The holder's own incidents that were notified under a statute.
     pub async fn incidents_notified(&mut self, holder: &AgencyId) -> Result<Vec<Incident>> {
         let found = rows!(self, sql::INCIDENTS_NOTIFIED, Row, holder.as_str());
-        self.with_categories(found).await
+        found.into_iter().map(incident).collect()
     }
 
     /// The incidents with these ids, as a holder who speaks of its own finds them.
@@ -183,21 +177,9 @@ impl Reads {
         found(rows!(self, sql::INCIDENTS_BY_IDENTIFIER, FoundRow, set, until, from))
     }
 
-    /// The categories of the present revision of each incident.
-    pub async fn categories(&mut self, ids: &[IncidentId]) -> Result<BTreeMap<IncidentId, BTreeMap<Category, Digest>>> {
-        let set = key_set(ids.iter().map(IncidentId::as_str));
-        let mut all: BTreeMap<IncidentId, BTreeMap<Category, Digest>> = BTreeMap::new();
-        for (id, category, commitment) in rows!(self, sql::CATEGORIES, (String, String, Vec<u8>), set) {
-            let digest = Digest::from_slice(&commitment)
-                .ok_or_else(|| inconsistent("incident_category", &id, "its commitment has not 32 bytes"))?;
-            all.entry(IncidentId::known(id)).or_default().insert(Category::known(category), digest);
-        }
-        Ok(all)
-    }
-
     /// The sealed content of one revision; empty once it is erased.
     pub async fn content(&mut self, id: &IncidentId, revision: i64, seal: &Seal) -> Result<Vec<SealedCategory>> {
-        sealed(rows!(self, sql::CONTENT, ContentRow, id.as_str(), revision), id, revision, seal)
+        sealed(rows!(self, sql::CONTENT, ContentRow, id.as_str(), revision), seal)
     }
 
     /// The references that recipients already have for these incidents.
@@ -212,33 +194,44 @@ impl Reads {
 }
 
 impl Store {
-    /// The sealed content of one revision, in a statement of its own: nothing but erasure ever changes it, so there is
-    /// nothing that it would have to be read together with.
+    /// The sealed content of these categories of these revisions, in one statement of its own: nothing but erasure ever
+    /// changes it, so there is nothing that it would have to be read together with. What was erased is not there.
     ///
     /// The caller must run it to its end in a task of its own: a dropped future would spoil the connection.
-    pub async fn content(&self, id: &IncidentId, revision: i64, seal: &Seal) -> Result<Vec<SealedCategory>> {
-        let (sqlite, postgres) = (sql::CONTENT.sqlite, sql::CONTENT.postgres);
+    pub async fn content(
+        &self,
+        wanted: &BTreeSet<(&IncidentId, i64, &Category)>,
+        seal: &Seal,
+    ) -> Result<Vec<SealedCategory>> {
+        let keys = wanted.iter().map(|(id, revision, category)| json!([id.as_str(), revision, category.as_str()]));
+        let keys = keys.collect::<serde_json::Value>().to_string();
+        let (sqlite, postgres) = (sql::CONTENT_OF.sqlite, sql::CONTENT_OF.postgres);
         let rows: Vec<ContentRow> = match &self.reader {
-            Pool::Sqlite(pool) => sqlx::query_as(sqlite).bind(id.as_str()).bind(revision).fetch_all(pool).await?,
-            Pool::Postgres(pool) => sqlx::query_as(postgres).bind(id.as_str()).bind(revision).fetch_all(pool).await?,
+            Pool::Sqlite(pool) => sqlx::query_as(sqlite).bind(keys).fetch_all(pool).await?,
+            Pool::Postgres(pool) => sqlx::query_as(postgres).bind(keys).fetch_all(pool).await?,
         };
-        sealed(rows, id, revision, seal)
+        sealed(rows, seal)
     }
 }
 
-/// Category, sealed content, and the revision's wrapped key until that is erased.
-type ContentRow = (String, Vec<u8>, Option<Vec<u8>>);
+/// Incident, revision, category, sealed content, and the revision's wrapped key until that is erased.
+type ContentRow = (String, i64, String, Vec<u8>, Option<Vec<u8>>);
 
-fn sealed(rows: Vec<ContentRow>, id: &IncidentId, revision: i64, seal: &Seal) -> Result<Vec<SealedCategory>> {
-    let Some((_, _, Some(wrapped))) = rows.first() else { return Ok(Vec::new()) };
-    let key = Arc::new(seal.unwrap_key(&key_name(id.as_str(), revision), wrapped)?);
-    let category = |(category, sealed, _): ContentRow| SealedCategory {
-        key: Arc::clone(&key),
-        bound_to: [id.to_string(), revision.to_string(), category.clone()],
-        category: Category::known(category),
-        sealed,
-    };
-    Ok(rows.into_iter().map(category).collect())
+fn sealed(rows: Vec<ContentRow>, seal: &Seal) -> Result<Vec<SealedCategory>> {
+    let mut keys: BTreeMap<(String, i64), Arc<DataKey>> = BTreeMap::new();
+    let mut found = Vec::new();
+    for (id, revision, category, sealed, wrapped) in rows {
+        let Some(wrapped) = wrapped else { continue };
+        let key = match keys.entry((id.clone(), revision)) {
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(new) => {
+                Arc::clone(new.insert(Arc::new(seal.unwrap_key(&key_name(&id, revision), &wrapped)?)))
+            }
+        };
+        let (incident, category) = (IncidentId::known(id), Category::known(category));
+        found.push(SealedCategory { incident, revision, category, key, sealed });
+    }
+    Ok(found)
 }
 
 fn found(rows: Vec<FoundRow>) -> Result<Vec<IncidentKey>> {
@@ -288,21 +281,19 @@ impl Write {
             Self::change_one("incident", sql::AMEND_INCIDENT, vec![revision.into(), markings.into(), id.into()])
         }];
         let (key, wrapped) = seal.new_key(&key_name(id, revision))?;
-        let by = recorded_by.as_str();
-        writes.push(Self::insert(
-            &REVISION,
-            vec![id.into(), revision.into(), wrapped.into(), by.into(), at.micros().into()],
-        ));
+        let (by, at) = (recorded_by.as_str(), at.micros());
+        let mut commitments = BTreeMap::new();
         for (category, bytes) in content {
             let salt = seal::random::<32>();
             let sealed =
                 key.seal(&[id, &revision.to_string(), category.as_str()], &[salt.as_slice(), bytes].concat())?;
-            let committed = commit_to(&salt, bytes).to_vec();
-            writes.push(Self::insert(
-                &CATEGORY,
-                vec![id.into(), revision.into(), category.as_str().into(), committed.into(), sealed.into()],
-            ));
+            commitments.insert(category, Digest(commit_to(&salt, bytes)));
+            let row = vec![id.into(), revision.into(), category.as_str().into(), sealed.into()];
+            writes.push(Self::insert(&CATEGORY, row));
         }
+        let commitments = to_json("incident_revision", &commitments)?;
+        let row = vec![id.into(), revision.into(), wrapped.into(), by.into(), at.into(), commitments.into()];
+        writes.push(Self::insert(&REVISION, row));
         Ok(writes)
     }
 

@@ -118,51 +118,62 @@ statements! {
     );
 
     INCIDENT = both (
-        "SELECT id, holder, organisation_id, revision, occurred_from, occurred_until, markings, notification,
-                campaign, retain_until
-         FROM incident WHERE holder = $1 AND id = $2 AND erased_at IS NULL"
+        "SELECT i.id, i.holder, i.organisation_id, i.revision, i.occurred_from, i.occurred_until, i.markings,
+                i.notification, i.campaign, i.retain_until, v.categories
+         FROM incident i JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
+         WHERE i.holder = $1 AND i.id = $2 AND i.erased_at IS NULL"
     );
     INCIDENTS = both (
-        "SELECT id, holder, organisation_id, revision, occurred_from, occurred_until, markings, notification,
-                campaign, retain_until
-         FROM incident WHERE holder = $1 AND id > $2 AND erased_at IS NULL AND ($4 = '' OR organisation_id = $4)
-         ORDER BY id LIMIT $3"
+        "SELECT i.id, i.holder, i.organisation_id, i.revision, i.occurred_from, i.occurred_until, i.markings,
+                i.notification, i.campaign, i.retain_until, v.categories
+         FROM incident i JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
+         WHERE i.holder = $1 AND i.id > $2 AND i.erased_at IS NULL AND ($4 = '' OR i.organisation_id = $4)
+         ORDER BY i.id LIMIT $3"
     );
     INCIDENTS_NOTIFIED = both (
-        "SELECT id, holder, organisation_id, revision, occurred_from, occurred_until, markings, notification,
-                campaign, retain_until
-         FROM incident WHERE holder = $1 AND notification IS NOT NULL AND erased_at IS NULL ORDER BY id"
+        "SELECT i.id, i.holder, i.organisation_id, i.revision, i.occurred_from, i.occurred_until, i.markings,
+                i.notification, i.campaign, i.retain_until, v.categories
+         FROM incident i JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
+         WHERE i.holder = $1 AND i.notification IS NOT NULL AND i.erased_at IS NULL ORDER BY i.id"
     );
     INCIDENTS_BY_ID = set (
         "SELECT i.id AS found_by, '' AS recipient, i.id, i.holder, i.organisation_id, i.revision,
                 i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until,
-                g.merger_recorded_at
-         FROM incident i JOIN organisation g ON g.id = i.organisation_id WHERE i.erased_at IS NULL AND i.id", ""
+                v.categories, g.merger_recorded_at
+         FROM incident i JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
+         JOIN organisation g ON g.id = i.organisation_id WHERE i.erased_at IS NULL AND i.id", ""
     );
     INCIDENTS_BY_REFERENCE = set (
         "SELECT r.reference AS found_by, r.recipient, i.id, i.holder, i.organisation_id, i.revision,
                 i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until,
-                g.merger_recorded_at
+                v.categories, g.merger_recorded_at
          FROM reference r JOIN incident i ON i.id = r.incident_id AND i.erased_at IS NULL
+         JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
          JOIN organisation g ON g.id = i.organisation_id WHERE r.reference", ""
     );
     INCIDENTS_BY_IDENTIFIER = set (
         "SELECT o.lookup AS found_by, '' AS recipient, i.id, i.holder, i.organisation_id, i.revision,
                 i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until,
-                g.merger_recorded_at
+                v.categories, g.merger_recorded_at
          FROM organisation_identifier o
          JOIN incident i ON i.organisation_id = o.organisation_id AND i.erased_at IS NULL
+         JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
          JOIN organisation g ON g.id = i.organisation_id WHERE o.lookup",
         " AND i.occurred_from < $2 AND i.occurred_until > $3"
     );
-    CATEGORIES = set (
-        "SELECT c.incident_id, c.category, c.commitment FROM incident_category c
-         JOIN incident i ON i.id = c.incident_id AND i.revision = c.revision WHERE c.incident_id", ""
-    );
     CONTENT = both (
-        "SELECT c.category, c.sealed, r.wrapped_key FROM incident_category c
+        "SELECT c.incident_id, c.revision, c.category, c.sealed, r.wrapped_key FROM incident_category c
          JOIN incident_revision r ON r.incident_id = c.incident_id AND r.revision = c.revision
          WHERE c.incident_id = $1 AND c.revision = $2 ORDER BY c.category"
+    );
+    CONTENT_OF = each (
+        "SELECT c.incident_id, c.revision, c.category, c.sealed, r.wrapped_key FROM json_each($1) k
+         CROSS JOIN incident_category c ON c.incident_id = k.value ->> 0 AND c.revision = k.value ->> 1
+             AND c.category = k.value ->> 2
+         CROSS JOIN incident_revision r ON r.incident_id = c.incident_id AND r.revision = c.revision",
+        "SELECT c.incident_id, c.revision, c.category, c.sealed, r.wrapped_key FROM json_array_elements($1::json) k
+         JOIN incident_category c ON c.incident_id = k ->> 0 AND c.revision = (k ->> 1)::bigint AND c.category = k ->> 2
+         JOIN incident_revision r ON r.incident_id = c.incident_id AND r.revision = c.revision"
     );
     AMEND_INCIDENT = both (
         "UPDATE incident SET revision = $1, markings = $2 WHERE id = $3 AND revision = $1 - 1 AND erased_at IS NULL"
@@ -240,9 +251,16 @@ statements! {
          ORDER BY due_at, id LIMIT $5"
     );
     EVENTS_BY_ID = set ("SELECT id, agency, kind, due_at, object, detail FROM event WHERE id", "");
-    EVENTS_OF = set ("SELECT id, agency, kind, due_at, object, detail FROM event WHERE object", " ORDER BY due_at, id");
+    // Of what is never asked for by its object; see the index.
+    EVENTS_OF = set (
+        "SELECT id, agency, kind, due_at, object, detail FROM event
+         WHERE kind NOT IN ('release-made', 'release-received') AND object",
+        " ORDER BY due_at, id"
+    );
     ACKNOWLEDGE_EVENT = both ("UPDATE event SET acknowledged_at = $1 WHERE id = $2 AND acknowledged_at IS NULL");
-    DROP_EVENTS = both ("DELETE FROM event WHERE object = $1");
+    DROP_EVENTS = both (
+        "DELETE FROM event WHERE kind NOT IN ('release-made', 'release-received') AND object = $1"
+    );
     RECEIVED = both (
         "SELECT object, MIN(due_at) AS matched_at FROM event
          WHERE agency = $1 AND kind = 'request-to-look-at'
@@ -272,6 +290,7 @@ statements! {
         "UPDATE obligation SET done_at = $1 WHERE incident_id = $2 AND clause = $3 AND revision = $4 AND done_at IS NULL"
     );
     DROP_DUTY_EVENTS = both (
-        "DELETE FROM event WHERE object IN (SELECT id FROM obligation WHERE incident_id = $1 AND clause = $2)"
+        "DELETE FROM event WHERE kind NOT IN ('release-made', 'release-received')
+           AND object IN (SELECT id FROM obligation WHERE incident_id = $1 AND clause = $2)"
     );
 }

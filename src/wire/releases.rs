@@ -151,8 +151,7 @@ impl ReleaseService for Desk {
                 duty_desk: holder.duty_desk.clone(),
             }),
             Outcome::Released(None) => response::Outcome::Released(v1::Released::default()),
-            Outcome::Released(Some(committed)) => {
-                let incidents = call.exchange.open(committed).await.map_err(failed)?;
+            Outcome::Released(Some(incidents)) => {
                 let incidents = incidents.into_iter().map(|one| released(one, &holder.correction_contact)).collect();
                 response::Outcome::Released(v1::Released { incidents, content_included: true })
             }

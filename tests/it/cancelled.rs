@@ -66,7 +66,7 @@ impl Watch {
     /// No transaction of the node's is left open. What was under way when its call was cut may take a moment; what
     /// was lost stays until the database ends it after five seconds.
     async fn settled(&mut self) {
-        let until = Instant::now() + Duration::from_secs(2);
+        let until = Instant::now() + Duration::from_secs(4);
         loop {
             let open = self.open().await;
             if open == 0 {

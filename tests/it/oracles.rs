@@ -6,7 +6,7 @@ use std::fs;
 
 use concordat::domain::{AgencyId, Instant};
 use concordat::ledger::{
-    Draft, Growth, Invalidity, Keyring, Kind, Nodes, Seed, SigningKey, Slots, leaf_hash, prove_consistency,
+    Draft, Growth, Invalidity, Keyring, Kind, Nodes, Salts, SigningKey, Slots, leaf_hash, prove_consistency,
     prove_inclusion, read_checkpoint, verify,
 };
 use concordat::proto::v1::{self, Receipt};
@@ -420,7 +420,7 @@ fn golden_draft() -> Draft {
         subject: subject.encode_to_vec(),
         outcome: outcome.encode_to_vec(),
         grounds: grounds.encode_to_vec(),
-        seed: Seed([9; 32]),
+        salts: Salts::from_seed(&[9; 32]),
         parties: vec![(AgencyId::known("ico"), Slots::REQUESTER), (AgencyId::known("ncsc"), Slots::ALL)],
     }
 }

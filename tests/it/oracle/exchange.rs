@@ -1,4 +1,4 @@
-//! The whole gate without the wire: `Exchange::change`, `Exchange::ask`, `Exchange::open`.
+//! The whole gate without the wire: `Exchange::change`, `Exchange::ask`.
 
 use concordat::decision::Onward;
 use concordat::domain::{
@@ -225,8 +225,7 @@ impl Door for Direct {
             Outcome::NotCovered { reason, .. } => Answer::NotCovered(reason),
             Outcome::Open => Answer::Open,
             Outcome::Released(None) => return Err("released without content".to_owned()),
-            Outcome::Released(Some(committed)) => {
-                let incidents = self.exchange.open(committed).await.map_err(|error| format!("not opened: {error}"))?;
+            Outcome::Released(Some(incidents)) => {
                 let released = incidents.into_iter().map(|incident| released(ids.scene, ask, incident));
                 Answer::Released(released.collect::<Result<_, _>>()?)
             }
