@@ -6,7 +6,8 @@
 //!
 //! `tests/conjuncts` breaks the gate, one condition at a time, to see this go red. For it, a set
 //! `CONCORDAT_ORACLE_CLAUSES` is a folder whose `<agreement>.cedar` stand for the clauses that ship, and
-//! `CONCORDAT_ORACLE_BRIEF` leaves out making the world smaller, and the shares.
+//! `CONCORDAT_ORACLE_BRIEF` leaves out making the world smaller, and the shares; with
+//! `CONCORDAT_ORACLE_WRONG_RELEASES_ONLY` it goes red only for what came and must not.
 
 mod drive;
 mod exchange;
