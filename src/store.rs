@@ -19,6 +19,7 @@ mod organisations;
 mod replay;
 mod requests;
 mod sql;
+mod suspensions;
 mod write;
 
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::asks::{AskCall, Asked};
 use super::offers::OfferCall;
-use super::plan::{Done, Mutation};
+use super::plan::{By, Done, Mutation};
 use super::{Error, Node, Result, gate};
 
 /// How many calls may wait.
@@ -27,12 +27,16 @@ pub(super) enum Work {
 }
 
 impl Work {
-    pub(super) fn key(&self) -> String {
+    pub(super) fn by(&self) -> &By {
         match self {
-            Self::Change(mutation) => mutation.by().call.stored(),
-            Self::Ask(ask) => ask.by.call.stored(),
-            Self::Offer(offer) => offer.by.call.stored(),
+            Self::Change(mutation) => mutation.by(),
+            Self::Ask(ask) => &ask.by,
+            Self::Offer(offer) => &offer.by,
         }
+    }
+
+    pub(super) fn key(&self) -> String {
+        self.by().call.stored()
     }
 }
 

@@ -19,10 +19,20 @@ macro_rules! scripts {
     };
 }
 
-const SQLITE: &[(i64, &str, &str)] =
-    scripts!("sqlite": 1 "spine" "0001_spine", 2 "register" "0002_register", 3 "requests" "0003_requests");
-const POSTGRES: &[(i64, &str, &str)] =
-    scripts!("postgres": 1 "spine" "0001_spine", 2 "register" "0002_register", 3 "requests" "0003_requests");
+const SQLITE: &[(i64, &str, &str)] = scripts!(
+    "sqlite":
+    1 "spine" "0001_spine",
+    2 "register" "0002_register",
+    3 "requests" "0003_requests",
+    4 "suspension" "0004_suspension"
+);
+const POSTGRES: &[(i64, &str, &str)] = scripts!(
+    "postgres":
+    1 "spine" "0001_spine",
+    2 "register" "0002_register",
+    3 "requests" "0003_requests",
+    4 "suspension" "0004_suspension"
+);
 
 /// How to open a database.
 #[derive(Debug, Clone)]
