@@ -51,7 +51,7 @@ impl Suspended {
         Err(Invalid::new("", problem))
     }
 
-    /// As its text says; none if it says nothing of the kind.
+    /// From the text that it has as an entry's object.
     pub fn read(text: &str) -> Self {
         match text.split_once('/') {
             Some((agency, pseudonym)) => {

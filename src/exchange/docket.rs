@@ -83,9 +83,9 @@ impl<'w> Docket<'w> {
                 Matter::Offer(place, _) => (*place, false),
             };
             let (holder, receiver) = (&put.ask.holder, &put.ask.requester);
-            let stopped = standing.between(holder, receiver).map(|by| match is_ask {
-                true => node.suspended(receiver, by),
-                false => Rejected::WrongState("whoever would receive it is suspended").into(),
+            let stopped = standing.between(holder, receiver).map(|by| {
+                let offered = || Rejected::WrongState("whoever would receive it is suspended").into();
+                if is_ask { node.suspended(receiver, by) } else { offered() }
             });
             match (place.and_then(turned_away).or(stopped), place) {
                 (None, _) => {

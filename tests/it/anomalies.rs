@@ -5,7 +5,7 @@
 //!
 //! | | What must not happen | Where |
 //! | --- | --- | --- |
-//! | A1 | a release after an acknowledged withdrawal | `flow/batch.rs`, and `anomalies/replicas.rs` for two replicas |
+//! | A1 | a release after an acknowledged withdrawal | `flow/batch.rs`; on two replicas A2 and A3 |
 //! | A2 | checked, paused, then committed | `replicas` |
 //! | A3 | a second replica that remembers | `replicas` |
 //! | A4 | anything read from a standby | `replicas` |
