@@ -78,9 +78,9 @@ on_both_databases! {
         let folder = amend_agreement(&world);
         world = world.stop().await.start_with(|config| config.node.agreements = Some(folder)).await;
         let listed = world.agreements("ico", &["operator"]).list_agreements(v1::ListAgreementsRequest::default()).await;
-        let amended = listed.unwrap().into_inner().agreements.into_iter();
-        let amended = amended.filter(|one| one.id == read.agreement_id && one.digest != old).map(|one| one.digest);
-        let digest = amended.last().unwrap();
+        let mut agreements = listed.unwrap().into_inner().agreements;
+        agreements.retain(|one| one.id == read.agreement_id && one.digest != old);
+        let digest = agreements.pop().unwrap().digest;
 
         let agreement = Some(v1::AgreementPin { agreement_id: read.agreement_id.clone(), digest: old });
         let stalled = world.stall().await;
