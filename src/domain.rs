@@ -16,6 +16,7 @@ mod marking;
 mod obligation;
 mod organisation;
 mod scheme;
+mod suspension;
 
 pub use agency::{Actor, Agency, AgencyName, AgencyNames, Requester};
 pub use ask::{Ask, NamedOrganisation, Subject, Urgency};
@@ -38,3 +39,4 @@ pub use organisation::{
     Candidate, DatedName, Merger, NameKind, Organisation, ParentLink, Profile, Resemblance, Span, folded_name,
 };
 pub use scheme::{Rule, Scheme};
+pub use suspension::{Suspended, Suspension, Suspensions};

@@ -26,6 +26,7 @@ mod preview;
 mod reading;
 mod replay;
 mod statement;
+mod suspensions;
 
 pub use agreements::{ActivateAgreement, AgreementView, EndAgreement};
 pub use asks::{AskFor, Asked, Outcome};
@@ -47,8 +48,11 @@ pub use preview::{Covering, Preview, PreviewFor};
 pub use reading::{Page, Pages};
 pub use replay::{Replay, Replayed, replay};
 pub(crate) use statement::{handling, timestamp};
+pub use suspensions::{Resume, Suspend};
 
 use std::sync::Arc;
+
+use crate::domain::Actor;
 
 /// A result of a use case.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -58,6 +62,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Exchange {
     node: Arc<Node>,
     queue: batch::Queue,
+    /// For whom is read. None: for the node itself.
+    caller: Option<Arc<Actor>>,
 }
 
 impl Exchange {
@@ -65,7 +71,13 @@ impl Exchange {
     pub fn start(node: Node) -> Self {
         let node = Arc::new(node);
         let queue = batch::Queue::start(Arc::clone(&node));
-        Self { node, queue }
+        Self { node, queue, caller: None }
+    }
+
+    /// The same for one caller: nothing is read for it while it is suspended here.
+    #[must_use]
+    pub fn on_behalf_of(&self, caller: &Actor) -> Self {
+        Self { caller: Some(Arc::new(caller.clone())), ..self.clone() }
     }
 
     /// What the node is made of.

@@ -197,7 +197,7 @@ impl Tokens {
     }
 
     /// Stands for an officer wherever another agency may read it: the same for ever, and not to be turned back.
-    fn pseudonym(&self, agency: &AgencyId, officer: &OfficerId) -> String {
+    pub fn pseudonym(&self, agency: &AgencyId, officer: &OfficerId) -> String {
         let mut context = hmac::Context::with_key(&self.pseudonyms);
         context.update(agency.as_str().as_bytes());
         context.update(b"\0");

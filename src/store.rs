@@ -19,6 +19,7 @@ mod organisations;
 mod replay;
 mod requests;
 mod sql;
+mod suspensions;
 mod write;
 
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
@@ -69,6 +70,9 @@ pub enum Error {
     /// A sealed record could not be opened.
     #[error(transparent)]
     Seal(#[from] crate::seal::Unopened),
+    /// The database only follows another one.
+    #[error("the database is a standby: nothing is read from one; give the primary's address, or promote it first")]
+    Standby,
     /// The database file is in use by another node.
     #[error("{0}")]
     InUse(String),

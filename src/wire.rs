@@ -3,6 +3,7 @@
 //! Every handler begins with `Desk::admit`, which identifies the caller and checks the role that the contract's
 //! `access` option asks for; without its result a handler has no request to work on.
 
+mod admin;
 mod admission;
 mod agencies;
 mod agreements;
@@ -75,6 +76,7 @@ impl Desk {
             }};
         }
         Ok(routes!(
+            v1::admin_service_server::AdminServiceServer,
             v1::agency_service_server::AgencyServiceServer,
             v1::agreement_service_server::AgreementServiceServer,
             v1::organisation_service_server::OrganisationServiceServer,

@@ -21,6 +21,8 @@ pub(super) struct Acts {
     /// The revision, and when the notification was verified.
     incidents: BTreeMap<String, (i64, Option<Instant>)>,
     references: BTreeSet<String>,
+    /// Each suspension that stands: by whom, and of whom.
+    suspended: BTreeSet<(String, String)>,
     /// What was made or changed by acts that are not followed: nothing is said about these.
     others: BTreeSet<String>,
 }
@@ -63,6 +65,12 @@ impl Acts {
                 self.incidents.entry(object.to_owned()).and_modify(|(_, verified)| *verified = Some(at));
             }
             "IncidentService/IssueReference" => drop(self.references.insert(object.to_owned())),
+            "AdminService/SuspendOfficer" | "AdminService/SuspendAgency" => {
+                self.suspended.insert((act.agency.clone(), object.to_owned()));
+            }
+            "AdminService/ResumeOfficer" | "AdminService/ResumeAgency" => {
+                self.suspended.remove(&(act.agency.clone(), object.to_owned()));
+            }
             _ => drop(self.others.insert(object.to_owned())),
         }
     }
@@ -86,12 +94,23 @@ impl Acts {
         {
             found.push("acts: the reference was never issued".to_owned());
         }
+        if self.was_suspended(facts) {
+            found.push("acts: it was decided although the requester was suspended".to_owned());
+        }
         for one in &facts.matches {
             found.extend(self.incident(one));
             found.extend(one.consents.iter().filter_map(|consent| self.of_consent(consent)));
             found.extend(one.authorisations.iter().filter_map(|given| self.of_authorisation(given)));
         }
         found
+    }
+
+    /// A suspended requester's ask is decided only where the row that suspended it is gone.
+    fn was_suspended(&self, facts: &Facts) -> bool {
+        let (holder, requester) = (&facts.ask.holder, &facts.ask.requester);
+        requester.suspendable().into_iter().any(|suspended| {
+            [holder, &requester.agency].iter().any(|by| self.suspended.contains(&(by.to_string(), suspended.clone())))
+        })
     }
 
     fn incident(&self, found: &Match) -> Option<String> {

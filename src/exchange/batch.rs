@@ -14,10 +14,10 @@ use crate::store::Committed;
 
 use super::asks::{AskCall, Asked, Outcome};
 use super::offers::OfferCall;
-use super::plan::{Done, Mutation};
+use super::plan::{By, Done, Mutation};
 use super::{Error, Node, Result, gate};
 
-/// How many calls may wait.
+/// How many calls may wait in each lane.
 const MOST_QUEUED: usize = 1_024;
 /// How many calls go into one transaction.
 const MOST_AT_ONCE: usize = 256;
@@ -30,12 +30,16 @@ pub(super) enum Work {
 }
 
 impl Work {
-    pub(super) fn key(&self) -> String {
+    pub(super) fn by(&self) -> &By {
         match self {
-            Self::Change(mutation) => mutation.by().call.stored(),
-            Self::Ask(ask) => ask.by.call.stored(),
-            Self::Offer(offer) => offer.by.call.stored(),
+            Self::Change(mutation) => mutation.by(),
+            Self::Ask(ask) => &ask.by,
+            Self::Offer(offer) => &offer.by,
         }
+    }
+
+    pub(super) fn key(&self) -> String {
+        self.by().call.stored()
     }
 }
 
@@ -60,9 +64,19 @@ struct Item {
     reply: oneshot::Sender<Result<Reply>>,
 }
 
-/// The way into the batching task.
+/// The way into the batching task: a lane for what takes a permission away, and one for everything else, so that no
+/// number of asks keeps a withdrawal out of the next batch.
 #[derive(Debug, Clone)]
-pub(super) struct Queue(mpsc::Sender<Item>);
+pub(super) struct Queue {
+    stops: mpsc::Sender<Item>,
+    others: mpsc::Sender<Item>,
+}
+
+/// Where the batching task takes from.
+struct Lanes {
+    stops: mpsc::Receiver<Item>,
+    others: mpsc::Receiver<Item>,
+}
 
 impl std::fmt::Debug for Item {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -73,14 +87,15 @@ impl std::fmt::Debug for Item {
 impl Queue {
     /// Starts the task.
     pub(super) fn start(node: Arc<Node>) -> Self {
-        let (sender, receiver) = mpsc::channel(MOST_QUEUED);
-        tokio::spawn(drain(node, receiver));
-        Self(sender)
+        let (stops, next_stop) = mpsc::channel(MOST_QUEUED);
+        let (others, next_other) = mpsc::channel(MOST_QUEUED);
+        tokio::spawn(drain(node, Lanes { stops: next_stop, others: next_other }));
+        Self { stops, others }
     }
 
     /// How many calls wait.
     pub(super) fn len(&self) -> usize {
-        self.0.max_capacity() - self.0.capacity()
+        [&self.stops, &self.others].iter().map(|lane| lane.max_capacity() - lane.capacity()).sum()
     }
 
     pub(super) async fn change(&self, mutation: Box<dyn Mutation>) -> Result<Done> {
@@ -106,8 +121,10 @@ impl Queue {
 
     async fn put(&self, work: Work) -> Result<Reply> {
         let (reply, answer) = oneshot::channel();
+        let stops = matches!(&work, Work::Change(mutation) if mutation.stops());
+        let lane = if stops { &self.stops } else { &self.others };
         let item = Item { work: Arc::new(work), reply };
-        self.0.try_send(item).map_err(|error| match error {
+        lane.try_send(item).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Error::Busy,
             mpsc::error::TrySendError::Closed(_) => Error::Internal("the batching task has ended"),
         })?;
@@ -115,17 +132,34 @@ impl Queue {
     }
 }
 
-async fn drain(node: Arc<Node>, mut queue: mpsc::Receiver<Item>) {
+impl Lanes {
+    /// The next call, once there is one: what stops something first. None once nobody can put any more.
+    async fn next(&mut self) -> Option<Item> {
+        tokio::select! {
+            biased;
+            Some(item) = self.stops.recv() => Some(item),
+            Some(item) = self.others.recv() => Some(item),
+            else => None,
+        }
+    }
+
+    /// A call that waits already, in the same order.
+    fn waiting(&mut self) -> Option<Item> {
+        self.stops.try_recv().or_else(|_| self.others.try_recv()).ok()
+    }
+}
+
+async fn drain(node: Arc<Node>, mut lanes: Lanes) {
     let mut waiting: VecDeque<Item> = VecDeque::new();
     loop {
         if waiting.is_empty() {
-            match queue.recv().await {
+            match lanes.next().await {
                 Some(item) => waiting.push_back(item),
                 None => return,
             }
         }
         while waiting.len() < MOST_AT_ONCE
-            && let Ok(item) = queue.try_recv()
+            && let Some(item) = lanes.waiting()
         {
             waiting.push_back(item);
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::Instant;
+use crate::domain::{Instant, Rejected, Requester};
 use crate::store::{KnownCall, Reads};
 
 use super::asks::{self, AskCall, Asking};
@@ -53,7 +53,50 @@ impl<'w> Docket<'w> {
         for (place, by, offer) in offers {
             docket.offer(Context { node, actor: &by.actor, at }, reads, place, &by, &offer, known).await?;
         }
+        docket.turn_away_suspended(node, reads, works).await?;
         Ok(docket)
+    }
+
+    /// Turns away whoever is suspended, and what would reach somebody who is, by what now stands under the lock.
+    async fn turn_away_suspended(&mut self, node: &Node, reads: &mut Reads, works: &[Arc<Work>]) -> Result<()> {
+        let decided = works.iter().enumerate().filter(|(_, work)| !matches!(***work, Work::Change(_)));
+        let callers: BTreeMap<usize, Requester> =
+            decided.map(|(place, work)| (place, Requester::from(&work.by().actor))).collect();
+        if callers.is_empty() && self.puts.is_empty() {
+            return Ok(());
+        }
+        let receivers = self.puts.iter().map(|put| &put.ask.requester);
+        let standing = reads.suspensions_of(callers.values().chain(receivers)).await?;
+        let turned_away = |place: usize| {
+            let caller = callers.get(&place)?;
+            Some(node.suspended(caller, standing.of_caller(caller, !node.holds(&caller.agency))?))
+        };
+        for (place, reply) in &mut self.answered {
+            if let Some(error) = turned_away(*place) {
+                *reply = Err(error);
+            }
+        }
+        let puts = std::mem::take(&mut self.puts);
+        for (matter, put) in std::mem::take(&mut self.matters).into_iter().zip(puts) {
+            let (place, is_ask) = match &matter {
+                Matter::Ask(place, _) => (Some(*place), true),
+                Matter::Offer(place, _) => (*place, false),
+            };
+            let (holder, receiver) = (&put.ask.holder, &put.ask.requester);
+            let stopped = standing.between(holder, receiver).map(|by| {
+                let offered = || Rejected::WrongState("whoever would receive it is suspended").into();
+                if is_ask { node.suspended(receiver, by) } else { offered() }
+            });
+            match (place.and_then(turned_away).or(stopped), place) {
+                (None, _) => {
+                    self.matters.push(matter);
+                    self.puts.push(put);
+                }
+                (Some(error), Some(place)) => self.answered.push((place, Err(error))),
+                (Some(error), None) => tracing::error!(%error, "what a duty asks for could not be offered"),
+            }
+        }
+        Ok(())
     }
 
     async fn asks(

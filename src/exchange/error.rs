@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Invalid, Rejected};
+use crate::domain::{AgencyId, Invalid, Rejected};
 use crate::{release, store};
 
 /// Why a call came to no result. Nothing of it was done, unless it says that this is unknown.
@@ -17,6 +17,14 @@ pub enum Error {
     /// The token does not allow stating this purpose.
     #[error("the token does not allow the purpose `{0}`")]
     PurposeNotInToken(String),
+    /// The caller may not call here for now.
+    #[error("suspended here by `{by}`: turn to {contact}")]
+    Suspended {
+        /// The agency that suspended the caller.
+        by: AgencyId,
+        /// Its duty desk.
+        contact: String,
+    },
     /// Too much is queued.
     #[error("too many calls are queued: try again shortly")]
     Busy,

@@ -11,7 +11,7 @@ use crate::store::{QuestionRow, Reads, Write};
 use super::gather::{Gathered, Put, gather, supposed};
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
-use super::{Exchange, Node, Result, asks};
+use super::{Exchange, Node, Result, asks, suspensions};
 
 /// Notes that the caller's agency has dealt with events.
 #[derive(Debug)]
@@ -174,10 +174,12 @@ async fn offers_stand(node: &Node, reads: &mut Reads, events: &[Event], at: Inst
     if puts.is_empty() {
         return Ok(ids);
     }
+    let may_pass = suspensions::may_pass(reads, &puts).await?;
     let gathered = gather(node, reads, puts, at).await?;
     let permitted =
         |gathered: &Gathered| matches!(decide(&gathered.facts, &gathered.agreements()), Decision::Permit(_));
-    Ok(ids.into_iter().zip(&gathered).filter(|(_, gathered)| permitted(gathered)).map(|(id, _)| id).collect())
+    let stands = may_pass.into_iter().zip(&gathered).map(|(may_pass, gathered)| may_pass && permitted(gathered));
+    Ok(ids.into_iter().zip(stands).filter(|(_, stands)| *stands).map(|(id, _)| id).collect())
 }
 
 /// What an agency that was offered something would ask.

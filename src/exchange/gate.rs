@@ -102,6 +102,13 @@ impl<'a> Passage<'a> {
     /// Works a change out, writes it, and appends its entry. A call that is turned away writes nothing.
     async fn change(&mut self, place: usize, mutation: &dyn Mutation) -> Result<()> {
         let (node, at, by) = (self.node, self.timing.at, mutation.by());
+        match node.turn_away_suspended(self.locked.reads(), &by.actor).await {
+            Err(suspended @ Error::Suspended { .. }) => {
+                self.replies.insert(place, Err(suspended));
+                return Ok(());
+            }
+            other => other?,
+        }
         if let Some(call) = self.known.get(&by.call.stored()) {
             self.replies.insert(place, docket::repeated(call, by));
             return Ok(());

@@ -13,7 +13,7 @@ use crate::store::Reads;
 use super::gather::{Gathered, gather, supposed};
 use super::incidents::Content;
 use super::plan::Context;
-use super::{Exchange, Result};
+use super::{Exchange, Result, suspensions};
 
 /// What to preview.
 #[derive(Debug, Clone)]
@@ -101,6 +101,7 @@ impl Exchange {
                 }
                 let (at, nowhere) = (node.now(reads).await?, Reference::known("-"));
                 let put = supposed(&incident, nowhere, wanted.recipient, wanted.purpose, categories);
+                let may_pass = suspensions::may_pass(reads, std::slice::from_ref(&put)).await?;
                 let found = gather(node, reads, vec![put], at).await?.pop();
                 let mut gathered = found.ok_or(super::Error::Internal("a preview was not gathered"))?;
                 if let Some(ground) = wanted.ground {
@@ -109,7 +110,8 @@ impl Exchange {
                         found.authorisations = vec![suppose(&found.incident, &ask, at, ground.clone())];
                     }
                 }
-                Ok(preview(&gathered, &incident, own))
+                let preview = preview(&gathered, &incident, own);
+                Ok(if may_pass.contains(&false) { stopped(preview, &gathered) } else { preview })
             })
         })
         .await
@@ -151,6 +153,16 @@ fn preview(gathered: &Gathered, incident: &Incident, own: Content) -> Preview {
         terms: permitted.map(|one| (one.handling.clone(), one.digest(&gathered.facts.ask.requester.agency))),
         content: own.into_iter().filter(|(category, _)| leaves(category)).collect(),
     }
+}
+
+/// What a preview comes to while its recipient is suspended.
+fn stopped(preview: Preview, gathered: &Gathered) -> Preview {
+    let reason = "the recipient is suspended: nothing passes until an operator resumes it".to_owned();
+    if preview.outcome != "released" {
+        return Preview { reasons: [vec![reason], preview.reasons].concat(), ..preview };
+    }
+    let withheld = gathered.facts.ask.categories.iter().map(|category| (category.clone(), "outcome")).collect();
+    Preview { outcome: "open", content: Vec::new(), terms: None, reasons: vec![reason], withheld, ..preview }
 }
 
 /// Why a category would not leave: what is checked first is named first.

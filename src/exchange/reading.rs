@@ -82,18 +82,27 @@ impl Page {
 type Reading<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 impl Exchange {
-    /// Reads in a task of its own, to the end: a caller that goes away must not spoil the connection.
+    /// Reads in a task of its own, to the end: a caller that goes away must not spoil the connection. A suspended one
+    /// is turned away in the same transaction.
     pub(super) async fn read<T, F>(&self, read: F) -> Result<T>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(&'a Node, &'a mut Reads) -> Reading<'a, T> + Send + 'static,
     {
-        let node = Arc::clone(&self.node);
+        let (node, caller) = (Arc::clone(&self.node), self.caller.clone());
         let task = tokio::spawn(async move {
             let mut reads = node.store.reads().await?;
+            if let Some(caller) = caller {
+                node.turn_away_suspended(&mut reads, &caller).await?;
+            }
             read(&node, &mut reads).await
         });
         task.await.unwrap_or(Err(Error::Internal("a read was stopped by a panic")))
+    }
+
+    /// Reads nothing: for what every caller may know who is not suspended.
+    pub async fn check_caller(&self) -> Result<()> {
+        self.read(|_, _| Box::pin(async { Ok(()) })).await
     }
 
     /// The agreements that the agency is a party to.

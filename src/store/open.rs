@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::SqlStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, PgConnection, SqlStr};
 
 use super::{Error, Pool, Result, Store};
 
@@ -19,10 +19,22 @@ macro_rules! scripts {
     };
 }
 
-const SQLITE: &[(i64, &str, &str)] = scripts!("sqlite": 1 "spine" "0001_spine", 2 "register" "0002_register", 3 "requests" "0003_requests",
-        5 "lighter release" "0005_lighter_release");
-const POSTGRES: &[(i64, &str, &str)] = scripts!("postgres": 1 "spine" "0001_spine", 2 "register" "0002_register", 3 "requests" "0003_requests",
-        5 "lighter release" "0005_lighter_release");
+const SQLITE: &[(i64, &str, &str)] = scripts!(
+    "sqlite":
+    1 "spine" "0001_spine",
+    2 "register" "0002_register",
+    3 "requests" "0003_requests",
+    4 "suspension" "0004_suspension",
+    5 "lighter release" "0005_lighter_release"
+);
+const POSTGRES: &[(i64, &str, &str)] = scripts!(
+    "postgres":
+    1 "spine" "0001_spine",
+    2 "register" "0002_register",
+    3 "requests" "0003_requests",
+    4 "suspension" "0004_suspension",
+    5 "lighter release" "0005_lighter_release"
+);
 
 /// How to open a database.
 #[derive(Debug, Clone)]
@@ -96,11 +108,23 @@ impl Store {
             // A process that stops while it holds the lock must not hold it for ever.
             ("idle_in_transaction_session_timeout", "5s"),
         ]);
-        let pool = |size| {
+        let serves = options.serves;
+        if serves && is_standby(&mut connect.connect().await?).await? {
+            return Err(Error::Standby);
+        }
+        // Nothing that a node answers with is read from a standby, also not after a name was moved to one. A server
+        // that becomes a standby restarts, so it is enough to look at each new connection.
+        let pool = move |size| {
             PgPoolOptions::new()
                 .max_connections(size)
                 .acquire_timeout(Duration::from_secs(5))
                 .test_before_acquire(false)
+                .after_connect(move |connection, _| {
+                    Box::pin(async move {
+                        let refused = serves && is_standby(connection).await?;
+                        if refused { Err(sqlx::Error::Configuration(Box::new(Error::Standby))) } else { Ok(()) }
+                    })
+                })
         };
         let writer = pool(1).connect_with(connect.clone()).await?;
         if options.serves {
@@ -109,6 +133,11 @@ impl Store {
         let reader = pool(options.readers).connect_with(connect).await?;
         Ok(Self { writer: Pool::Postgres(writer), reader: Pool::Postgres(reader), in_use: None })
     }
+}
+
+/// Whether the server only follows another one.
+async fn is_standby(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(connection).await
 }
 
 /// Takes the database file for this process: SQLite allows one writer, and a second node would be a second one.

@@ -77,6 +77,16 @@ statements! {
     AGREEMENT_TEXT = both ("SELECT text FROM agreement_text WHERE digest = $1");
     SUPERSEDE_AGREEMENT = both ("UPDATE agreement SET state = $1 WHERE id = $2 AND state = 'in-force'");
 
+    SUSPENSIONS_OF = set (
+        "SELECT suspended, holder, officer, suspended_at, suspended_by FROM suspension WHERE suspended",
+        " ORDER BY suspended, holder"
+    );
+    SUSPENSIONS = both (
+        "SELECT suspended, holder, officer, suspended_at, suspended_by FROM suspension
+         WHERE holder = $1 AND suspended > $2 ORDER BY suspended LIMIT $3"
+    );
+    LIFT_SUSPENSION = both ("DELETE FROM suspension WHERE holder = $1 AND suspended = $2");
+
     ORGANISATION = both (
         "SELECT id, holder, version, wrapped_key, sealed, merged_into, merged_at, merger_recorded_at
          FROM organisation WHERE holder = $1 AND id = $2"

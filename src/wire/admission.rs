@@ -13,8 +13,8 @@ use crate::identity::{Caller, Peer};
 use crate::proto;
 
 /// A request whose caller has been identified and may call.
-pub(super) struct Admitted<'a, T> {
-    pub(super) exchange: &'a Exchange,
+pub(super) struct Admitted<T> {
+    pub(super) exchange: Exchange,
     pub(super) caller: Caller,
     pub(super) method: &'static str,
     pub(super) message: T,
@@ -23,7 +23,7 @@ pub(super) struct Admitted<'a, T> {
 impl Desk {
     /// Identifies the caller and checks the contract's `access` option for this RPC, named as
     /// `ConsentService/WithdrawConsent`.
-    pub(super) fn admit<T>(&self, method: &'static str, request: Request<T>) -> Result<Admitted<'_, T>, Status> {
+    pub(super) fn admit<T>(&self, method: &'static str, request: Request<T>) -> Result<Admitted<T>, Status> {
         let exchange = &self.0.exchange;
         let peer = request.extensions().get::<Arc<Peer>>().ok_or_else(status::unauthenticated)?;
         let mut headers = request.metadata().get_all("authorization").iter();
@@ -44,11 +44,12 @@ impl Desk {
         if !roles.is_empty() && !caller.has_any_role(roles) {
             return Err(status::role_missing(roles));
         }
+        let exchange = exchange.on_behalf_of(caller.actor());
         Ok(Admitted { exchange, caller, method, message: request.into_inner() })
     }
 }
 
-impl<T: Message> Admitted<'_, T> {
+impl<T: Message> Admitted<T> {
     /// The officer and the call's idempotency key. The digest covers the officer and the whole request, so the same
     /// key with anything else is another call.
     pub(super) fn by(&self, request_id: &str) -> Result<By, Status> {

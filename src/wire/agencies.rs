@@ -2,6 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
+use super::status::failed;
 use super::{Desk, convert};
 use crate::proto::v1::agency_service_server::AgencyService;
 use crate::proto::v1::{ListAgenciesRequest, ListAgenciesResponse};
@@ -13,6 +14,7 @@ impl AgencyService for Desk {
         request: Request<ListAgenciesRequest>,
     ) -> Result<Response<ListAgenciesResponse>, Status> {
         let call = self.admit("AgencyService/ListAgencies", request)?;
+        call.exchange.check_caller().await.map_err(failed)?;
         let node = call.exchange.node();
         let now = node.clock().now();
         let known = node.known_agencies();

@@ -8,7 +8,7 @@ use prost::Message;
 
 use crate::domain::{
     Agency, AgencyId, AgencyName, AgencyNames, Authorisation, Category, Consent, ConsentId, Coverage, Digest, Event,
-    EventKind, Evidence, Incident, IncidentId, Instant, Invalid, Markings, Rejected, Urgency, check,
+    EventKind, Evidence, Incident, IncidentId, Instant, Invalid, Markings, Rejected, Suspension, Urgency, check,
 };
 use crate::exchange::{AgreementView, ScopeTerms};
 use crate::proto::{CATEGORIES, v1};
@@ -360,6 +360,18 @@ pub(super) fn agency(id: &AgencyId, names: &AgencyNames, held: Option<&Agency>, 
         holds_records: held.is_some(),
         duty_desk: held.map_or_else(String::new, |held| held.duty_desk.clone()),
         correction_contact: held.map_or_else(String::new, |held| held.correction_contact.clone()),
+    }
+}
+
+/// A suspension, for the agency whose it is.
+pub(super) fn suspension(value: Suspension) -> v1::Suspension {
+    v1::Suspension {
+        id: value.suspended.to_string(),
+        agency: value.suspended.agency.to_string(),
+        pseudonym: value.suspended.pseudonym.unwrap_or_default(),
+        officer: value.officer.map(|officer| officer.to_string()).unwrap_or_default(),
+        suspended_at: Some(timestamp(value.suspended_at)),
+        suspended_by: value.suspended_by.to_string(),
     }
 }
 

@@ -130,12 +130,12 @@ impl ReleaseService for Desk {
         let call = self.admit("ReleaseService/RequestRelease", request)?;
         let by = call.by(&call.message.request_id)?;
         if call.message.validate_only && call.message.request.is_empty() {
-            let outcome = look_first(&call.message, &call.caller, call.exchange).await?;
+            let outcome = look_first(&call.message, &call.caller, &call.exchange).await?;
             let (request, receipt) = (String::new(), None);
             return Ok(Response::new(v1::RequestReleaseResponse { request, outcome: Some(outcome), receipt }));
         }
         let ask = if call.message.request.is_empty() {
-            new_question(&call.message, &call.caller, call.exchange)?
+            new_question(&call.message, &call.caller, &call.exchange)?
         } else {
             same_question(&call.message, &call.caller)?
         };

@@ -29,6 +29,7 @@ pub const REASONS: &[(&str, &str)] = &[
     ("ROLE_MISSING", "The token carries none of the roles that may call this; the details name them."),
     ("SAME_OFFICER", "A second officer is needed: whoever recorded must not verify."),
     ("STORE_UNAVAILABLE", "The node's database failed. Ask again with the same request_id."),
+    ("SUSPENDED", "You or your agency may not call here for now; the details say by whom and where to turn to."),
     ("UNAUTHENTICATED", "Certificate or token were not accepted. The node's log says why."),
     ("WRONG_STATE", "The record is not in a state in which this can be done."),
 ];
@@ -80,6 +81,10 @@ pub(super) fn failed(failure: Error) -> Status {
         Error::Rejected(rejected) => self::rejected(rejected),
         Error::KeyReused => invalid_key(&message),
         Error::PurposeNotInToken(purpose) => purpose_not_in_token(&purpose),
+        Error::Suspended { by, contact } => {
+            let metadata = [("by", by.as_str()), ("contact", contact.as_str())];
+            error(Code::PermissionDenied, "SUSPENDED", message, &metadata)
+        }
         Error::Busy => {
             let mut details = ErrorDetails::with_error_info("OVERLOADED", DOMAIN, HashMap::new());
             details.set_retry_info(Some(Duration::from_millis(250)));

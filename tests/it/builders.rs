@@ -90,7 +90,11 @@ impl World {
     }
 
     pub(crate) fn ledger(&self, agency: &str) -> LedgerServiceClient<OfficerChannel> {
-        LedgerServiceClient::new(self.officer(agency, "led", &["auditor"]))
+        self.ledger_as(agency, "led")
+    }
+
+    pub(crate) fn ledger_as(&self, agency: &str, officer: &str) -> LedgerServiceClient<OfficerChannel> {
+        LedgerServiceClient::new(self.officer(agency, officer, &["auditor"]))
     }
 
     /// How many entries the ledger has.

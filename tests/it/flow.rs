@@ -24,3 +24,6 @@ mod row_a3c;
 mod row_n3a;
 mod row_n3c;
 mod row_reg12_8;
+mod suspension;
+
+pub(crate) use batch::Pending;

@@ -173,6 +173,12 @@ impl Stopped {
         Running::start(&self.config, self.clock.clone()).await
     }
 
+    /// Starts the node with a configuration that the test changes first.
+    pub(crate) async fn start_with(mut self, change: impl FnOnce(&mut Config)) -> World {
+        change(&mut self.config);
+        self.start().await
+    }
+
     pub(crate) async fn start(self) -> World {
         let node = self.try_start().await.unwrap();
         let Self { workspace, config, hand, clock, folder } = self;
@@ -244,3 +250,28 @@ macro_rules! on_both_databases {
     )+ };
 }
 pub(crate) use on_both_databases;
+
+/// Each test on PostgreSQL alone: what it is about SQLite does not have, such as a second replica.
+macro_rules! on_postgres {
+    ($($(#[$doc:meta])* async fn $name:ident($world:ident: World) $body:block)+) => { $(
+        $(#[$doc])*
+        mod $name {
+            #[expect(clippy::allow_attributes, reason = "not every test uses everything")]
+            #[allow(unused_imports, reason = "not every test uses everything")]
+            use super::*;
+
+            #[expect(clippy::allow_attributes, reason = "not every test stops its world and starts it again")]
+            #[allow(unused_mut, reason = "not every test stops its world and starts it again")]
+            async fn test(mut $world: $crate::harness::World) -> $crate::harness::World {
+                $body
+                $world
+            }
+
+            #[test]
+            fn postgres() {
+                $crate::harness::run($crate::harness::Engine::Postgres, test);
+            }
+        }
+    )+ };
+}
+pub(crate) use on_postgres;

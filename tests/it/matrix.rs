@@ -96,6 +96,11 @@ const ROWS: &[(&str, usize, Object)] = &[
     ("ListEntries", 0, List),
     ("GetInclusionProof", 0, Nothing),
     ("GetConsistencyProof", 0, Nothing),
+    ("SuspendOfficer", 0, Nothing),
+    ("ResumeOfficer", 0, Nothing),
+    ("SuspendAgency", 0, Nothing),
+    ("ListSuspensions", 0, List),
+    ("ResumeAgency", 0, Nothing),
 ];
 
 /// Fields that look as if they named a record, and why it is nobody's.

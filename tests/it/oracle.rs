@@ -111,7 +111,7 @@ impl Run {
         Some(world)
     }
 
-    /// Sets the clock to a tick, and ends and activates what is to be ended and activated there.
+    /// Sets the clock to a tick; ends and activates, suspends and resumes what is to be there.
     async fn begin(&self, world: &World, tick: usize) {
         world.hand.set(Instant::from_micros(self.timeline.ticks[tick]));
         let before = if tick == 0 { None } else { self.timeline.ended[tick - 1] };
@@ -122,6 +122,16 @@ impl Run {
             }
             if let Some(id) = now {
                 world.end_agreement(id).await.unwrap();
+            }
+        }
+        let before = if tick == 0 { None } else { self.timeline.suspended[tick - 1] };
+        let now = self.timeline.suspended[tick];
+        if before != now {
+            if let Some((holder, agency)) = before {
+                world.resume_agency(holder, agency).await.unwrap();
+            }
+            if let Some((holder, agency)) = now {
+                world.suspend_agency(holder, agency).await.unwrap();
             }
         }
     }

@@ -49,6 +49,11 @@ pub(crate) fn durable_server() -> Option<Server> {
     present(Server::start(Durability::Full))
 }
 
+/// A server of the caller's own that only follows another one, which is not there, or `None` as for [`database`].
+pub(crate) fn standby() -> Option<Server> {
+    present(Server::start_as(Durability::None, true))
+}
+
 fn present<S, E: std::fmt::Display>(server: Result<S, E>) -> Option<S> {
     static SAID: OnceLock<()> = OnceLock::new();
     match server {
@@ -83,6 +88,10 @@ pub(crate) struct Server {
 
 impl Server {
     fn start(durability: Durability) -> Result<Self, String> {
+        Self::start_as(durability, false)
+    }
+
+    fn start_as(durability: Durability, follows: bool) -> Result<Self, String> {
         let programs = programs()?;
         let folder = match durability {
             Durability::None => quick_folder(PREFIX),
@@ -97,6 +106,11 @@ impl Server {
         let mut initdb = command(&programs.join("initdb"), user);
         initdb.args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username", SUPERUSER]);
         run(initdb.arg("--pgdata").arg(folder.path().join("files")))?;
+
+        if follows {
+            // The file's presence alone makes it one; it reads nothing of it, so it may be anybody's.
+            fs::write(folder.path().join("files/standby.signal"), "").map_err(|e| e.to_string())?;
+        }
 
         let mut watch = command(Path::new("/bin/sh"), user);
         watch.args(["-c", WATCH, "watch"]).arg(programs.join("postgres")).arg(folder.path());
@@ -120,7 +134,8 @@ impl Server {
         loop {
             // The eighth line is the server's state: what `pg_ctl start --wait` reads.
             let lock = fs::read_to_string(self.folder.path().join("files/postmaster.pid")).unwrap_or_default();
-            if lock.lines().nth(7).is_some_and(|state| state.trim() == "ready") {
+            let state = lock.lines().nth(7).unwrap_or_default().trim();
+            if ["ready", "standby"].contains(&state) {
                 return Ok(());
             }
             let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
@@ -139,6 +154,13 @@ impl Server {
         createdb.arg("--host").arg(self.folder.path()).args(["--port=5432", "--username", SUPERUSER]);
         run(createdb.args(["--template=template0", &name])).expect("a running server makes databases");
         format!("postgres://{SUPERUSER}@localhost:5432/{name}?host={}", self.folder.path().display())
+    }
+}
+
+impl Server {
+    /// The URL of the database that every server has.
+    pub(crate) fn maintenance_database(&self) -> String {
+        format!("postgres://{SUPERUSER}@localhost:5432/postgres?host={}", self.folder.path().display())
     }
 }
 

@@ -235,11 +235,21 @@ on_both_databases! {
             assert_released(response.outcome.as_ref().unwrap(), &["identity", "timeline"]);
             asked.push(response.receipt.unwrap().index);
         }
+        world.suspend_agency("ncsc", "ico").await.unwrap();
+        let lifted = ["DELETE FROM suspension"];
+        execute(&url, &lifted, &lifted).await;
+        let response = world.put(&unknown.held, world.ask(&unknown.held)).await.unwrap();
+        assert_released(response.outcome.as_ref().unwrap(), &["identity", "timeline"]);
+        asked.push(response.receipt.unwrap().index);
         let (code, said) = world.replayed(&[]);
         let faults = said["faults"].as_array().unwrap();
-        assert_eq!((code, faults.len()), (1, 3), "{said}");
-        let expected =
-            ["was read as given, by the acts it is withdrawn", "brought about authorisation", "reference was never issued"];
+        assert_eq!((code, faults.len()), (1, 4), "{said}");
+        let expected = [
+            "was read as given, by the acts it is withdrawn",
+            "brought about authorisation",
+            "reference was never issued",
+            "although the requester was suspended",
+        ];
         for ((fault, index), problem) in faults.iter().zip(&asked).zip(expected) {
             assert_eq!(fault["entry"], *index);
             assert!(fault["problems"].to_string().contains(problem), "expected `{problem}`: {fault}");

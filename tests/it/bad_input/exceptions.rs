@@ -151,6 +151,9 @@ const EXCEPTIONS: &[Exception] = &[
     ("GiveAuthorisation", "purposes", SLUG, Accepted),
     ("GiveAuthorisation", "ground", SLUG, Accepted),
     ("GiveAuthorisation", "valid_until", &["absent", "year 9999"], Accepted),
+    // Who was not suspended cannot be resumed.
+    ("ResumeOfficer", "agency", SLUG, Status(Code::NotFound)),
+    ("ResumeAgency", "agency", SLUG, Status(Code::NotFound)),
     // The inbox. A preview of what cannot pass says so; an offer of it is turned away.
     ("PreviewRelease", "recipient", SLUG, Accepted),
     ("PreviewRelease", "purpose", SLUG, Accepted),

@@ -1,11 +1,21 @@
-//! Valid requests for the RPCs of inbox, events and duties.
+//! Valid requests for the RPCs of inbox, events, duties and administration.
 
 use concordat::proto::v1;
 use concordat::proto::v1::offer_release_request::Offered;
 use prost::Message;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use crate::builders::names;
 use crate::harness::World;
+
+/// The pseudonym of an officer whom nobody has suspended.
+fn unseen() -> String {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let digits = format!("{:08o}", LAST.fetch_add(1, Ordering::Relaxed));
+    let letters: String = digits.bytes().map(|digit| char::from(digit - b'0' + b'a')).collect();
+    format!("officer-abcdefghijkl{letters}")
+}
 
 impl World {
     pub(super) async fn valid_holders_request(&self, rpc: &str, request_id: String, variant: usize) -> Option<Vec<u8>> {
@@ -58,6 +68,31 @@ impl World {
                 let request = v1::ListObligationsRequest { page_size, page_token: String::new(), outstanding: true };
                 let first = self.duties("ico").list_obligations(request.clone()).await.unwrap().into_inner();
                 v1::ListObligationsRequest { page_token: first.next_page_token, ..request }.encode_to_vec()
+            }
+            "SuspendOfficer" => {
+                let (agency, officer) = ("ncsc".to_owned(), unseen());
+                v1::SuspendOfficerRequest { request_id, agency, officer }.encode_to_vec()
+            }
+            "ResumeOfficer" => {
+                let (agency, officer) = ("ncsc".to_owned(), unseen());
+                self.suspend_officer("ico", &agency, &officer).await.unwrap();
+                v1::ResumeOfficerRequest { request_id, agency, officer }.encode_to_vec()
+            }
+            "SuspendAgency" => {
+                // It may be suspended by an earlier call.
+                drop(self.resume_agency("ico", "ncsc").await);
+                v1::SuspendAgencyRequest { request_id, agency: "ncsc".into() }.encode_to_vec()
+            }
+            "ResumeAgency" => {
+                drop(self.suspend_agency("ico", "ncsc").await);
+                v1::ResumeAgencyRequest { request_id, agency: "ncsc".into() }.encode_to_vec()
+            }
+            "ListSuspensions" => {
+                self.suspend_officer("ico", "ncsc", &unseen()).await.unwrap();
+                self.suspend_officer("ico", "ncsc", &unseen()).await.unwrap();
+                let request = v1::ListSuspensionsRequest { page_size, page_token: String::new() };
+                let first = self.admin("ico").list_suspensions(request).await.unwrap().into_inner();
+                v1::ListSuspensionsRequest { page_size, page_token: first.next_page_token }.encode_to_vec()
             }
             // A new RPC has its valid request to add here or in `requests`.
             _ => return None,

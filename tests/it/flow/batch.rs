@@ -13,17 +13,25 @@ use concordat::store::Locked;
 use crate::builders::{Held, Permitted, assert_open_with, assert_released, names, released};
 use crate::harness::{World, on_both_databases, request_id};
 
-pub(super) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A node whose present batch cannot go on: whatever is put now goes into the next one, together.
-struct Stalled {
+pub(crate) struct Stalled {
     locked: Locked,
     blocked: Pending<()>,
 }
 
+impl Stalled {
+    /// Lets the batch go on. What was put meanwhile is the next one.
+    pub(crate) async fn go(self) {
+        drop(self.locked);
+        self.blocked.await;
+    }
+}
+
 impl World {
     /// Takes the ledger's lock as another replica would, and puts one change that waits for it.
-    async fn stall(&self) -> Stalled {
+    pub(crate) async fn stall(&self) -> Stalled {
         let exchange = self.node.exchange().clone();
         let locked = exchange.node().store().lock().await.unwrap();
         let by = By {
@@ -56,7 +64,7 @@ impl World {
     }
 
     /// Waits until so many calls wait for the next batch.
-    async fn until_queued(&self, calls: usize) {
+    pub(crate) async fn until_queued(&self, calls: usize) {
         let wait = async {
             while self.node.exchange().queued() != calls {
                 tokio::task::yield_now().await;
@@ -67,7 +75,7 @@ impl World {
     }
 
     /// Puts two calls into one batch, the first to arrive first, and gives what came of them.
-    pub(super) async fn in_one_batch<A, B>(&self, first: Pending<A>, second: Pending<B>) -> (A, B)
+    pub(crate) async fn in_one_batch<A, B>(&self, first: Pending<A>, second: Pending<B>) -> (A, B)
     where
         A: Send + 'static,
         B: Send + 'static,
@@ -77,8 +85,7 @@ impl World {
         self.until_queued(1).await;
         let second = tokio::spawn(second);
         self.until_queued(2).await;
-        drop(stalled.locked);
-        stalled.blocked.await;
+        stalled.go().await;
         (first.await.unwrap(), second.await.unwrap())
     }
 
@@ -129,7 +136,7 @@ impl World {
 }
 
 on_both_databases! {
-    async fn batch_no_release_follows_a_withdrawal_in_either_order_of_arrival(world: World) {
+    async fn anomaly_a1_no_release_follows_an_acknowledged_stop_in_either_order_of_arrival(world: World) {
         type Stop = fn(&World, &Permitted) -> Pending<v1::Receipt>;
         let stops: [(&str, Stop); 4] = [
             ("a withdrawal", World::withdrawing),

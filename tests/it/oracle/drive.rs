@@ -175,7 +175,15 @@ impl Life {
         let at = setting.timeline.ticks[tick];
         let in_force = setting.timeline.in_force(tick, &setting.agreements);
         let expected = outcome(&self.records, &in_force, ask, at);
-        let (request, answer) = setting.door.ask(&self.ids, ask, again.as_deref()).await?;
+        let answer = setting.door.ask(&self.ids, ask, again.as_deref()).await;
+        if setting.timeline.suspended[tick] == Some((ask.holder, ask.requester)) {
+            self.share.count("ask turned away: the requester is suspended");
+            return match answer {
+                Err(why) if why.contains("suspended here by") => Ok(()),
+                other => Err(format!("the requester is suspended, and got {other:?}")),
+            };
+        }
+        let (request, answer) = answer?;
         self.ids.requests.insert(place, request);
         let judged = judge(&expected, &answer).and_then(|()| self.judge_references(ask, &answer));
         judged.map_err(|what| format!("{what}\n  by the model: {expected:?}\n  by the gate: {answer:?}"))?;

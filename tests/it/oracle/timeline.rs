@@ -50,6 +50,8 @@ pub(super) struct Timeline {
     pub(super) effective: (Micros, Micros),
     /// By tick, the agreement that is ended there, if any.
     pub(super) ended: Vec<Option<Word>>,
+    /// By tick, the holder that has suspended another agency there, and that agency, if any.
+    pub(super) suspended: Vec<Option<(Word, Word)>>,
 }
 
 /// How many instants a scene lives through.
@@ -81,7 +83,18 @@ impl Timeline {
             70..=72 => Some("nis-regulations-2018"),
             _ => None,
         };
-        Self { ticks, effective: (edges[0], edges[1]), ended: (0..count).map(ended).collect() }
+        let suspended = |tick: usize| match tick * 100 / count {
+            30..=32 => Some(("ncsc", "ico")),
+            58..=59 => Some(("ico", "ncsc")),
+            82..=83 => Some(("ico", "nca")),
+            _ => None,
+        };
+        Self {
+            ticks,
+            effective: (edges[0], edges[1]),
+            ended: (0..count).map(ended).collect(),
+            suspended: (0..count).map(suspended).collect(),
+        }
     }
 
     pub(super) fn in_force<'a>(&self, tick: usize, all: &'a [Agreement]) -> Vec<&'a Agreement> {

@@ -1,0 +1,163 @@
+//! Who may not call or receive for now: one agency's word, at its own node.
+
+use std::fmt;
+
+use super::{AgencyId, Instant, Invalid, OfficerId, Requester};
+
+/// Who can be suspended: an agency, or one officer of it.
+///
+/// An officer is known by the pseudonym, which the same officer has for ever; unit and roles are the token's to say and
+/// may be others tomorrow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspended {
+    /// The agency.
+    pub agency: AgencyId,
+    /// The officer's pseudonym; none: everybody of the agency.
+    pub pseudonym: Option<String>,
+}
+
+/// A suspension that stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspension {
+    /// The agency that suspended.
+    pub holder: AgencyId,
+    /// Whom.
+    pub suspended: Suspended,
+    /// The officer, where it is one of the holder's own.
+    pub officer: Option<OfficerId>,
+    /// Since when.
+    pub suspended_at: Instant,
+    /// The holder's officer who did it.
+    pub suspended_by: OfficerId,
+}
+
+/// The suspensions that stand against some officers and their agencies, as read in one transaction.
+#[derive(Debug, Clone, Default)]
+pub struct Suspensions(pub Vec<Suspension>);
+
+/// How many letters and digits follow the first word of a pseudonym.
+const PSEUDONYM_LENGTH: usize = 20;
+
+impl Suspended {
+    /// An officer of another agency, by the pseudonym that this node showed.
+    pub fn officer(agency: AgencyId, pseudonym: &str) -> Result<Self, Invalid> {
+        let drawn = pseudonym.strip_prefix("officer-").unwrap_or_default();
+        let is_drawn = drawn.len() == PSEUDONYM_LENGTH && drawn.chars().all(|c| matches!(c, 'a'..='z' | '2'..='7'));
+        if is_drawn {
+            return Ok(Self { agency, pseudonym: Some(pseudonym.to_owned()) });
+        }
+        let problem = "is not a pseudonym: for an officer of another agency it is `officer-` and 20 letters or digits, \
+                       as a received request or an entry shows it";
+        Err(Invalid::new("", problem))
+    }
+
+    /// From the text that it has as an entry's object.
+    pub fn read(text: &str) -> Self {
+        match text.split_once('/') {
+            Some((agency, pseudonym)) => {
+                Self { agency: AgencyId::known(agency), pseudonym: Some(pseudonym.to_owned()) }
+            }
+            None => Self { agency: AgencyId::known(text), pseudonym: None },
+        }
+    }
+
+    fn includes(&self, requester: &Requester) -> bool {
+        let officer = self.pseudonym.as_ref().is_none_or(|pseudonym| *pseudonym == requester.pseudonym);
+        self.agency == requester.agency && officer
+    }
+}
+
+impl fmt::Display for Suspended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.pseudonym {
+            Some(pseudonym) => write!(f, "{}/{pseudonym}", self.agency),
+            None => write!(f, "{}", self.agency),
+        }
+    }
+}
+
+impl Requester {
+    /// Both ways in which a suspension can name this officer: with the whole agency, and alone.
+    pub fn suspendable(&self) -> [String; 2] {
+        [self.agency.to_string(), format!("{}/{}", self.agency, self.pseudonym)]
+    }
+}
+
+impl Suspensions {
+    /// Who suspended this officer so that it may call nothing here: its own agency, or, where its agency is a guest, any
+    /// agency whose records are here.
+    ///
+    /// An agency's work on its own records goes on whatever another one says that shares the node with it: no agency can
+    /// stop another's withdrawals.
+    pub fn of_caller(&self, caller: &Requester, is_guest: bool) -> Option<&AgencyId> {
+        let stops = |one: &&Suspension| one.suspended.includes(caller) && (is_guest || one.holder == caller.agency);
+        self.0.iter().find(stops).map(|one| &one.holder)
+    }
+
+    /// Who suspended this officer so that nothing of the holder's may reach it: the holder, or its own agency.
+    pub fn between(&self, holder: &AgencyId, requester: &Requester) -> Option<&AgencyId> {
+        let stops = |one: &&Suspension| {
+            one.suspended.includes(requester) && (one.holder == *holder || one.holder == requester.agency)
+        };
+        self.0.iter().find(stops).map(|one| &one.holder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Unit;
+
+    const PSEUDONYM: &str = "officer-abcdefghijklmnopqrst";
+
+    fn officer(agency: &str, pseudonym: &str) -> Requester {
+        Requester { agency: AgencyId::known(agency), unit: Unit::known("desk"), pseudonym: pseudonym.into() }
+    }
+
+    fn standing(holder: &str, suspended: &str) -> Suspensions {
+        Suspensions(vec![Suspension {
+            holder: AgencyId::known(holder),
+            suspended: Suspended::read(suspended),
+            officer: None,
+            suspended_at: Instant::from_micros(0),
+            suspended_by: OfficerId::known("op"),
+        }])
+    }
+
+    #[test]
+    fn an_officer_is_suspended_alone_or_with_the_agency() {
+        let one = officer("ico", PSEUDONYM);
+        let other = officer("ico", "officer-2222222222222222222a");
+        let (alone, all) = (standing("ncsc", &format!("ico/{PSEUDONYM}")), standing("ncsc", "ico"));
+        let ncsc = AgencyId::known("ncsc");
+        assert_eq!(alone.between(&ncsc, &one), Some(&ncsc));
+        assert_eq!(alone.between(&ncsc, &other), None);
+        assert_eq!(all.between(&ncsc, &other), Some(&ncsc));
+        assert_eq!(all.between(&ncsc, &officer("nca", PSEUDONYM)), None, "the pseudonym of another agency's officer");
+        let suspended = Suspended::officer(AgencyId::known("ico"), PSEUDONYM).unwrap();
+        assert_eq!(Suspended::read(&suspended.to_string()), suspended);
+        assert!(one.suspendable().contains(&suspended.to_string()));
+    }
+
+    #[test]
+    fn no_agency_stops_another_ones_own_work() {
+        let (ico, one) = (AgencyId::known("ico"), officer("ico", PSEUDONYM));
+        let by_another = standing("ncsc", "ico");
+        assert!(by_another.of_caller(&one, false).is_none(), "its records are here");
+        assert!(by_another.of_caller(&one, true).is_some(), "it is a guest");
+        assert!(by_another.between(&AgencyId::known("nca"), &one).is_none(), "a third agency's records");
+        let by_its_own = standing("ico", &format!("ico/{PSEUDONYM}"));
+        assert_eq!(by_its_own.of_caller(&one, false), Some(&ico));
+        assert_eq!(by_its_own.between(&AgencyId::known("nca"), &one), Some(&ico));
+    }
+
+    #[test]
+    fn what_is_no_pseudonym_names_no_officer_of_another_agency() {
+        let ico = || AgencyId::known("ico");
+        for wrong in
+            ["", "officer", "officer-", "j.smith", "officer-abcdefghijklmnopqrs", "officer-ABCDEFGHIJKLMNOPQRST"]
+        {
+            assert!(Suspended::officer(ico(), wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `AdminService`.
+
+use tonic::{Request, Response, Status};
+
+use super::status::{failed, invalid};
+use super::{Desk, convert};
+use crate::domain::{AgencyId, Invalid, OfficerId, Suspended};
+use crate::exchange::{Resume, Suspend};
+use crate::proto::v1::admin_service_server::AdminService;
+use crate::proto::v1::{
+    ListSuspensionsRequest, ListSuspensionsResponse, ResumeAgencyRequest, ResumeAgencyResponse, ResumeOfficerRequest,
+    ResumeOfficerResponse, SuspendAgencyRequest, SuspendAgencyResponse, SuspendOfficerRequest, SuspendOfficerResponse,
+};
+
+impl Desk {
+    /// One's own officers go by the name in the token, another agency's by pseudonym.
+    fn officer(&self, own: &AgencyId, agency: &str, officer: &str) -> Result<(Suspended, Option<OfficerId>), Invalid> {
+        let agency = convert::field("agency", agency, AgencyId::parse)?;
+        if agency != *own {
+            let named = convert::field("officer", officer, |text| Suspended::officer(agency.clone(), &text))?;
+            return Ok((named, None));
+        }
+        let officer = convert::field("officer", officer, OfficerId::parse)?;
+        let pseudonym = Some(self.0.tokens.pseudonym(&agency, &officer));
+        Ok((Suspended { agency, pseudonym }, Some(officer)))
+    }
+}
+
+#[tonic::async_trait]
+impl AdminService for Desk {
+    async fn suspend_officer(
+        &self,
+        request: Request<SuspendOfficerRequest>,
+    ) -> Result<Response<SuspendOfficerResponse>, Status> {
+        let call = self.admit("AdminService/SuspendOfficer", request)?;
+        let by = call.by(&call.message.request_id)?;
+        let named = self.officer(call.caller.agency(), &call.message.agency, &call.message.officer);
+        let (whom, officer) = named.map_err(invalid)?;
+        let pseudonym = whom.pseudonym.clone().unwrap_or_default();
+        let done = call.exchange.change(by, Suspend { whom, officer }).await.map_err(failed)?;
+        Ok(Response::new(SuspendOfficerResponse { pseudonym, receipt: done.receipt }))
+    }
+
+    async fn resume_officer(
+        &self,
+        request: Request<ResumeOfficerRequest>,
+    ) -> Result<Response<ResumeOfficerResponse>, Status> {
+        let call = self.admit("AdminService/ResumeOfficer", request)?;
+        let by = call.by(&call.message.request_id)?;
+        let named = self.officer(call.caller.agency(), &call.message.agency, &call.message.officer);
+        let (whom, _) = named.map_err(invalid)?;
+        let done = call.exchange.change(by, Resume { whom }).await.map_err(failed)?;
+        Ok(Response::new(ResumeOfficerResponse { receipt: done.receipt }))
+    }
+
+    async fn suspend_agency(
+        &self,
+        request: Request<SuspendAgencyRequest>,
+    ) -> Result<Response<SuspendAgencyResponse>, Status> {
+        let call = self.admit("AdminService/SuspendAgency", request)?;
+        let by = call.by(&call.message.request_id)?;
+        let agency = convert::field("agency", &call.message.agency, AgencyId::parse).map_err(invalid)?;
+        let whom = Suspended { agency, pseudonym: None };
+        let done = call.exchange.change(by, Suspend { whom, officer: None }).await.map_err(failed)?;
+        Ok(Response::new(SuspendAgencyResponse { receipt: done.receipt }))
+    }
+
+    async fn resume_agency(
+        &self,
+        request: Request<ResumeAgencyRequest>,
+    ) -> Result<Response<ResumeAgencyResponse>, Status> {
+        let call = self.admit("AdminService/ResumeAgency", request)?;
+        let by = call.by(&call.message.request_id)?;
+        let agency = convert::field("agency", &call.message.agency, AgencyId::parse).map_err(invalid)?;
+        let whom = Suspended { agency, pseudonym: None };
+        let done = call.exchange.change(by, Resume { whom }).await.map_err(failed)?;
+        Ok(Response::new(ResumeAgencyResponse { receipt: done.receipt }))
+    }
+
+    async fn list_suspensions(
+        &self,
+        request: Request<ListSuspensionsRequest>,
+    ) -> Result<Response<ListSuspensionsResponse>, Status> {
+        let call = self.admit("AdminService/ListSuspensions", request)?;
+        let page = call.page(call.message.page_size, &call.message.page_token, "");
+        let (found, next_page_token) = call.exchange.suspensions(page).await.map_err(failed)?;
+        let suspensions = found.into_iter().map(convert::suspension).collect();
+        Ok(Response::new(ListSuspensionsResponse { suspensions, next_page_token }))
+    }
+}
