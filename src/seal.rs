@@ -205,6 +205,14 @@ mod tests {
     }
 
     #[test]
+    fn ids_with_a_time_sort_by_it_and_are_never_the_same() {
+        let at = |millis: i64| Instant::from_micros(1_760_000_000_000_000 + millis * 1_000);
+        let ids: Vec<String> = (0..64).map(|millis| new_id_at("req", at(millis))).collect();
+        assert!(ids.is_sorted(), "{ids:?}");
+        assert_ne!(new_id_at("req", at(0)), new_id_at("req", at(0)));
+    }
+
+    #[test]
     fn a_page_token_is_for_one_caller() {
         let seal = Seal::new(&[7; 32]).unwrap();
         let token = seal.seal_token(&["ico", "ListRequests"], "req_1").unwrap();
