@@ -194,8 +194,8 @@ async fn deliver(node: Arc<Node>, items: Vec<Item>, replies: Vec<Result<Reply>>)
     for (item, reply) in items.into_iter().zip(replies) {
         let reply = match (reply, &mut opened) {
             (Ok(Reply::Asked(mut asked, Some(_))), Ok(opened)) => {
-                let incidents = opened.next().unwrap_or_else(|| Ok(Vec::new())).map_err(Error::from);
-                incidents.map(|incidents| {
+                let missing = || Err(Error::Internal("a permit was not opened"));
+                opened.next().map_or_else(missing, |one| one.map_err(Error::from)).map(|incidents| {
                     asked.outcome = Outcome::Released(Some(incidents));
                     Reply::Asked(asked, None)
                 })
