@@ -102,10 +102,14 @@ impl Store {
                 .acquire_timeout(Duration::from_secs(5))
                 .test_before_acquire(false)
         };
-        let writer = pool(1).connect_with(connect.clone()).await?;
         if options.serves {
-            migrator(POSTGRES).run(&writer).await?;
+            // Replicas that start together wait for the one that migrates, which may take its time.
+            let patient = connect.clone().options([("lock_timeout", "5min"), ("statement_timeout", "0")]);
+            let once = pool(1).connect_with(patient).await?;
+            migrator(POSTGRES).run(&once).await?;
+            once.close().await;
         }
+        let writer = pool(1).connect_with(connect.clone()).await?;
         let reader = pool(options.readers).connect_with(connect).await?;
         Ok(Self { writer: Pool::Postgres(writer), reader: Pool::Postgres(reader), in_use: None })
     }

@@ -23,5 +23,6 @@ mod postgres;
 mod program;
 mod raw;
 mod replay;
+mod replicas;
 mod statements;
 mod tokens;
