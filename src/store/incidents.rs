@@ -220,7 +220,9 @@ impl Store {
         let (sqlite, postgres) = (sql::CONTENT.sqlite, sql::CONTENT.postgres);
         let rows: Vec<ContentRow> = match &self.reader {
             Pool::Sqlite(pool) => sqlx::query_as(sqlite).bind(id.as_str()).bind(revision).fetch_all(pool).await?,
-            Pool::Postgres(pool) => sqlx::query_as(postgres).bind(id.as_str()).bind(revision).fetch_all(pool).await?,
+            Pool::Postgres(pool) => {
+                sqlx::query_as(postgres).bind(id.as_str()).bind(revision).fetch_all(&pool.pool()).await?
+            }
         };
         sealed(rows, id, revision, seal)
     }

@@ -10,6 +10,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+use super::silence::Renewable;
 use super::{Error, Pool, Result, Store};
 
 /// The migrations of one database, in their order.
@@ -111,7 +112,8 @@ impl Store {
         }
         let writer = pool(1).connect_with(connect.clone()).await?;
         let reader = pool(options.readers).connect_with(connect).await?;
-        Ok(Self { writer: Pool::Postgres(writer), reader: Pool::Postgres(reader), in_use: None })
+        let renewable = |pool| Pool::Postgres(Renewable::new(pool));
+        Ok(Self { writer: renewable(writer), reader: renewable(reader), in_use: None })
     }
 }
 

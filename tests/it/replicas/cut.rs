@@ -188,6 +188,21 @@ fn a_release_that_was_not_committed_is_done_again_once() {
     });
 }
 
+/// The network swallows everything: no answer and no end. The replica gives the connection up and makes another.
+#[test]
+fn a_replica_whose_database_falls_silent_serves_again() {
+    runtime().block_on(async {
+        let Some(scene) = Scene::new().await else { return };
+        scene.proxy.next(Rule::Silence);
+        let asked = scene.stage.ask(&scene.case, PROXIED).await;
+        scene.proxy.applied(1).await;
+
+        assert!(asked.released);
+        assert_eq!(scene.entries(&asked.request_id).await.len(), 1);
+        assert_eq!(scene.finish().await.releases, 1);
+    });
+}
+
 /// The replica has decided a release, holds the lock, and stands still before its COMMIT. PostgreSQL ends its session;
 /// the withdrawal that the other replica was asked for goes through; and what was decided is never released.
 #[test]
@@ -203,8 +218,8 @@ fn a_stopped_replica_holds_the_lock_for_a_while_and_then_releases_nothing() {
             scene.proxy.next(Rule::Pass);
             signal("CONT", &scene.replicas[PROXIED]);
         };
-        let (answer, ended) = tokio::join!(scene.ask(&key), timeout(PATIENCE, ended));
-        ended.expect("the lock was held for ever");
+        let both = async { tokio::join!(scene.ask(&key), ended) };
+        let (answer, ()) = timeout(PATIENCE, both).await.expect("the lock was held for ever");
 
         if let Ok(answer) = answer {
             assert!(!scene.stage.told(&key, answer), "what was decided before the withdrawal was released after it");

@@ -68,8 +68,10 @@ where
         match call().await {
             Ok(answer) => return answer.into_inner(),
             Err(status) => {
-                let passing = [Code::Unavailable, Code::ResourceExhausted, Code::DeadlineExceeded, Code::Unknown];
-                assert!(passing.contains(&status.code()), "{status:?}");
+                // A connection that has reached its age is closed, which a call on its way to it may meet.
+                let closed = [Code::Cancelled, Code::Unknown];
+                let passing = [Code::Unavailable, Code::ResourceExhausted, Code::DeadlineExceeded];
+                assert!(closed.contains(&status.code()) || passing.contains(&status.code()), "{status:?}");
                 assert!(Instant::now() < until, "no answer: {status:?}");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

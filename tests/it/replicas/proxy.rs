@@ -20,6 +20,8 @@ pub(super) enum Rule {
     LoseCommit,
     /// It is held back until the rule is another one.
     Hold,
+    /// It is passed on to nobody, and nothing comes on this connection any more, not even its end.
+    Silence,
 }
 
 /// The proxy's state, as the test sets and sees it.
@@ -116,6 +118,10 @@ async fn pass(mut client: TcpStream, mut server: UnixStream, shared: Arc<Shared>
                             Rule::LoseCommit => {
                                 shared.cut();
                                 return;
+                            }
+                            Rule::Silence => {
+                                shared.cut();
+                                std::future::pending::<()>().await;
                             }
                             Rule::LoseAnswer => losing = true,
                             Rule::Hold | Rule::Pass => {}

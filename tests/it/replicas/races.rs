@@ -113,7 +113,7 @@ fn no_release_follows_the_end_of_what_it_relied_on() {
 fn a_control_that_reads_before_the_lock_is_caught() {
     let Some(control) = std::env::var_os("CONCORDAT_CONTROL") else { return };
     let Some(database) = crate::postgres::database() else { return };
-    let wanted = times("CONCORDAT_RACES", 600, 600);
+    let wanted = times("CONCORDAT_RACES", 120, 600);
     let (verdict, close) = races(Path::new(&control), &database, wanted);
     print("control", wanted, &verdict, close);
     assert!(!verdict.inversions.is_empty(), "the races do not find what they are for");
