@@ -174,11 +174,9 @@ async fn apart(node: &Arc<Node>, works: Vec<Arc<Work>>) -> Result<Vec<Result<Rep
     let node = Arc::clone(node);
     let store = node.store.clone();
     let batch = tokio::spawn(async move { gate::pass(&node, &works).await });
-    match timeout(LONGEST, batch).await {
-        Ok(ended) => ended.unwrap_or(Err(Error::Internal("a batch was stopped by a panic"))),
-        Err(_) => {
-            store.renew_connections();
-            Err(store::Error::Silent(LONGEST.as_secs()).into())
-        }
-    }
+    let Ok(ended) = timeout(LONGEST, batch).await else {
+        store.renew_connections();
+        return Err(store::Error::Silent(LONGEST.as_secs()).into());
+    };
+    ended.unwrap_or(Err(Error::Internal("a batch was stopped by a panic")))
 }

@@ -197,13 +197,12 @@ fn nothing_acknowledged_is_lost_when_replicas_are_killed_and_the_database_crashe
         }
         drop(replicas);
 
-        let testimony = scene.stage.testimony();
+        let testimony = scene.stage.heard();
         let verdict = judge(&scene.site.database, &testimony).await;
         let acknowledged = testimony.acknowledged.len();
         println!("crashes: {faults} faults; {acknowledged} calls acknowledged, {} entries", verdict.entries);
         assert_eq!(verdict.entries, acknowledged, "an entry is of no call that was put");
         assert_eq!((verdict.asks, verdict.releases), (testimony.asks.len(), testimony.asks.len()));
-        drop(testimony);
         scene.site.check_ledger().await;
     });
 }

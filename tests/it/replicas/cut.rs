@@ -71,7 +71,7 @@ impl Scene {
 
     async fn finish(self) -> Verdict {
         drop(self.replicas);
-        let verdict = judge(&self.site.database, &self.stage.testimony()).await;
+        let verdict = judge(&self.site.database, &self.stage.heard()).await;
         self.site.check_ledger().await;
         assert_eq!(verdict.inversions, Vec::<String>::new());
         verdict

@@ -119,7 +119,9 @@ fn root(leaves: &[[u8; 32]]) -> [u8; 32] {
 
 fn hash(parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Sha256::new();
-    parts.iter().for_each(|part| hasher.update(part));
+    for part in parts {
+        hasher.update(part);
+    }
     hasher.finalize().into()
 }
 

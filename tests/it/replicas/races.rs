@@ -84,7 +84,7 @@ fn races(program: &Path, database: &str, races: usize) -> (Verdict, usize) {
         }
         workers.join_all().await;
         drop(replicas);
-        let verdict = judge(database, &stage.testimony()).await;
+        let verdict = judge(database, &stage.heard()).await;
         site.check_ledger().await;
         (verdict, close.load(Ordering::Relaxed))
     })

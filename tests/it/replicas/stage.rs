@@ -62,28 +62,28 @@ macro_rules! change {
 }
 
 /// The scope of the consents here.
-fn scope(incident: &str, categories: &[&str]) -> Option<v1::ConsentScope> {
-    Some(v1::ConsentScope {
+fn scope(incident: &str, categories: &[&str]) -> v1::ConsentScope {
+    v1::ConsentScope {
         recipient: "ico".into(),
         purposes: names(&["harm-reduction"]),
         categories: names(categories),
         incident_id: incident.into(),
         ..v1::ConsentScope::default()
-    })
+    }
 }
 
-fn in_seconds(seconds: i64) -> Option<prost_types::Timestamp> {
-    Some(timestamp(real_now().plus_seconds(seconds)))
+fn in_seconds(seconds: i64) -> prost_types::Timestamp {
+    timestamp(real_now().plus_seconds(seconds))
 }
 
-fn evidence() -> Option<v1::ConsentEvidence> {
-    Some(v1::ConsentEvidence {
+fn evidence() -> v1::ConsentEvidence {
+    v1::ConsentEvidence {
         signatory: "A. Director".into(),
         authority: "company secretary".into(),
         channel: "signed-letter".into(),
         digest: vec![7; 32],
-        received_at: in_seconds(-60),
-    })
+        received_at: Some(in_seconds(-60)),
+    }
 }
 
 const WHOLE: [&str; 2] = ["identity", "timeline"];
@@ -104,6 +104,11 @@ impl Stage {
 
     pub(super) fn testimony(&self) -> MutexGuard<'_, Testimony> {
         self.testimony.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything that the clients know, when they have done: for the judge.
+    pub(super) fn heard(&self) -> Testimony {
+        std::mem::take(&mut *self.testimony())
     }
 
     /// Notes an answer. A repeat must be told of the same entry.
@@ -136,8 +141,8 @@ impl Stage {
         let incident = v1::RegisterIncidentRequest {
             request_id: request_id(),
             organisation_id: organisation.clone(),
-            occurred_from: in_seconds(-30 * 86_400),
-            occurred_until: in_seconds(-29 * 86_400),
+            occurred_from: Some(in_seconds(-30 * 86_400)),
+            occurred_until: Some(in_seconds(-29 * 86_400)),
             content: Some(content()),
             ..v1::RegisterIncidentRequest::default()
         };
@@ -152,8 +157,8 @@ impl Stage {
             request_id: request_id(),
             consent_id: String::new(),
             organisation_id: organisation,
-            scope: scope(&incident, &WHOLE),
-            evidence: evidence(),
+            scope: Some(scope(&incident, &WHOLE)),
+            evidence: Some(evidence()),
         };
         let consent = change!(self, holder.consents, record_consent, consent).consent_id;
         self.testimony().records.insert(consent.clone(), number);
@@ -195,7 +200,7 @@ impl Stage {
                 change!(self, holder.consents, withdraw_consent, request);
             }
             Ending::Narrow => {
-                let scope = scope(&case.incident, &["identity"]);
+                let scope = Some(scope(&case.incident, &["identity"]));
                 let request = v1::NarrowConsentRequest { request_id, consent_id, scope };
                 change!(self, holder.consents, narrow_consent, request);
             }
@@ -216,8 +221,8 @@ impl Stage {
         let request = v1::ReconfirmConsentRequest {
             request_id: request_id(),
             consent_id: case.consent.clone(),
-            scope: scope(&case.incident, &WHOLE),
-            evidence: evidence(),
+            scope: Some(scope(&case.incident, &WHOLE)),
+            evidence: Some(evidence()),
         };
         let version = change!(self, holder.consents, reconfirm_consent, request).version;
         self.verify(holder, &case.consent, version).await;
