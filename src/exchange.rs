@@ -10,6 +10,8 @@ mod asks;
 mod authorisations;
 mod batch;
 mod consents;
+#[cfg(feature = "control-reads-before-lock")]
+mod control;
 mod docket;
 mod error;
 mod events;
@@ -69,6 +71,8 @@ pub struct Exchange {
 impl Exchange {
     /// Starts the batching task. It ends when the last `Exchange` is dropped.
     pub fn start(node: Node) -> Self {
+        #[cfg(feature = "control-reads-before-lock")]
+        control::announce();
         let node = Arc::new(node);
         let queue = batch::Queue::start(Arc::clone(&node));
         Self { node, queue, caller: None }

@@ -18,11 +18,12 @@ mod open;
 mod organisations;
 mod replay;
 mod requests;
+mod silence;
 mod sql;
 mod suspensions;
 mod write;
 
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{Postgres, Sqlite, SqlitePool, Transaction};
 
 pub use agreements::AgreementRow;
 pub use candidates::MOST_CANDIDATES;
@@ -73,6 +74,9 @@ pub enum Error {
     /// The database only follows another one.
     #[error("the database is a standby: nothing is read from one; give the primary's address, or promote it first")]
     Standby,
+    /// The database fell silent.
+    #[error("the database did not answer within {0} s")]
+    Silent(u64),
     /// The database file is in use by another node.
     #[error("{0}")]
     InUse(String),
@@ -99,7 +103,7 @@ pub struct Store {
 #[derive(Debug, Clone)]
 enum Pool {
     Sqlite(SqlitePool),
-    Postgres(PgPool),
+    Postgres(silence::Renewable),
 }
 
 /// A transaction that can only read.
@@ -121,7 +125,7 @@ impl Store {
             Pool::Sqlite(pool) => Tx::Sqlite(pool.begin().await?),
             // All statements of one reading see one state, as SQLite's do.
             Pool::Postgres(pool) => {
-                Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?)
+                Tx::Postgres(pool.pool().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?)
             }
         }))
     }
@@ -133,7 +137,7 @@ impl Store {
         for pool in [&self.reader, &self.writer] {
             match pool {
                 Pool::Sqlite(pool) => pool.close().await,
-                Pool::Postgres(pool) => pool.close().await,
+                Pool::Postgres(pool) => pool.pool().close().await,
             }
         }
         if let Some(file) = &self.in_use {

@@ -6,8 +6,12 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::store;
 
 use crate::release::{self, Releasable};
 use crate::store::Committed;
@@ -229,10 +233,18 @@ async fn singly(node: &Arc<Node>, items: &[Item]) -> Vec<Result<Reply>> {
     replies
 }
 
-/// Runs a batch in a task of its own, so that not even a panic leaves the queue without a consumer.
+/// How long a batch may take. PostgreSQL ends a statement after 10 s, so an answer that takes longer is none that comes.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// Runs a batch in a task of its own, so that neither a panic nor a database that fell silent leaves the queue without a
+/// consumer. A batch that is given up goes on by itself: it must not be dropped halfway.
 async fn apart(node: &Arc<Node>, works: Vec<Arc<Work>>) -> Result<Vec<Result<Reply>>> {
     let node = Arc::clone(node);
-    tokio::spawn(async move { gate::pass(&node, &works).await })
-        .await
-        .unwrap_or(Err(Error::Internal("a batch was stopped by a panic")))
+    let store = node.store.clone();
+    let batch = tokio::spawn(async move { gate::pass(&node, &works).await });
+    let Ok(ended) = timeout(LONGEST, batch).await else {
+        store.renew_connections();
+        return Err(store::Error::Silent(LONGEST.as_secs()).into());
+    };
+    ended.unwrap_or(Err(Error::Internal("a batch was stopped by a panic")))
 }

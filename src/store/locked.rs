@@ -105,7 +105,7 @@ impl Store {
     pub async fn lock(&self) -> Result<Locked> {
         let mut tx = match &self.writer {
             Pool::Sqlite(pool) => Tx::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
-            Pool::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Pool::Postgres(pool) => Tx::Postgres(pool.pool().begin().await?),
         };
         let text = tx.text(&sql::LOCK_HEAD);
         let head: HeadRow = on!(&mut tx, conn => sqlx::query_as(text).fetch_one(conn).await)?;

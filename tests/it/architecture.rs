@@ -136,7 +136,8 @@ const RULES: &[Rule] = &[
         module: "exchange",
         modules: &["clock", "decision", "domain", "ledger", "proto", "release", "seal", "store"],
         crates: &["aws_lc_rs", "prost", "prost_types", "serde_json", "thiserror", "tokio", "tracing"],
-        outside: &[],
+        // How long a batch may take.
+        outside: &["time"],
     },
     Rule { module: "release", modules: &["decision", "domain", "seal", "store"], crates: &["thiserror"], outside: &[] },
     Rule {

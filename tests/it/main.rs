@@ -24,5 +24,6 @@ mod postgres;
 mod program;
 mod raw;
 mod replay;
+mod replicas;
 mod statements;
 mod tokens;

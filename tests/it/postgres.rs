@@ -25,13 +25,17 @@ const MEMORY: &str = "/dev/shm";
 const ROOMY_KIBIBYTES: u64 = 4 << 20;
 const START_WITHIN: Duration = Duration::from_mins(1);
 
-/// Runs the server `$1` on the folder `$2` with the settings that follow, until standard input closes.
+/// Runs the server `$1` on the folder `$2` with the settings that follow, until standard input closes. A line stops it
+/// as `pg_ctl stop --mode=immediate` does, or starts it again.
 const WATCH: &str = r#"
 postgres=$1 folder=$2; shift 2
-"$postgres" -D "$folder/files" -k "$folder" "$@" >"$folder/log" 2>&1 &
-read -r never
-kill -QUIT $!
-wait $!
+start() { "$postgres" -D "$folder/files" -k "$folder" "$@" >"$folder/log" 2>&1 & }
+stop() { kill -QUIT $!; wait $!; }
+start "$@"
+while read -r what; do
+  case $what in stop) stop ;; start) start "$@" ;; esac
+done
+stop
 rm -rf "$folder"
 "#;
 
@@ -129,13 +133,17 @@ impl Server {
         Ok(server)
     }
 
+    /// The eighth line is the server's state: what `pg_ctl start --wait` reads.
+    fn is_ready(&self) -> bool {
+        let lock = fs::read_to_string(self.folder.path().join("files/postmaster.pid")).unwrap_or_default();
+        // The eighth line is the server's state: what `pg_ctl start --wait` reads.
+        lock.lines().nth(7).is_some_and(|state| ["ready", "standby"].contains(&state.trim()))
+    }
+
     fn wait_until_ready(&self) -> Result<(), String> {
         let until = Instant::now() + START_WITHIN;
         loop {
-            // The eighth line is the server's state: what `pg_ctl start --wait` reads.
-            let lock = fs::read_to_string(self.folder.path().join("files/postmaster.pid")).unwrap_or_default();
-            let state = lock.lines().nth(7).unwrap_or_default().trim();
-            if ["ready", "standby"].contains(&state) {
+            if self.is_ready() {
                 return Ok(());
             }
             let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
@@ -144,6 +152,33 @@ impl Server {
             }
             thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Crashes it: every process of it ends at once, and no session is told more than that.
+    pub(crate) fn crash(&mut self) {
+        self.tell("stop");
+        let lock = self.folder.path().join("files/postmaster.pid");
+        let until = Instant::now() + START_WITHIN;
+        while lock.exists() {
+            assert!(Instant::now() < until, "the server does not stop");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Starts it after a crash, and waits until it has recovered.
+    pub(crate) fn start_again(&mut self) {
+        self.tell("start");
+        let until = Instant::now() + START_WITHIN;
+        // Clients that are turned away meanwhile leave FATAL in the log: only the state counts here.
+        while !self.is_ready() {
+            assert!(Instant::now() < until, "the server does not start again");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn tell(&mut self, what: &str) {
+        let pipe = self.watch.stdin.as_mut().expect("the pipe is open while the server is held");
+        writeln!(pipe, "{what}").expect("the shell reads");
     }
 
     /// The URL of a fresh, empty database.

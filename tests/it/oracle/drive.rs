@@ -224,8 +224,27 @@ fn judge(expected: &Outcome, answer: &Answer) -> Result<(), String> {
         }
         _ => false,
     };
-    if fits { Ok(()) } else { Err("gate and model differ".to_owned()) }
+    let counts = || !*WRONG_RELEASES_ONLY || is_wrong_release(expected, answer);
+    if fits || !counts() { Ok(()) } else { Err("gate and model differ".to_owned()) }
 }
+
+/// Whether an incident or a category came that must not.
+fn is_wrong_release(expected: &Outcome, answer: &Answer) -> bool {
+    let Answer::Released(released) = answer else { return false };
+    let may_come = |release: &Release| match expected {
+        Outcome::NotCovered(_) => false,
+        Outcome::Covered(matches) => matches
+            .iter()
+            .filter(|one| one.incident == release.incident)
+            .flat_map(|one| one.may_be.iter().flatten())
+            .any(|may_be| release.categories.is_subset(&may_be.categories)),
+    };
+    !released.iter().all(|(_, release)| may_come(release))
+}
+
+/// Set where a condition is held twice, and with one of the two broken only the harm counts.
+static WRONG_RELEASES_ONLY: LazyLock<bool> =
+    LazyLock::new(|| std::env::var_os("CONCORDAT_ORACLE_WRONG_RELEASES_ONLY").is_some());
 
 impl Difference {
     /// The same scene with nothing but the failing step and those in `kept` before it.
