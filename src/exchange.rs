@@ -23,6 +23,7 @@ mod offers;
 mod organisations;
 mod plan;
 mod preview;
+mod queue;
 mod reading;
 mod replay;
 mod statement;

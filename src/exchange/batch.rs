@@ -1,23 +1,18 @@
 //! One task through which every change and every ask goes.
 //!
-//! It takes whatever has queued up, without waiting for more, takes the ledger's head once, does the changes (those
-//! that take a permission away first), decides the asks, appends one entry each, and commits once. It runs apart
-//! from its callers: a caller that goes away takes nothing with it.
+//! It takes what has queued up (`queue` says in which order), without waiting for more, takes the ledger's head once,
+//! does the changes (those that take a permission away first), decides the asks, appends one entry each, and commits
+//! once. It runs apart from its callers: a caller that goes away takes nothing with it.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::asks::{AskCall, Asked};
 use super::offers::OfferCall;
-use super::plan::{Done, Mutation};
+use super::plan::{By, Done, Mutation};
+use super::queue::{ASK, CHANGE, Full, Place, Waiting};
 use super::{Error, Node, Result, gate};
-
-/// How many calls may wait.
-const MOST_QUEUED: usize = 1_024;
-/// How many calls go into one transaction.
-const MOST_AT_ONCE: usize = 256;
 
 /// What is to be done.
 pub(super) enum Work {
@@ -28,11 +23,23 @@ pub(super) enum Work {
 
 impl Work {
     pub(super) fn key(&self) -> String {
+        self.by().call.stored()
+    }
+
+    fn by(&self) -> &By {
         match self {
-            Self::Change(mutation) => mutation.by().call.stored(),
-            Self::Ask(ask) => ask.by.call.stored(),
-            Self::Offer(offer) => offer.by.call.stored(),
+            Self::Change(mutation) => mutation.by(),
+            Self::Ask(ask) => &ask.by,
+            Self::Offer(offer) => &offer.by,
         }
+    }
+
+    fn place(&self) -> Place {
+        let (stops, takes) = match self {
+            Self::Change(mutation) => (mutation.stops(), CHANGE),
+            Self::Ask(_) | Self::Offer(_) => (false, ASK),
+        };
+        Place { agency: self.by().actor.agency.clone(), key: self.key(), stops, takes }
     }
 }
 
@@ -49,7 +56,11 @@ struct Item {
 
 /// The way into the batching task.
 #[derive(Debug, Clone)]
-pub(super) struct Queue(mpsc::Sender<Item>);
+pub(super) struct Queue {
+    waiting: Arc<Mutex<Waiting<Item>>>,
+    /// Rung whenever there is a call to do; the task ends when nobody can ring any more.
+    bell: mpsc::Sender<()>,
+}
 
 impl std::fmt::Debug for Item {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -60,14 +71,15 @@ impl std::fmt::Debug for Item {
 impl Queue {
     /// Starts the task.
     pub(super) fn start(node: Arc<Node>) -> Self {
-        let (sender, receiver) = mpsc::channel(MOST_QUEUED);
-        tokio::spawn(drain(node, receiver));
-        Self(sender)
+        let (bell, rung) = mpsc::channel(1);
+        let waiting = Arc::new(Mutex::new(Waiting::new()));
+        tokio::spawn(drain(node, Arc::clone(&waiting), rung));
+        Self { waiting, bell }
     }
 
     /// How many calls wait.
     pub(super) fn len(&self) -> usize {
-        self.0.max_capacity() - self.0.capacity()
+        locked(&self.waiting).len()
     }
 
     pub(super) async fn change(&self, mutation: Box<dyn Mutation>) -> Result<Done> {
@@ -93,34 +105,30 @@ impl Queue {
 
     async fn put(&self, work: Work) -> Result<Reply> {
         let (reply, answer) = oneshot::channel();
-        let item = Item { work: Arc::new(work), reply };
-        self.0.try_send(item).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Error::Busy,
-            mpsc::error::TrySendError::Closed(_) => Error::Internal("the batching task has ended"),
-        })?;
+        let (place, item) = (work.place(), Item { work: Arc::new(work), reply });
+        locked(&self.waiting).offer(place, item).map_err(|Full| Error::Busy)?;
+        // One ring is enough for all that wait.
+        if let Err(mpsc::error::TrySendError::Closed(())) = self.bell.try_send(()) {
+            return Err(Error::Internal("the batching task has ended"));
+        }
         answer.await.map_err(|_| Error::Internal("a batch ended without an answer"))?
     }
 }
 
-async fn drain(node: Arc<Node>, mut queue: mpsc::Receiver<Item>) {
-    let mut waiting: VecDeque<Item> = VecDeque::new();
-    loop {
-        if waiting.is_empty() {
-            match queue.recv().await {
-                Some(item) => waiting.push_back(item),
-                None => return,
+/// Nothing panics while it is held.
+fn locked(waiting: &Mutex<Waiting<Item>>) -> MutexGuard<'_, Waiting<Item>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn drain(node: Arc<Node>, waiting: Arc<Mutex<Waiting<Item>>>, mut rung: mpsc::Receiver<()>) {
+    while rung.recv().await.is_some() {
+        loop {
+            let batch = locked(&waiting).next_batch();
+            if batch.is_empty() {
+                break;
             }
+            process(&node, batch).await;
         }
-        while waiting.len() < MOST_AT_ONCE
-            && let Ok(item) = queue.try_recv()
-        {
-            waiting.push_back(item);
-        }
-        // Of calls with the same key, the first goes now; the others find its entry in the next batch.
-        let mut keys = BTreeSet::new();
-        let (now, later): (Vec<Item>, Vec<Item>) = waiting.drain(..).partition(|item| keys.insert(item.work.key()));
-        waiting.extend(later);
-        process(&node, now).await;
     }
 }
 

@@ -16,14 +16,22 @@ use crate::harness::{World, on_both_databases, request_id};
 pub(super) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A node whose present batch cannot go on: whatever is put now goes into the next one, together.
-struct Stalled {
+pub(super) struct Stalled {
     locked: Locked,
     blocked: Pending<()>,
 }
 
+impl Stalled {
+    /// Lets the node go on; when this returns, the batch that was in the way is done.
+    pub(super) async fn let_go(self) {
+        drop(self.locked);
+        self.blocked.await;
+    }
+}
+
 impl World {
     /// Takes the ledger's lock as another replica would, and puts one change that waits for it.
-    async fn stall(&self) -> Stalled {
+    pub(super) async fn stall(&self) -> Stalled {
         let exchange = self.node.exchange().clone();
         let locked = exchange.node().store().lock().await.unwrap();
         let by = By {
@@ -56,7 +64,7 @@ impl World {
     }
 
     /// Waits until so many calls wait for the next batch.
-    async fn until_queued(&self, calls: usize) {
+    pub(super) async fn until_queued(&self, calls: usize) {
         let wait = async {
             while self.node.exchange().queued() != calls {
                 tokio::task::yield_now().await;
@@ -77,8 +85,7 @@ impl World {
         self.until_queued(1).await;
         let second = tokio::spawn(second);
         self.until_queued(2).await;
-        drop(stalled.locked);
-        stalled.blocked.await;
+        stalled.let_go().await;
         (first.await.unwrap(), second.await.unwrap())
     }
 
@@ -87,7 +94,7 @@ impl World {
         Box::pin(async move { requester.request_release(ask).await.unwrap().into_inner() })
     }
 
-    fn withdrawing(&self, permitted: &Permitted) -> Pending<v1::Receipt> {
+    pub(super) fn withdrawing(&self, permitted: &Permitted) -> Pending<v1::Receipt> {
         let mut consents = self.consents(&permitted.held.holder);
         let request = v1::WithdrawConsentRequest { request_id: request_id(), consent_id: permitted.consent.clone() };
         Box::pin(async move { consents.withdraw_consent(request).await.unwrap().into_inner().receipt.unwrap() })
@@ -104,7 +111,7 @@ impl World {
         Box::pin(async move { consents.narrow_consent(request).await.unwrap().into_inner().receipt.unwrap() })
     }
 
-    fn revoking(&self, permitted: &Permitted) -> Pending<v1::Receipt> {
+    pub(super) fn revoking(&self, permitted: &Permitted) -> Pending<v1::Receipt> {
         let mut authorisations = self.authorisations(&permitted.held.holder);
         let request = v1::RevokeAuthorisationRequest {
             request_id: request_id(),
@@ -122,7 +129,7 @@ impl World {
     }
 
     /// Asserts that two receipts were handed out by one commit.
-    fn assert_one_batch(&self, one: &v1::Receipt, other: &v1::Receipt) {
+    pub(super) fn assert_one_batch(&self, one: &v1::Receipt, other: &v1::Receipt) {
         let size = |receipt| self.verified(Some(receipt)).checkpoint.size;
         assert_eq!(size(one), size(other), "the two calls were not in one batch");
     }
