@@ -24,4 +24,5 @@ mod program;
 mod raw;
 mod replay;
 mod statements;
+mod storm;
 mod tokens;
