@@ -15,6 +15,7 @@ mod error;
 mod events;
 mod gate;
 mod gather;
+mod health;
 mod inbox;
 mod incidents;
 mod node;

@@ -11,6 +11,7 @@ mod check;
 mod consents;
 mod entries;
 mod events;
+mod fault;
 mod incidents;
 mod locked;
 mod obligations;
@@ -69,6 +70,12 @@ pub enum Error {
     /// A sealed record could not be opened.
     #[error(transparent)]
     Seal(#[from] crate::seal::Unopened),
+    /// The disk has no more room than is kept for what takes a permission away.
+    #[error("the disk of the database has {free_bytes} bytes left, which are kept for what takes a permission away")]
+    LowDisk {
+        /// How much is free.
+        free_bytes: u64,
+    },
     /// The database file is in use by another node.
     #[error("{0}")]
     InUse(String),
@@ -90,6 +97,8 @@ pub struct Store {
     writer: Pool,
     reader: Pool,
     in_use: Option<std::sync::Arc<std::fs::File>>,
+    /// SQLite's.
+    file: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Clone)]
@@ -117,7 +126,7 @@ impl Store {
             Pool::Sqlite(pool) => Tx::Sqlite(pool.begin().await?),
             // All statements of one reading see one state, as SQLite's do.
             Pool::Postgres(pool) => {
-                Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?)
+                Tx::Postgres(fault::begin(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?)
             }
         }))
     }
@@ -145,6 +154,14 @@ impl Tx {
             Self::Sqlite(_) => sql.sqlite,
             Self::Postgres(_) => sql.postgres,
         }
+    }
+
+    async fn commit(self) -> Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::asks::{AskCall, Asked};
+use super::health::Health;
 use super::offers::OfferCall;
 use super::plan::{By, Done, Mutation};
 use super::queue::{ASK, CHANGE, Full, Place, Waiting};
@@ -54,12 +55,20 @@ struct Item {
     reply: oneshot::Sender<Result<Reply>>,
 }
 
+impl Item {
+    /// A caller that has gone away is not told; its entry stands, and a repeat finds it.
+    fn answer(self, reply: Result<Reply>) {
+        drop(self.reply.send(reply));
+    }
+}
+
 /// The way into the batching task.
 #[derive(Debug, Clone)]
 pub(super) struct Queue {
     waiting: Arc<Mutex<Waiting<Item>>>,
     /// Rung whenever there is a call to do; the task ends when nobody can ring any more.
     bell: mpsc::Sender<()>,
+    health: Health,
 }
 
 impl std::fmt::Debug for Item {
@@ -73,8 +82,13 @@ impl Queue {
     pub(super) fn start(node: Arc<Node>) -> Self {
         let (bell, rung) = mpsc::channel(1);
         let waiting = Arc::new(Mutex::new(Waiting::new()));
-        tokio::spawn(drain(node, Arc::clone(&waiting), rung));
-        Self { waiting, bell }
+        let health = Health::new();
+        tokio::spawn(drain(node, Arc::clone(&waiting), rung, health.clone()));
+        Self { waiting, bell, health }
+    }
+
+    pub(super) fn health(&self) -> &Health {
+        &self.health
     }
 
     /// How many calls wait.
@@ -106,6 +120,11 @@ impl Queue {
     async fn put(&self, work: Work) -> Result<Reply> {
         let (reply, answer) = oneshot::channel();
         let (place, item) = (work.place(), Item { work: Arc::new(work), reply });
+        if !place.stops
+            && let Some(fault) = self.health.fault()
+        {
+            return Err(fault);
+        }
         locked(&self.waiting).offer(place, item).map_err(|Full| Error::Busy)?;
         // One ring is enough for all that wait.
         if let Err(mpsc::error::TrySendError::Closed(())) = self.bell.try_send(()) {
@@ -120,33 +139,56 @@ fn locked(waiting: &Mutex<Waiting<Item>>) -> MutexGuard<'_, Waiting<Item>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn drain(node: Arc<Node>, waiting: Arc<Mutex<Waiting<Item>>>, mut rung: mpsc::Receiver<()>) {
+async fn drain(node: Arc<Node>, waiting: Arc<Mutex<Waiting<Item>>>, mut rung: mpsc::Receiver<()>, health: Health) {
     while rung.recv().await.is_some() {
         loop {
             let batch = locked(&waiting).next_batch();
             if batch.is_empty() {
                 break;
             }
-            process(&node, batch).await;
+            process(&node, &health, batch).await;
         }
     }
 }
 
 /// Does one batch. If it fails as a whole, its items are done singly, so that one cannot spoil the others; an item
 /// whose commit may have gone through finds its entry then.
-async fn process(node: &Arc<Node>, items: Vec<Item>) {
+async fn process(node: &Arc<Node>, health: &Health, items: Vec<Item>) {
+    if let Err(low) = node.store.check_room() {
+        health.failed(&Arc::new(low));
+    }
+    let items = turn_away(health, items);
+    if items.is_empty() {
+        return;
+    }
     let works: Vec<Arc<Work>> = items.iter().map(|item| Arc::clone(&item.work)).collect();
     let replies = match apart(node, works).await {
         Ok(replies) => replies,
+        // Nothing was begun, and each of them would wait as long for nothing.
+        Err(Error::Store(error)) if error.is_before_lock() => {
+            items.iter().map(|_| Err(Error::Store(Arc::clone(&error)))).collect()
+        }
         Err(error) => {
             tracing::warn!(%error, calls = items.len(), "a batch failed and is done call by call");
             singly(node, &items).await
         }
     };
-    for (item, reply) in items.into_iter().zip(replies) {
-        // A caller that has gone away is not told; its entry stands, and a repeat finds it.
-        drop(item.reply.send(reply));
+    if let Some(Err(Error::Store(error))) = replies.last() {
+        health.failed(error);
     }
+    for (item, reply) in items.into_iter().zip(replies) {
+        item.answer(reply);
+    }
+}
+
+/// While the database takes no commits, or has little room left for them, only what takes a permission away is tried.
+fn turn_away(health: &Health, items: Vec<Item>) -> Vec<Item> {
+    let Some(fault) = health.fault() else { return items };
+    let (now, away): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| item.work.place().stops);
+    for item in away {
+        item.answer(Err(fault.clone()));
+    }
+    now
 }
 
 /// How many calls in a row may fail by the store until the rest is told so without a try.

@@ -84,7 +84,8 @@ impl Store {
             migrator(SQLITE).run(&writer).await?;
         }
         let reader = pool(options.readers).connect_with(connect).await?;
-        Ok(Self { writer: Pool::Sqlite(writer), reader: Pool::Sqlite(reader), in_use })
+        let file = Some(path.to_path_buf());
+        Ok(Self { writer: Pool::Sqlite(writer), reader: Pool::Sqlite(reader), in_use, file })
     }
 
     async fn open_postgres(options: &Options) -> Result<Self> {
@@ -107,7 +108,7 @@ impl Store {
             migrator(POSTGRES).run(&writer).await?;
         }
         let reader = pool(options.readers).connect_with(connect).await?;
-        Ok(Self { writer: Pool::Postgres(writer), reader: Pool::Postgres(reader), in_use: None })
+        Ok(Self { writer: Pool::Postgres(writer), reader: Pool::Postgres(reader), in_use: None, file: None })
     }
 }
 

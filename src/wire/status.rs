@@ -87,7 +87,7 @@ pub(super) fn failed(failure: Error) -> Status {
         }
         Error::Clock(_) => error(Code::Unavailable, "CLOCK", message, &[]),
         Error::Store(cause) => {
-            tracing::error!(%cause, "the store failed: check the database, its disk and its connections");
+            tracing::error!(%cause, remedy = cause.remedy(), "the store failed");
             error(Code::Unavailable, "STORE_UNAVAILABLE", "the store failed: ask again with the same request_id", &[])
         }
         Error::Internal(what) => internal(what),

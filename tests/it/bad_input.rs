@@ -100,7 +100,7 @@ impl World {
     }
 
     /// An officer whom the contract lets call this.
-    fn officer_of(&self, rpc: &Rpc) -> OfficerChannel {
+    pub(crate) fn officer_of(&self, rpc: &Rpc) -> OfficerChannel {
         self.officer(rpc.owner(), rpc.role(), &[rpc.role()])
     }
 

@@ -19,6 +19,7 @@ mod kill;
 mod matrix;
 mod oracle;
 mod oracles;
+mod outages;
 mod postgres;
 mod program;
 mod raw;

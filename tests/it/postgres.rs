@@ -25,13 +25,19 @@ const MEMORY: &str = "/dev/shm";
 const ROOMY_KIBIBYTES: u64 = 4 << 20;
 const START_WITHIN: Duration = Duration::from_mins(1);
 
-/// Runs the server `$1` on the folder `$2` with the settings that follow, until standard input closes.
+/// Runs the server `$1` on the folder `$2` with the settings that follow, until standard input closes. A line there
+/// stops it at once, as a crash does, and the next line starts it again.
 const WATCH: &str = r#"
 postgres=$1 folder=$2; shift 2
-"$postgres" -D "$folder/files" -k "$folder" "$@" >"$folder/log" 2>&1 &
-read -r never
-kill -QUIT $!
-wait $!
+while true; do
+  "$postgres" -D "$folder/files" -k "$folder" "$@" >>"$folder/log" 2>&1 &
+  read -r stop; go_on=$?
+  kill -QUIT $!
+  wait $!
+  rm -f "$folder/files/postmaster.pid" "$folder"/.s.*
+  : >"$folder/log"
+  [ $go_on = 0 ] && echo stopped >"$folder/stopped" && read -r start || break
+done
 rm -rf "$folder"
 "#;
 
@@ -115,6 +121,38 @@ impl Server {
         Ok(server)
     }
 
+    /// The URL of another database on the same server.
+    pub(crate) fn url_of(&self, name: &str) -> String {
+        format!("postgres://{SUPERUSER}@localhost:5432/{name}?host={}", self.folder.path().display())
+    }
+
+    /// Whom it runs as.
+    pub(crate) fn user(&self) -> (u32, u32) {
+        let folder = fs::metadata(self.folder.path()).unwrap();
+        (folder.uid(), folder.gid())
+    }
+
+    /// Ends it as a crash does. Its databases stay.
+    pub(crate) fn stop(&mut self) {
+        self.tell("stop");
+        let until = Instant::now() + START_WITHIN;
+        while !self.folder.path().join("stopped").exists() {
+            assert!(Instant::now() < until, "the server does not stop");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Starts it again.
+    pub(crate) fn go_on(&mut self) {
+        fs::remove_file(self.folder.path().join("stopped")).unwrap();
+        self.tell("start");
+        self.wait_until_ready().unwrap();
+    }
+
+    fn tell(&mut self, word: &str) {
+        writeln!(self.watch.stdin.as_mut().unwrap(), "{word}").unwrap();
+    }
+
     fn wait_until_ready(&self) -> Result<(), String> {
         let until = Instant::now() + START_WITHIN;
         loop {
@@ -124,7 +162,9 @@ impl Server {
                 return Ok(());
             }
             let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            if log.contains("FATAL") || Instant::now() > until {
+            // A node may ask already.
+            let failed = |line: &str| line.contains("FATAL") && !line.contains("the database system is starting up");
+            if log.lines().any(failed) || Instant::now() > until {
                 return Err(format!("the server does not start: {}", log.trim()));
             }
             thread::sleep(Duration::from_millis(10));
@@ -138,7 +178,7 @@ impl Server {
         let mut createdb = command(&self.programs.join("createdb"), None);
         createdb.arg("--host").arg(self.folder.path()).args(["--port=5432", "--username", SUPERUSER]);
         run(createdb.args(["--template=template0", &name])).expect("a running server makes databases");
-        format!("postgres://{SUPERUSER}@localhost:5432/{name}?host={}", self.folder.path().display())
+        self.url_of(&name)
     }
 }
 
