@@ -79,7 +79,7 @@ impl<T> Waiting<T> {
 struct Lanes<T> {
     room: usize,
     room_at_once: usize,
-    lanes: VecDeque<Lane<T>>,
+    by_turns: VecDeque<Lane<T>>,
 }
 
 #[derive(Debug)]
@@ -93,21 +93,21 @@ struct Lane<T> {
 
 impl<T> Lanes<T> {
     fn new(room: usize, room_at_once: usize) -> Self {
-        Self { room, room_at_once, lanes: VecDeque::new() }
+        Self { room, room_at_once, by_turns: VecDeque::new() }
     }
 
     fn len(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.calls.len()).sum()
+        self.by_turns.iter().map(|lane| lane.calls.len()).sum()
     }
 
     fn offer(&mut self, place: Place, call: T) -> Result<(), Full> {
-        if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.agency == place.agency) {
+        if let Some(lane) = self.by_turns.iter_mut().find(|lane| lane.agency == place.agency) {
             return lane.offer(place, call, self.room);
         }
         let agency = place.agency.clone();
         let mut lane = Lane { agency, calls: VecDeque::new(), aside: VecDeque::new(), taken: 0 };
         lane.offer(place, call, self.room)?;
-        self.lanes.push_back(lane);
+        self.by_turns.push_back(lane);
         Ok(())
     }
 
@@ -117,22 +117,22 @@ impl<T> Lanes<T> {
         // Agencies that have nothing more for this batch.
         let mut done = VecDeque::new();
         while left > 0
-            && let Some(mut lane) = self.lanes.pop_front()
+            && let Some(mut lane) = self.by_turns.pop_front()
         {
             if let Some((place, call)) = lane.next(keys) {
                 left = left.saturating_sub(place.takes);
                 batch.push(call);
-                self.lanes.push_back(lane);
+                self.by_turns.push_back(lane);
             } else {
                 done.push_back(lane);
             }
         }
-        self.lanes.append(&mut done);
-        for lane in &mut self.lanes {
+        self.by_turns.append(&mut done);
+        for lane in &mut self.by_turns {
             lane.aside.append(&mut lane.calls);
             std::mem::swap(&mut lane.calls, &mut lane.aside);
         }
-        self.lanes.retain(|lane| !lane.calls.is_empty());
+        self.by_turns.retain(|lane| !lane.calls.is_empty());
         batch
     }
 }

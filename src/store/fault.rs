@@ -80,14 +80,13 @@ impl Fault {
         if error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
             Self::of_sqlstate(&code)
         } else {
-            // The lowest byte is the code, what is above it says more.
-            Self::of_sqlite(code.parse::<u32>().ok()? & 0xff)
+            Self::of_sqlite(code.parse().ok()?)
         }
     }
 
-    /// <https://www.sqlite.org/rescode.html>
+    /// The lowest byte is the code, what is above it says more: <https://www.sqlite.org/rescode.html>
     fn of_sqlite(code: u32) -> Option<Self> {
-        match code {
+        match code & 0xff {
             5 | 6 => Some(Self::Taken),
             8 => Some(Self::ReadOnly),
             10 | 14 => Some(Self::Unreadable),
@@ -202,9 +201,9 @@ mod tests {
             (Fault::of_sqlite(13), Fault::FullDisk),
             (Fault::of_sqlite(8), Fault::ReadOnly),
             // SQLITE_IOERR_WRITE
-            (Fault::of_sqlite(778 & 0xff), Fault::Unreadable),
+            (Fault::of_sqlite(778), Fault::Unreadable),
             // SQLITE_BUSY_SNAPSHOT
-            (Fault::of_sqlite(517 & 0xff), Fault::Taken),
+            (Fault::of_sqlite(517), Fault::Taken),
             (Fault::of_sqlite(11), Fault::Damaged),
             (Fault::of_sqlstate("53100"), Fault::FullDisk),
             (Fault::of_sqlstate("25006"), Fault::ReadOnly),

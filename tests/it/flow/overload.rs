@@ -33,7 +33,7 @@ impl Flood {
     /// The next answer of the flood, which is that there was no room.
     async fn turned_away(&mut self) {
         let answer = tokio::time::timeout(Duration::from_secs(20), self.0.join_next()).await;
-        let status = answer.expect("an answer at once").unwrap().unwrap().err().expect("no room");
+        let status = answer.expect("an answer at once").unwrap().unwrap().expect_err("no room");
         let wait = status.get_details_retry_info().and_then(|told| told.retry_delay);
         assert!(wait.is_some_and(|wait| wait > Duration::ZERO), "it does not say how long to wait: {status:?}");
         assert_error::<()>(Err(status), Code::ResourceExhausted, "OVERLOADED");
