@@ -11,6 +11,7 @@ mod check;
 mod consents;
 mod entries;
 mod events;
+mod fault;
 mod incidents;
 mod locked;
 mod obligations;
@@ -77,6 +78,12 @@ pub enum Error {
     /// The database fell silent.
     #[error("the database did not answer within {0} s")]
     Silent(u64),
+    /// The disk has no more room than is kept for what takes a permission away.
+    #[error("the disk of the database has {free_bytes} bytes left, which are kept for what takes a permission away")]
+    LowDisk {
+        /// How much is free.
+        free_bytes: u64,
+    },
     /// The database file is in use by another node.
     #[error("{0}")]
     InUse(String),
@@ -98,6 +105,8 @@ pub struct Store {
     writer: Pool,
     reader: Pool,
     in_use: Option<std::sync::Arc<std::fs::File>>,
+    /// SQLite's.
+    file: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Clone)]
@@ -125,7 +134,7 @@ impl Store {
             Pool::Sqlite(pool) => Tx::Sqlite(pool.begin().await?),
             // All statements of one reading see one state, as SQLite's do.
             Pool::Postgres(pool) => {
-                Tx::Postgres(pool.pool().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?)
+                Tx::Postgres(fault::begin(&pool.pool(), "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?)
             }
         }))
     }
@@ -153,6 +162,14 @@ impl Tx {
             Self::Sqlite(_) => sql.sqlite,
             Self::Postgres(_) => sql.postgres,
         }
+    }
+
+    async fn commit(self) -> Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
     }
 }
 

@@ -97,7 +97,8 @@ impl Store {
             migrator(SQLITE).run(&writer).await?;
         }
         let reader = pool(options.readers).connect_with(connect).await?;
-        Ok(Self { writer: Pool::Sqlite(writer), reader: Pool::Sqlite(reader), in_use })
+        let file = Some(path.to_path_buf());
+        Ok(Self { writer: Pool::Sqlite(writer), reader: Pool::Sqlite(reader), in_use, file })
     }
 
     async fn open_postgres(options: &Options) -> Result<Self> {
@@ -137,7 +138,7 @@ impl Store {
         let writer = pool(1).connect_with(connect.clone()).await?;
         let reader = pool(options.readers).connect_with(connect).await?;
         let renewable = |pool| Pool::Postgres(Renewable::new(pool));
-        Ok(Self { writer: renewable(writer), reader: renewable(reader), in_use: None })
+        Ok(Self { writer: renewable(writer), reader: renewable(reader), in_use: None, file: None })
     }
 }
 

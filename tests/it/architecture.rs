@@ -128,7 +128,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "store",
         modules: &["decision", "domain", "ledger", "proto", "seal"],
-        crates: &["prost", "serde", "serde_json", "sqlx", "thiserror"],
+        crates: &["prost", "rustix", "serde", "serde_json", "sqlx", "thiserror"],
         outside: &["fs", "time"],
     },
     // The use cases know neither the wire's framework nor the database's.

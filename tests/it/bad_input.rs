@@ -46,6 +46,11 @@ impl Rpc {
         ACCESS.iter().find(|(path, ..)| *path == self.path).unwrap().1
     }
 
+    /// A role that may call it.
+    pub(crate) fn role(&self) -> &'static str {
+        self.roles().first().copied().unwrap_or("auditor")
+    }
+
     /// The agency whose records the valid requests speak of: duties are the ICO's.
     pub(crate) fn owner(&self) -> &'static str {
         let asks = matches!(self.roles().first(), Some(&("requester" | "operator")));
@@ -95,10 +100,8 @@ impl World {
     }
 
     /// An officer whom the contract lets call this.
-    fn officer_of(&self, rpc: &Rpc) -> OfficerChannel {
-        let role = rpc.roles().first().copied().unwrap_or("auditor");
-        let agency = rpc.owner();
-        self.officer(agency, role, &[role])
+    pub(crate) fn officer_of(&self, rpc: &Rpc) -> OfficerChannel {
+        self.officer(rpc.owner(), rpc.role(), &[rpc.role()])
     }
 
     async fn valid(&self, rpc: &Rpc, variant: usize, officer: &OfficerChannel) -> Option<Valid> {

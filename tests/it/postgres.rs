@@ -133,7 +133,17 @@ impl Server {
         Ok(server)
     }
 
-    /// The eighth line is the server's state: what `pg_ctl start --wait` reads.
+    /// The URL of another database on the same server.
+    pub(crate) fn url_of(&self, name: &str) -> String {
+        format!("postgres://{SUPERUSER}@localhost:5432/{name}?host={}", self.folder.path().display())
+    }
+
+    /// Whom it runs as.
+    pub(crate) fn user(&self) -> (u32, u32) {
+        let folder = fs::metadata(self.folder.path()).unwrap();
+        (folder.uid(), folder.gid())
+    }
+
     fn is_ready(&self) -> bool {
         let lock = fs::read_to_string(self.folder.path().join("files/postmaster.pid")).unwrap_or_default();
         // The eighth line is the server's state: what `pg_ctl start --wait` reads.
@@ -147,7 +157,9 @@ impl Server {
                 return Ok(());
             }
             let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            if log.contains("FATAL") || Instant::now() > until {
+            // A node may ask already.
+            let failed = |line: &str| line.contains("FATAL") && !line.contains("the database system is starting up");
+            if log.lines().any(failed) || Instant::now() > until {
                 return Err(format!("the server does not start: {}", log.trim()));
             }
             thread::sleep(Duration::from_millis(10));
@@ -188,7 +200,7 @@ impl Server {
         let mut createdb = command(&self.programs.join("createdb"), None);
         createdb.arg("--host").arg(self.folder.path()).args(["--port=5432", "--username", SUPERUSER]);
         run(createdb.args(["--template=template0", &name])).expect("a running server makes databases");
-        format!("postgres://{SUPERUSER}@localhost:5432/{name}?host={}", self.folder.path().display())
+        self.url_of(&name)
     }
 }
 
