@@ -176,6 +176,9 @@ async fn process(node: &Arc<Node>, health: &Health, items: Vec<Item>) {
     if let Some(Err(Error::Store(error))) = replies.last() {
         health.failed(error);
     }
+    if replies.iter().any(Result::is_ok) {
+        health.works();
+    }
     for (item, reply) in items.into_iter().zip(replies) {
         item.answer(reply);
     }
