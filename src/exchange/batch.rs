@@ -191,6 +191,9 @@ async fn process(node: &Arc<Node>, health: &Health, items: Vec<Item>) {
     if let Some(Err(Error::Store(error))) = replies.last() {
         health.failed(error);
     }
+    if replies.iter().any(Result::is_ok) {
+        health.works();
+    }
     // The next batch need not wait for what this one opens.
     tokio::spawn(deliver(Arc::clone(node), items, replies));
 }

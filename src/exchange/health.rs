@@ -2,6 +2,7 @@
 //! permission away is turned away at once instead of waiting for the same failure.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
@@ -10,17 +11,21 @@ use crate::store;
 
 /// The store's fault, if it has one.
 #[derive(Debug, Clone)]
-pub(super) struct Health(watch::Sender<Option<Arc<store::Error>>>);
+pub(super) struct Health {
+    fault: watch::Sender<Option<Arc<store::Error>>>,
+    /// Whether a call was done since this was asked last.
+    works: Arc<AtomicBool>,
+}
 
 impl Health {
     /// Well, until something else is seen.
     pub(super) fn new() -> Self {
-        Self(watch::Sender::new(None))
+        Self { fault: watch::Sender::new(None), works: Arc::default() }
     }
 
     /// Why nothing can be committed, if so.
     pub(super) fn fault(&self) -> Option<Error> {
-        self.0.borrow().clone().map(Error::Store)
+        self.fault.borrow().clone().map(Error::Store)
     }
 
     /// Notes a failure of the store as a whole; one of a single call says nothing about the next.
@@ -28,7 +33,7 @@ impl Health {
         if !error.is_outage() {
             return;
         }
-        self.0.send_if_modified(|fault| {
+        self.fault.send_if_modified(|fault| {
             let is_new = fault.as_ref().is_none_or(|before| before.remedy() != error.remedy());
             if is_new {
                 let remedy = error.remedy();
@@ -39,8 +44,13 @@ impl Health {
         });
     }
 
+    /// Notes that a call was done.
+    pub(super) fn works(&self) {
+        self.works.store(true, Ordering::Relaxed);
+    }
+
     fn recovered(&self) {
-        let was_down = self.0.send_if_modified(|fault| fault.take().is_some());
+        let was_down = self.fault.send_if_modified(|fault| fault.take().is_some());
         if was_down {
             tracing::info!("the node is ready again: its database takes commits");
         }
@@ -50,15 +60,26 @@ impl Health {
 impl Exchange {
     /// The store's fault as it changes: none while the node can do what it is for.
     pub fn faults(&self) -> watch::Receiver<Option<Arc<store::Error>>> {
-        self.queue.health().0.subscribe()
+        self.queue.health().fault.subscribe()
     }
 
     /// Tries a commit that changes nothing, and notes what came of it. When it succeeds after a failure, calls are
     /// taken again.
     pub async fn probe(&self) {
-        match self.node.store.probe().await {
-            Ok(()) => self.queue.health().recovered(),
-            Err(error) => self.queue.health().failed(&Arc::new(error)),
+        let health = self.queue.health();
+        let works = health.works.swap(false, Ordering::Relaxed);
+        if works && health.fault().is_none() {
+            // The calls themselves have shown it; a probe would only keep the next ones waiting.
+            return;
+        }
+        let mut tried = self.node.store.probe().await;
+        if tried.as_ref().is_err_and(store::Error::is_before_lock) {
+            // To have waited too long once may have been a large batch.
+            tried = self.node.store.probe().await;
+        }
+        match tried {
+            Ok(()) => health.recovered(),
+            Err(error) => health.failed(&Arc::new(error)),
         }
     }
 }

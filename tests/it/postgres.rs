@@ -157,8 +157,8 @@ impl Server {
                 return Ok(());
             }
             let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            // A node may ask already.
-            let failed = |line: &str| line.contains("FATAL") && !line.contains("the database system is starting up");
+            // A node that asks already is turned away with a FATAL of its own.
+            let failed = |line: &str| line.contains("FATAL") && !line.contains("FATAL:  the database system is");
             if log.lines().any(failed) || Instant::now() > until {
                 return Err(format!("the server does not start: {}", log.trim()));
             }

@@ -59,12 +59,19 @@ on_both_databases! {
         let asked = world.permitted("ncsc").await.held;
         let shared = world.hold("ico", "nca").await;
         let authorisation = world.authorise(&shared).await;
-        let stalled = world.stall().await;
+        // Connected before anything waits: the node cannot be kept waiting for long.
+        let (recorder, requester, mut other) = (world.organisations("ico"), world.requester("ico"), world.requester("nca"));
+        recorder.clone().list_organisations(v1::ListOrganisationsRequest::default()).await.unwrap();
+        requester.clone().list_requests(v1::ListRequestsRequest::default()).await.unwrap();
+        other.list_requests(v1::ListRequestsRequest::default()).await.unwrap();
+        let mut authoriser = world.authorisations("ico");
+        let listed = v1::ListAuthorisationsRequest { incident_id: shared.incident.clone(), ..Default::default() };
+        authoriser.list_authorisations(listed).await.unwrap();
         let before = world.size().await;
+        let stalled = world.stall().await;
 
         // Changes take most of the agency's room, since they take more each; asks the rest, until there is none.
         let mut flood = Flood::new();
-        let recorder = world.organisations("ico");
         for number in 0..CHANGES {
             let name = format!("Flooded {number} plc");
             let change = v1::RegisterOrganisationRequest { request_id: request_id(), name, ..Default::default() };
@@ -72,7 +79,6 @@ on_both_databases! {
             flood.0.spawn(async move { recorder.register_organisation(change).await.map(drop) });
         }
         world.until_queued(CHANGES).await;
-        let requester = world.requester("ico");
         for _ in 0..STREAMS {
             let (mut requester, ask) = (requester.clone(), patient(world.ask(&asked)));
             flood.0.spawn(async move { requester.request_release(ask).await.map(drop) });
@@ -83,12 +89,10 @@ on_both_databases! {
         let waiting = CHANGES + ASKS_BESIDES;
         assert_eq!(world.node.exchange().queued(), waiting, "so many wait, and no more take memory");
 
-        let mut other = world.requester("nca");
         let ask = patient(world.ask(&shared));
         let other = tokio::spawn(async move { other.request_release(ask).await });
         world.until_queued(waiting + 1).await;
         // The agency that floods can still take back what it allowed.
-        let mut authoriser = world.authorisations("ico");
         let revocation =
             patient(v1::RevokeAuthorisationRequest { request_id: request_id(), authorisation_id: authorisation });
         let revoking = tokio::spawn(async move { authoriser.revoke_authorisation(revocation).await });
@@ -107,11 +111,12 @@ on_both_databases! {
 
     async fn overload_by_an_import_keeps_no_withdrawal_waiting(world: World) {
         let permitted = world.permitted("ncsc").await;
-        let stalled = world.stall().await;
+        let recorder = world.incidents("ncsc");
+        recorder.clone().list_incidents(v1::ListIncidentsRequest::default()).await.unwrap();
         let before = world.size().await;
+        let stalled = world.stall().await;
 
         let mut import = Flood::new();
-        let recorder = world.incidents("ncsc");
         for _ in 0..STREAMS {
             let (mut recorder, incident) = (recorder.clone(), patient(world.incident_at(&permitted.held.organisation)));
             import.0.spawn(async move { recorder.register_incident(incident).await.map(drop) });
