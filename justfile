@@ -53,6 +53,11 @@ bench:
 long:
     .ci/install postgres
     CONCORDAT_TESTS=all CONCORDAT_LONG=1 cargo test --locked --test it -- --include-ignored
+    tests/control
+
+# Races against a gate that reads before it locks, which they must find.
+control:
+    tests/control
 
 # What CI runs.
 ci:

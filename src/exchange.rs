@@ -10,11 +10,14 @@ mod asks;
 mod authorisations;
 mod batch;
 mod consents;
+#[cfg(feature = "control-reads-before-lock")]
+mod control;
 mod docket;
 mod error;
 mod events;
 mod gate;
 mod gather;
+mod health;
 mod inbox;
 mod incidents;
 mod node;
@@ -23,6 +26,7 @@ mod offers;
 mod organisations;
 mod plan;
 mod preview;
+mod queue;
 mod reading;
 mod replay;
 mod statement;
@@ -69,6 +73,8 @@ pub struct Exchange {
 impl Exchange {
     /// Starts the batching task. It ends when the last `Exchange` is dropped.
     pub fn start(node: Node) -> Self {
+        #[cfg(feature = "control-reads-before-lock")]
+        control::announce();
         let node = Arc::new(node);
         let queue = batch::Queue::start(Arc::clone(&node));
         Self { node, queue, caller: None }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -23,7 +24,7 @@ use crate::ledger::SigningKey;
 use crate::seal::Seal;
 use crate::store::{Options, Store};
 use crate::tls::{self, Acceptor, Credentials, Trust, TrustedAgency};
-use crate::wire::Desk;
+use crate::wire::{Desk, Readiness};
 use crate::{config, proto};
 
 /// Why a node does not start.
@@ -55,7 +56,7 @@ impl Running {
         let pseudonym_key = exchange.node().seal().pseudonym_key();
         let tokens = Arc::new(Tokens::new(config.node.audience.clone(), &pseudonym_key, issuers));
         let acceptor = Arc::new(ArcSwap::from_pointee(acceptor(config)?));
-        let routes = Desk::new(exchange.clone(), Arc::clone(&tokens)).routes().await?;
+        let (routes, readiness) = Desk::new(exchange.clone(), Arc::clone(&tokens)).routes().await?;
 
         let listener = TcpListener::bind(config.node.listen)
             .await
@@ -71,6 +72,7 @@ impl Running {
             shutdown.clone(),
         ));
         tokio::spawn(watch_duties(exchange.clone(), shutdown.clone()));
+        tokio::spawn(watch_store(exchange.clone(), readiness, shutdown.clone()));
         tracing::info!(%address, origin = exchange.node().origin(), "serving");
         Ok(Self { address, connections, acceptor, tokens, exchange, shutdown, serving })
     }
@@ -98,6 +100,26 @@ async fn watch_duties(exchange: Exchange, shutdown: CancellationToken) {
         if let Err(error) = exchange.alarm_overdue().await {
             tracing::warn!(%error, "duties could not be looked through for those that are overdue");
         }
+    }
+}
+
+/// How often a commit is tried, so that readiness follows the database when nobody calls, too.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+
+/// Keeps readiness as the store is, until the node stops.
+async fn watch_store(exchange: Exchange, readiness: Readiness, shutdown: CancellationToken) {
+    let mut faults = exchange.faults();
+    let mut ticks = tokio::time::interval(PROBE_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            // A batch can find out between two probes.
+            changed = faults.changed() => if changed.is_err() { return },
+            _ = ticks.tick() => exchange.probe().await,
+        }
+        let ready = faults.borrow_and_update().is_none();
+        readiness.set(ready).await;
     }
 }
 

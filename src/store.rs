@@ -11,6 +11,7 @@ mod check;
 mod consents;
 mod entries;
 mod events;
+mod fault;
 mod incidents;
 mod locked;
 mod obligations;
@@ -18,11 +19,12 @@ mod open;
 mod organisations;
 mod replay;
 mod requests;
+mod silence;
 mod sql;
 mod suspensions;
 mod write;
 
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{Postgres, Sqlite, SqlitePool, Transaction};
 
 pub use agreements::AgreementRow;
 pub use candidates::MOST_CANDIDATES;
@@ -73,6 +75,15 @@ pub enum Error {
     /// The database only follows another one.
     #[error("the database is a standby: nothing is read from one; give the primary's address, or promote it first")]
     Standby,
+    /// The database fell silent.
+    #[error("the database did not answer within {0} s")]
+    Silent(u64),
+    /// The disk has no more room than is kept for what takes a permission away.
+    #[error("the disk of the database has {free_bytes} bytes left, which are kept for what takes a permission away")]
+    LowDisk {
+        /// How much is free.
+        free_bytes: u64,
+    },
     /// The database file is in use by another node.
     #[error("{0}")]
     InUse(String),
@@ -94,12 +105,14 @@ pub struct Store {
     writer: Pool,
     reader: Pool,
     in_use: Option<std::sync::Arc<std::fs::File>>,
+    /// SQLite's.
+    file: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Clone)]
 enum Pool {
     Sqlite(SqlitePool),
-    Postgres(PgPool),
+    Postgres(silence::Renewable),
 }
 
 /// A transaction that can only read.
@@ -121,7 +134,7 @@ impl Store {
             Pool::Sqlite(pool) => Tx::Sqlite(pool.begin().await?),
             // All statements of one reading see one state, as SQLite's do.
             Pool::Postgres(pool) => {
-                Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?)
+                Tx::Postgres(fault::begin(&pool.pool(), "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?)
             }
         }))
     }
@@ -133,7 +146,7 @@ impl Store {
         for pool in [&self.reader, &self.writer] {
             match pool {
                 Pool::Sqlite(pool) => pool.close().await,
-                Pool::Postgres(pool) => pool.close().await,
+                Pool::Postgres(pool) => pool.pool().close().await,
             }
         }
         if let Some(file) = &self.in_use {
@@ -149,6 +162,14 @@ impl Tx {
             Self::Sqlite(_) => sql.sqlite,
             Self::Postgres(_) => sql.postgres,
         }
+    }
+
+    async fn commit(self) -> Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
     }
 }
 

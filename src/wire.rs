@@ -13,6 +13,7 @@ mod content;
 mod convert;
 mod duties;
 mod events;
+mod health;
 mod inbox;
 mod incidents;
 mod ledger;
@@ -29,6 +30,7 @@ use crate::exchange::Exchange;
 use crate::identity::Tokens;
 use crate::proto::{self, v1};
 
+pub use health::Readiness;
 pub use status::REASONS;
 
 /// What every service works with.
@@ -55,10 +57,10 @@ impl Desk {
         Self(Arc::new(Inner { exchange, tokens }))
     }
 
-    /// All services, with health and reflection.
-    pub async fn routes(&self) -> Result<Routes, tonic_reflection::server::Error> {
-        let (health, health_service) = tonic_health::server::health_reporter();
-        health.set_service_status("", tonic_health::ServingStatus::Serving).await;
+    /// All services, with health and reflection, and what sets the health.
+    pub async fn routes(&self) -> Result<(Routes, Readiness), tonic_reflection::server::Error> {
+        let (reporter, health_service) = tonic_health::server::health_reporter();
+        let readiness = Readiness::new(reporter).await;
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -75,7 +77,7 @@ impl Desk {
                 routes.routes().prepare()
             }};
         }
-        Ok(routes!(
+        let routes = routes!(
             v1::admin_service_server::AdminServiceServer,
             v1::agency_service_server::AgencyServiceServer,
             v1::agreement_service_server::AgreementServiceServer,
@@ -88,6 +90,7 @@ impl Desk {
             v1::duty_service_server::DutyServiceServer,
             v1::event_service_server::EventServiceServer,
             v1::ledger_service_server::LedgerServiceServer
-        ))
+        );
+        Ok((routes, readiness))
     }
 }

@@ -1,26 +1,24 @@
 //! One task through which every change and every ask goes.
 //!
-//! It takes whatever has queued up, without waiting for more, takes the ledger's head once, does the changes (those
-//! that take a permission away first), decides the asks, appends one entry each, and commits once. It runs apart
-//! from its callers: a caller that goes away takes nothing with it.
+//! It takes what has queued up (`queue` says in which order), without waiting for more, takes the ledger's head once,
+//! does the changes (those that take a permission away first), decides the asks, appends one entry each, and commits
+//! once. It runs apart from its callers: a caller that goes away takes nothing with it.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::release::{self, Releasable};
-use crate::store::Committed;
+use crate::store::{self, Committed};
 
 use super::asks::{AskCall, Asked, Outcome};
+use super::health::Health;
 use super::offers::OfferCall;
 use super::plan::{By, Done, Mutation};
+use super::queue::{ASK, CHANGE, Full, Place, Waiting};
 use super::{Error, Node, Result, gate};
-
-/// How many calls may wait in each lane.
-const MOST_QUEUED: usize = 1_024;
-/// How many calls go into one transaction.
-const MOST_AT_ONCE: usize = 256;
 
 /// What is to be done.
 pub(super) enum Work {
@@ -30,6 +28,10 @@ pub(super) enum Work {
 }
 
 impl Work {
+    pub(super) fn key(&self) -> String {
+        self.by().call.stored()
+    }
+
     pub(super) fn by(&self) -> &By {
         match self {
             Self::Change(mutation) => mutation.by(),
@@ -38,8 +40,12 @@ impl Work {
         }
     }
 
-    pub(super) fn key(&self) -> String {
-        self.by().call.stored()
+    fn place(&self) -> Place {
+        let (stops, takes) = match self {
+            Self::Change(mutation) => (mutation.stops(), CHANGE),
+            Self::Ask(_) | Self::Offer(_) => (false, ASK),
+        };
+        Place { agency: self.by().actor.agency.clone(), key: self.key(), stops, takes }
     }
 }
 
@@ -64,18 +70,20 @@ struct Item {
     reply: oneshot::Sender<Result<Reply>>,
 }
 
-/// The way into the batching task: a lane for what takes a permission away, and one for everything else, so that no
-/// number of asks keeps a withdrawal out of the next batch.
-#[derive(Debug, Clone)]
-pub(super) struct Queue {
-    stops: mpsc::Sender<Item>,
-    others: mpsc::Sender<Item>,
+impl Item {
+    /// A caller that has gone away is not told; its entry stands, and a repeat finds it.
+    fn answer(self, reply: Result<Reply>) {
+        drop(self.reply.send(reply));
+    }
 }
 
-/// Where the batching task takes from.
-struct Lanes {
-    stops: mpsc::Receiver<Item>,
-    others: mpsc::Receiver<Item>,
+/// The way into the batching task.
+#[derive(Debug, Clone)]
+pub(super) struct Queue {
+    waiting: Arc<Mutex<Waiting<Item>>>,
+    /// Rung whenever there is a call to do; the task ends when nobody can ring any more.
+    bell: mpsc::Sender<()>,
+    health: Health,
 }
 
 impl std::fmt::Debug for Item {
@@ -87,15 +95,20 @@ impl std::fmt::Debug for Item {
 impl Queue {
     /// Starts the task.
     pub(super) fn start(node: Arc<Node>) -> Self {
-        let (stops, next_stop) = mpsc::channel(MOST_QUEUED);
-        let (others, next_other) = mpsc::channel(MOST_QUEUED);
-        tokio::spawn(drain(node, Lanes { stops: next_stop, others: next_other }));
-        Self { stops, others }
+        let (bell, rung) = mpsc::channel(1);
+        let waiting = Arc::new(Mutex::new(Waiting::new()));
+        let health = Health::new();
+        tokio::spawn(drain(node, Arc::clone(&waiting), rung, health.clone()));
+        Self { waiting, bell, health }
+    }
+
+    pub(super) fn health(&self) -> &Health {
+        &self.health
     }
 
     /// How many calls wait.
     pub(super) fn len(&self) -> usize {
-        [&self.stops, &self.others].iter().map(|lane| lane.max_capacity() - lane.capacity()).sum()
+        locked(&self.waiting).len()
     }
 
     pub(super) async fn change(&self, mutation: Box<dyn Mutation>) -> Result<Done> {
@@ -121,67 +134,69 @@ impl Queue {
 
     async fn put(&self, work: Work) -> Result<Reply> {
         let (reply, answer) = oneshot::channel();
-        let stops = matches!(&work, Work::Change(mutation) if mutation.stops());
-        let lane = if stops { &self.stops } else { &self.others };
-        let item = Item { work: Arc::new(work), reply };
-        lane.try_send(item).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Error::Busy,
-            mpsc::error::TrySendError::Closed(_) => Error::Internal("the batching task has ended"),
-        })?;
+        let (place, item) = (work.place(), Item { work: Arc::new(work), reply });
+        if !place.stops
+            && let Some(fault) = self.health.fault()
+        {
+            return Err(fault);
+        }
+        locked(&self.waiting).offer(place, item).map_err(|Full| Error::Busy)?;
+        // One ring is enough for all that wait.
+        if let Err(mpsc::error::TrySendError::Closed(())) = self.bell.try_send(()) {
+            return Err(Error::Internal("the batching task has ended"));
+        }
         answer.await.map_err(|_| Error::Internal("a batch ended without an answer"))?
     }
 }
 
-impl Lanes {
-    /// The next call, once there is one: what stops something first. None once nobody can put any more.
-    async fn next(&mut self) -> Option<Item> {
-        tokio::select! {
-            biased;
-            Some(item) = self.stops.recv() => Some(item),
-            Some(item) = self.others.recv() => Some(item),
-            else => None,
-        }
-    }
-
-    /// A call that waits already, in the same order.
-    fn waiting(&mut self) -> Option<Item> {
-        self.stops.try_recv().or_else(|_| self.others.try_recv()).ok()
-    }
+/// Nothing panics while it is held.
+fn locked(waiting: &Mutex<Waiting<Item>>) -> MutexGuard<'_, Waiting<Item>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn drain(node: Arc<Node>, mut lanes: Lanes) {
-    let mut waiting: VecDeque<Item> = VecDeque::new();
-    loop {
-        if waiting.is_empty() {
-            match lanes.next().await {
-                Some(item) => waiting.push_back(item),
-                None => return,
+async fn drain(node: Arc<Node>, waiting: Arc<Mutex<Waiting<Item>>>, mut rung: mpsc::Receiver<()>, health: Health) {
+    while rung.recv().await.is_some() {
+        loop {
+            let batch = locked(&waiting).next_batch();
+            if batch.is_empty() {
+                break;
             }
+            process(&node, &health, batch).await;
         }
-        while waiting.len() < MOST_AT_ONCE
-            && let Some(item) = lanes.waiting()
-        {
-            waiting.push_back(item);
-        }
-        // Of calls with the same key, the first goes now; the others find its entry in the next batch.
-        let mut keys = BTreeSet::new();
-        let (now, later): (Vec<Item>, Vec<Item>) = waiting.drain(..).partition(|item| keys.insert(item.work.key()));
-        waiting.extend(later);
-        process(&node, now).await;
     }
 }
 
 /// Does one batch. If it fails as a whole, its items are done singly, so that one cannot spoil the others; an item
 /// whose commit may have gone through finds its entry then.
-async fn process(node: &Arc<Node>, items: Vec<Item>) {
+async fn process(node: &Arc<Node>, health: &Health, items: Vec<Item>) {
+    if let Err(low) = node.store.check_room() {
+        health.failed(&Arc::new(low));
+    }
+    let items = turn_away(health, items);
+    if items.is_empty() {
+        return;
+    }
     let works: Vec<Arc<Work>> = items.iter().map(|item| Arc::clone(&item.work)).collect();
     let replies = match apart(node, works).await {
         Ok(replies) => replies,
+        // Nothing was begun, and each of them would wait as long for nothing.
+        Err(Error::Store(error)) if error.is_before_lock() => {
+            items.iter().map(|_| Err(Error::Store(Arc::clone(&error)))).collect()
+        }
         Err(error) => {
             tracing::warn!(%error, calls = items.len(), "a batch failed and is done call by call");
             singly(node, &items).await
         }
     };
+    if let Some(Err(Error::Store(error))) = replies.last()
+        && !error.is_before_lock()
+    {
+        // Whether a lock that was not had in time can be had at all, the next probe finds out.
+        health.failed(error);
+    }
+    if replies.iter().any(Result::is_ok) {
+        health.works();
+    }
     // The next batch need not wait for what this one opens.
     tokio::spawn(deliver(Arc::clone(node), items, replies));
 }
@@ -204,9 +219,18 @@ async fn deliver(node: Arc<Node>, items: Vec<Item>, replies: Vec<Result<Reply>>)
             (Ok(Reply::Asked(_, Some(_))), Err(error)) => Err(error.clone()),
             (reply, _) => reply,
         };
-        // A caller that has gone away is not told; its entry stands, and a repeat finds it.
-        drop(item.reply.send(reply));
+        item.answer(reply);
     }
+}
+
+/// While the database takes no commits, or has little room left for them, only what takes a permission away is tried.
+fn turn_away(health: &Health, items: Vec<Item>) -> Vec<Item> {
+    let Some(fault) = health.fault() else { return items };
+    let (now, away): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| item.work.place().stops);
+    for item in away {
+        item.answer(Err(fault.clone()));
+    }
+    now
 }
 
 /// How many calls in a row may fail by the store until the rest is told so without a try.
@@ -229,10 +253,18 @@ async fn singly(node: &Arc<Node>, items: &[Item]) -> Vec<Result<Reply>> {
     replies
 }
 
-/// Runs a batch in a task of its own, so that not even a panic leaves the queue without a consumer.
+/// How long a batch may take. PostgreSQL ends a statement after 10 s, so an answer that takes longer is none that comes.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// Runs a batch in a task of its own, so that neither a panic nor a database that fell silent leaves the queue without a
+/// consumer. A batch that is given up goes on by itself: it must not be dropped halfway.
 async fn apart(node: &Arc<Node>, works: Vec<Arc<Work>>) -> Result<Vec<Result<Reply>>> {
     let node = Arc::clone(node);
-    tokio::spawn(async move { gate::pass(&node, &works).await })
-        .await
-        .unwrap_or(Err(Error::Internal("a batch was stopped by a panic")))
+    let store = node.store.clone();
+    let batch = tokio::spawn(async move { gate::pass(&node, &works).await });
+    let Ok(ended) = timeout(LONGEST, batch).await else {
+        store.renew_connections();
+        return Err(store::Error::Silent(LONGEST.as_secs()).into());
+    };
+    ended.unwrap_or(Err(Error::Internal("a batch was stopped by a panic")))
 }

@@ -25,8 +25,8 @@ pub enum Error {
         /// Its duty desk.
         contact: String,
     },
-    /// Too much is queued.
-    #[error("too many calls are queued: try again shortly")]
+    /// Too much of the caller's own agency is queued.
+    #[error("too many calls of your agency are queued: try again shortly")]
     Busy,
     /// The clock cannot be trusted, so nothing is released. Changes go on.
     #[error("releases are stopped: {0}")]

@@ -24,6 +24,8 @@ use crate::store::{Answer, Appended, Committed, KnownCall, Locked, Write};
 
 use super::asks::{self, Asked, Asking};
 use super::batch::{Reply, Work};
+#[cfg(feature = "control-reads-before-lock")]
+use super::control;
 use super::docket::{self, Docket, Matter};
 use super::gather::{Gathered, gather};
 use super::node::Timing;
@@ -50,6 +52,8 @@ pub(super) async fn pass(node: &Node, works: &[Arc<Work>]) -> Result<Vec<Result<
 struct Passage<'a> {
     node: &'a Node,
     locked: Locked,
+    #[cfg(feature = "control-reads-before-lock")]
+    before: crate::store::Reads,
     timing: Timing,
     known: BTreeMap<String, KnownCall>,
     /// What changes of this batch give rise to offering.
@@ -91,12 +95,25 @@ fn changes(works: &[Arc<Work>]) -> Vec<(usize, &dyn Mutation)> {
 impl<'a> Passage<'a> {
     /// Takes the ledger's head, then finds out which of the calls were done before.
     async fn begin(node: &'a Node, works: &[Arc<Work>]) -> Result<Self> {
+        #[cfg(feature = "control-reads-before-lock")]
+        let before = control::before_the_lock(node).await?;
         let mut locked = node.store.lock().await?;
         let timing = node.timing(&locked);
         let keys: Vec<String> = works.iter().map(|work| work.key()).collect();
         let known = locked.reads().calls(&keys).await?;
         let (due, appended, writes, replies) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
-        Ok(Self { node, locked, timing, known, due, appended, writes, replies })
+        Ok(Self {
+            node,
+            locked,
+            #[cfg(feature = "control-reads-before-lock")]
+            before,
+            timing,
+            known,
+            due,
+            appended,
+            writes,
+            replies,
+        })
     }
 
     /// Works a change out, writes it, and appends its entry. A call that is turned away writes nothing.
@@ -151,7 +168,11 @@ impl<'a> Passage<'a> {
         if docket.matters.is_empty() {
             return Ok(Vec::new());
         }
-        let gathered = gather(self.node, self.locked.reads(), docket.puts, at).await?;
+        #[cfg(not(feature = "control-reads-before-lock"))]
+        let reads = self.locked.reads();
+        #[cfg(feature = "control-reads-before-lock")]
+        let reads = &mut self.before;
+        let gathered = gather(self.node, reads, docket.puts, at).await?;
         Ok(docket.matters.into_iter().zip(gathered).collect())
     }
 

@@ -208,7 +208,7 @@ impl Store {
         let (sqlite, postgres) = (sql::CONTENT_OF.sqlite, sql::CONTENT_OF.postgres);
         let rows: Vec<ContentRow> = match &self.reader {
             Pool::Sqlite(pool) => sqlx::query_as(sqlite).bind(keys).fetch_all(pool).await?,
-            Pool::Postgres(pool) => sqlx::query_as(postgres).bind(keys).fetch_all(pool).await?,
+            Pool::Postgres(pool) => sqlx::query_as(postgres).bind(keys).fetch_all(&pool.pool()).await?,
         };
         sealed(rows, seal)
     }

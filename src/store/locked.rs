@@ -10,7 +10,7 @@ use crate::seal::Seal;
 
 use super::entries::{self, EntryRow};
 use super::write::{Cell, Table, Write};
-use super::{Error, KnownCall, Pool, Reads, Result, Store, Tx, index, on, sql, stored};
+use super::{Error, KnownCall, Pool, Reads, Result, Store, Tx, fault, index, on, sql, stored};
 
 const ENTRY: Table = Table {
     name: "entry",
@@ -104,8 +104,8 @@ impl Store {
     /// read afterwards includes whatever was committed before.
     pub async fn lock(&self) -> Result<Locked> {
         let mut tx = match &self.writer {
-            Pool::Sqlite(pool) => Tx::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
-            Pool::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Pool::Sqlite(pool) => Tx::Sqlite(fault::begin_immediate(pool).await?),
+            Pool::Postgres(pool) => Tx::Postgres(fault::begin(&pool.pool(), "BEGIN").await?),
         };
         let text = tx.text(&sql::LOCK_HEAD);
         let head: HeadRow = on!(&mut tx, conn => sqlx::query_as(text).fetch_one(conn).await)?;
@@ -196,11 +196,14 @@ impl Locked {
             vec![stored(size).into(), self.last_at.micros().into(), frontier.into(), stored(self.first).into()];
         writes.push(Write::change_one("ledger_head", sql::MOVE_HEAD, head));
         self.write(writes).await?;
-        match self.reads.0 {
-            Tx::Sqlite(tx) => tx.commit().await?,
-            Tx::Postgres(tx) => tx.commit().await?,
-        }
+        self.reads.0.commit().await?;
         Ok(Commit { batch: self.first, origin: key.origin().to_owned(), growth: self.growth, note })
+    }
+
+    /// Tries whether a commit succeeds: writes the head as it is.
+    pub(super) async fn keep_head(mut self) -> Result<()> {
+        self.write(vec![Write::change_one("ledger_head", sql::KEEP_HEAD, vec![])]).await?;
+        self.reads.0.commit().await
     }
 }
 
@@ -234,10 +237,7 @@ pub(super) async fn begin_ledger(store: &Store, key: &SigningKey, seal: &Seal) -
         let note = key.sign_checkpoint(0, locked.growth.root()?)?;
         let secret = Write::change_any("ledger_head", sql::SET_SECRET_CHECK, vec![seal.check_value().into()]);
         locked.write(vec![Write::insert(&CHECKPOINT, vec![0_i64.into(), note.into()]), secret]).await?;
-        match locked.reads.0 {
-            Tx::Sqlite(tx) => tx.commit().await?,
-            Tx::Postgres(tx) => tx.commit().await?,
-        }
+        locked.reads.0.commit().await?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, PgConnection, SqlStr};
 
+use super::silence::Renewable;
 use super::{Error, Pool, Result, Store};
 
 /// The migrations of one database, in their order.
@@ -96,7 +97,8 @@ impl Store {
             migrator(SQLITE).run(&writer).await?;
         }
         let reader = pool(options.readers).connect_with(connect).await?;
-        Ok(Self { writer: Pool::Sqlite(writer), reader: Pool::Sqlite(reader), in_use })
+        let file = Some(path.to_path_buf());
+        Ok(Self { writer: Pool::Sqlite(writer), reader: Pool::Sqlite(reader), in_use, file })
     }
 
     async fn open_postgres(options: &Options) -> Result<Self> {
@@ -126,12 +128,17 @@ impl Store {
                     })
                 })
         };
-        let writer = pool(1).connect_with(connect.clone()).await?;
         if options.serves {
-            migrator(POSTGRES).run(&writer).await?;
+            // Replicas that start together wait for the one that migrates, which may take its time.
+            let patient = connect.clone().options([("lock_timeout", "5min"), ("statement_timeout", "0")]);
+            let once = pool(1).connect_with(patient).await?;
+            migrator(POSTGRES).run(&once).await?;
+            once.close().await;
         }
+        let writer = pool(1).connect_with(connect.clone()).await?;
         let reader = pool(options.readers).connect_with(connect).await?;
-        Ok(Self { writer: Pool::Postgres(writer), reader: Pool::Postgres(reader), in_use: None })
+        let renewable = |pool| Pool::Postgres(Renewable::new(pool));
+        Ok(Self { writer: renewable(writer), reader: renewable(reader), in_use: None, file: None })
     }
 }
 

@@ -35,6 +35,7 @@ statements! {
          FROM ledger_head WHERE id = 1 FOR UPDATE"
     );
     MOVE_HEAD = both ("UPDATE ledger_head SET size = $1, at = $2, frontier = $3 WHERE id = 1 AND size = $4");
+    KEEP_HEAD = both ("UPDATE ledger_head SET size = size WHERE id = 1");
     HEAD = both ("SELECT size, at, frontier FROM ledger_head WHERE id = 1");
     SECRET_CHECK = both ("SELECT secret_check FROM ledger_head WHERE id = 1");
     SET_SECRET_CHECK = both ("UPDATE ledger_head SET secret_check = $1 WHERE id = 1 AND secret_check IS NULL");

@@ -24,7 +24,7 @@ pub const REASONS: &[(&str, &str)] = &[
     ("KEY_REUSED", "This request_id was used for another call. Use a new one."),
     ("NOT_FOUND", "There is no such thing among your agency's own."),
     ("NOT_THIS_NODE", "Only officers of an agency whose records this node holds may call this."),
-    ("OVERLOADED", "Too many calls are queued. Wait as long as the details say and try again."),
+    ("OVERLOADED", "Too many calls of your agency are queued. Wait as long as the details say and try again."),
     ("PURPOSE_NOT_IN_TOKEN", "The token does not allow stating this purpose."),
     ("ROLE_MISSING", "The token carries none of the roles that may call this; the details name them."),
     ("SAME_OFFICER", "A second officer is needed: whoever recorded must not verify."),
@@ -92,7 +92,7 @@ pub(super) fn failed(failure: Error) -> Status {
         }
         Error::Clock(_) => error(Code::Unavailable, "CLOCK", message, &[]),
         Error::Store(cause) => {
-            tracing::error!(%cause, "the store failed: check the database, its disk and its connections");
+            tracing::error!(%cause, remedy = cause.remedy(), "the store failed");
             error(Code::Unavailable, "STORE_UNAVAILABLE", "the store failed: ask again with the same request_id", &[])
         }
         Error::Internal(what) => internal(what),

@@ -46,6 +46,11 @@ impl Rpc {
         ACCESS.iter().find(|(path, ..)| *path == self.path).unwrap().1
     }
 
+    /// A role that may call it.
+    pub(crate) fn role(&self) -> &'static str {
+        self.roles().first().copied().unwrap_or("auditor")
+    }
+
     /// The agency whose records the valid requests speak of: duties are the ICO's.
     pub(crate) fn owner(&self) -> &'static str {
         let asks = matches!(self.roles().first(), Some(&("requester" | "operator")));
@@ -54,6 +59,11 @@ impl Rpc {
 
     pub(crate) fn changes(&self) -> bool {
         self.method.input().get_field_by_name("request_id").is_some()
+    }
+
+    /// Whether another RPC of the contract undoes what this one does: of calls that arrive together either may be first.
+    pub(crate) fn is_undone_by_another(&self) -> bool {
+        ["ActivateAgreement", "EndAgreement", "SuspendAgency", "ResumeAgency"].contains(&self.name())
     }
 
     /// Makes the request valid for another time after one like it was done; false where it never will be.
@@ -95,10 +105,8 @@ impl World {
     }
 
     /// An officer whom the contract lets call this.
-    fn officer_of(&self, rpc: &Rpc) -> OfficerChannel {
-        let role = rpc.roles().first().copied().unwrap_or("auditor");
-        let agency = rpc.owner();
-        self.officer(agency, role, &[role])
+    pub(crate) fn officer_of(&self, rpc: &Rpc) -> OfficerChannel {
+        self.officer(rpc.owner(), rpc.role(), &[rpc.role()])
     }
 
     async fn valid(&self, rpc: &Rpc, variant: usize, officer: &OfficerChannel) -> Option<Valid> {

@@ -16,6 +16,7 @@ mod looking_first;
 mod naming;
 mod not_covered;
 mod offers;
+mod overload;
 mod previews;
 mod references;
 mod register;

@@ -49,10 +49,15 @@ impl World {
     /// None where PostgreSQL cannot be had; the reason has been printed then.
     pub(crate) async fn start(engine: Engine) -> Option<Self> {
         let world = Self::start_without_agreements(engine).await?;
-        for id in ["ico-ncsc-2023", "ico-nca-2024", "nis-regulations-2018"] {
-            world.activate(id).await;
-        }
+        world.activate_all().await;
         Some(world)
+    }
+
+    /// Puts the bundled agreements into force.
+    pub(crate) async fn activate_all(&self) {
+        for id in ["ico-ncsc-2023", "ico-nca-2024", "nis-regulations-2018"] {
+            self.activate(id).await;
+        }
     }
 
     pub(crate) async fn start_without_agreements(engine: Engine) -> Option<Self> {
@@ -66,6 +71,11 @@ impl World {
             Engine::Postgres => Some(crate::postgres::database()?),
         };
         let folder = crate::postgres::quick_folder("concordat-").unwrap();
+        Some(Self::start_in(folder, database, change).await)
+    }
+
+    /// The same in a folder of the test's own, and on this PostgreSQL database if there is one.
+    pub(crate) async fn start_in(folder: TempDir, database: Option<String>, change: impl FnOnce(&mut Config)) -> Self {
         let now = real_now();
         let workspace = Workspace::create(folder.path(), now).unwrap();
         let holds = ["ico", "ncsc", "nca"];
@@ -74,7 +84,7 @@ impl World {
         change(&mut config);
         let (clock, hand) = Clock::set_to(Instant::from_micros(now.micros() - 100 * 86_400 * 1_000_000));
         let node = Running::start(&config, clock.clone()).await.unwrap();
-        Some(Self { workspace, config, hand, clock, node, folder })
+        Self { workspace, config, hand, clock, node, folder }
     }
 
     /// The node's time.

@@ -149,7 +149,7 @@ impl Run {
         let (views, _) = exchange.agreements(page("ico")).await.unwrap();
         let digests: Vec<(AgreementId, _)> =
             views.iter().map(|view| (view.agreement.id().clone(), view.agreement.digest())).collect();
-        Direct { exchange, digests }
+        Direct::new(exchange, digests)
     }
 
     /// Lives through one group of scenes.

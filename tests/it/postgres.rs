@@ -25,13 +25,17 @@ const MEMORY: &str = "/dev/shm";
 const ROOMY_KIBIBYTES: u64 = 4 << 20;
 const START_WITHIN: Duration = Duration::from_mins(1);
 
-/// Runs the server `$1` on the folder `$2` with the settings that follow, until standard input closes.
+/// Runs the server `$1` on the folder `$2` with the settings that follow, until standard input closes. A line stops it
+/// as `pg_ctl stop --mode=immediate` does, or starts it again.
 const WATCH: &str = r#"
 postgres=$1 folder=$2; shift 2
-"$postgres" -D "$folder/files" -k "$folder" "$@" >"$folder/log" 2>&1 &
-read -r never
-kill -QUIT $!
-wait $!
+start() { "$postgres" -D "$folder/files" -k "$folder" "$@" >"$folder/log" 2>&1 & }
+stop() { kill -QUIT $!; wait $!; }
+start "$@"
+while read -r what; do
+  case $what in stop) stop ;; start) start "$@" ;; esac
+done
+stop
 rm -rf "$folder"
 "#;
 
@@ -129,21 +133,64 @@ impl Server {
         Ok(server)
     }
 
+    /// The URL of another database on the same server.
+    pub(crate) fn url_of(&self, name: &str) -> String {
+        format!("postgres://{SUPERUSER}@localhost:5432/{name}?host={}", self.folder.path().display())
+    }
+
+    /// Whom it runs as.
+    pub(crate) fn user(&self) -> (u32, u32) {
+        let folder = fs::metadata(self.folder.path()).unwrap();
+        (folder.uid(), folder.gid())
+    }
+
+    fn is_ready(&self) -> bool {
+        let lock = fs::read_to_string(self.folder.path().join("files/postmaster.pid")).unwrap_or_default();
+        // The eighth line is the server's state: what `pg_ctl start --wait` reads.
+        lock.lines().nth(7).is_some_and(|state| ["ready", "standby"].contains(&state.trim()))
+    }
+
     fn wait_until_ready(&self) -> Result<(), String> {
         let until = Instant::now() + START_WITHIN;
         loop {
-            // The eighth line is the server's state: what `pg_ctl start --wait` reads.
-            let lock = fs::read_to_string(self.folder.path().join("files/postmaster.pid")).unwrap_or_default();
-            let state = lock.lines().nth(7).unwrap_or_default().trim();
-            if ["ready", "standby"].contains(&state) {
+            if self.is_ready() {
                 return Ok(());
             }
             let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            if log.contains("FATAL") || Instant::now() > until {
+            // A node that asks already is turned away with a FATAL of its own.
+            let failed = |line: &str| line.contains("FATAL") && !line.contains("FATAL:  the database system is");
+            if log.lines().any(failed) || Instant::now() > until {
                 return Err(format!("the server does not start: {}", log.trim()));
             }
             thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Crashes it: every process of it ends at once, and no session is told more than that.
+    pub(crate) fn crash(&mut self) {
+        self.tell("stop");
+        let lock = self.folder.path().join("files/postmaster.pid");
+        let until = Instant::now() + START_WITHIN;
+        while lock.exists() {
+            assert!(Instant::now() < until, "the server does not stop");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Starts it after a crash, and waits until it has recovered.
+    pub(crate) fn start_again(&mut self) {
+        self.tell("start");
+        let until = Instant::now() + START_WITHIN;
+        // Clients that are turned away meanwhile leave FATAL in the log: only the state counts here.
+        while !self.is_ready() {
+            assert!(Instant::now() < until, "the server does not start again");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn tell(&mut self, what: &str) {
+        let pipe = self.watch.stdin.as_mut().expect("the pipe is open while the server is held");
+        writeln!(pipe, "{what}").expect("the shell reads");
     }
 
     /// The URL of a fresh, empty database.
@@ -153,7 +200,7 @@ impl Server {
         let mut createdb = command(&self.programs.join("createdb"), None);
         createdb.arg("--host").arg(self.folder.path()).args(["--port=5432", "--username", SUPERUSER]);
         run(createdb.args(["--template=template0", &name])).expect("a running server makes databases");
-        format!("postgres://{SUPERUSER}@localhost:5432/{name}?host={}", self.folder.path().display())
+        self.url_of(&name)
     }
 }
 

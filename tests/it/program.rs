@@ -11,6 +11,9 @@ use std::time::Duration;
 /// A node that has not begun to serve after this long never will.
 pub(crate) const START_WITHIN: Duration = Duration::from_secs(30);
 
+/// The program that was built with these tests.
+pub(crate) const BUILT: &str = env!("CARGO_BIN_EXE_concordat");
+
 /// The program, serving.
 pub(crate) struct Program {
     child: Child,
@@ -27,7 +30,12 @@ impl Program {
 
     /// The same with a `RUST_LOG` of the test's own.
     pub(crate) fn start_logging(config: &Path, what: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_concordat"))
+        Self::start_build(Path::new(BUILT), config, what)
+    }
+
+    /// The same with another build of the program.
+    pub(crate) fn start_build(program: &Path, config: &Path, what: &str) -> Self {
+        let mut child = Command::new(program)
             .args(["serve", "--config"])
             .arg(config)
             .env("RUST_LOG", what)
@@ -57,6 +65,16 @@ impl Program {
             }
         };
         Self { child, address, log, reader: Some(reader) }
+    }
+
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// As an operating system kills: nothing of the program runs any more. Gives everything that it logged.

@@ -45,7 +45,7 @@ on_both_databases! {
         world.until_queued(1).await;
         withdrawing.abort();
         assert!(withdrawing.await.unwrap_err().is_cancelled());
-        stalled.go().await;
+        stalled.let_go().await;
         world.until_committed(before + 2).await;
         assert_open_with("a withdrawal that nobody waited for", &world.outcome(&permitted.held).await);
         let size = world.committed().await;
@@ -93,7 +93,7 @@ on_both_databases! {
         let request = v1::ActivateAgreementRequest { request_id: request_id(), agreement_id: read.agreement_id, digest };
         let activating = tokio::spawn(async move { operator.activate_agreement(request).await.unwrap().into_inner() });
         world.until_queued(3).await;
-        stalled.go().await;
+        stalled.let_go().await;
         let activated = activating.await.unwrap().receipt.unwrap().index;
         let (pinned, free) = (pinned.await.unwrap().unwrap(), free.await.unwrap().unwrap());
         assert!(activated < index(&pinned) && activated < index(&free));
@@ -205,7 +205,7 @@ on_both_databases! {
         // Again, while the first is still on its way.
         let again = tokio::spawn(world.asking_for(&held, ask.clone()));
         world.until_queued(2).await;
-        stalled.go().await;
+        stalled.let_go().await;
         let again = again.await.unwrap().unwrap();
         world.assert_proved(&again);
         assert_eq!((index(&again), world.committed().await), (before + 1, before + 2));
@@ -231,7 +231,7 @@ on_both_databases! {
         let request = v1::WithdrawConsentRequest { request_id: request_id(), consent_id };
         let withdrawing = tokio::spawn(async move { consents.withdraw_consent(request).await.unwrap().into_inner() });
         world.until_queued(6).await;
-        stalled.go().await;
+        stalled.let_go().await;
         let withdrawn = withdrawing.await.unwrap().receipt.unwrap().index;
         for (number, asked) in asking.into_iter().enumerate() {
             let asked = asked.await.unwrap().unwrap();
@@ -262,7 +262,7 @@ on_both_databases! {
         let request = v1::WithdrawConsentRequest { request_id: request_id(), consent_id };
         let withdrawing = tokio::spawn(async move { consents.withdraw_consent(request).await.unwrap().into_inner() });
         world.until_queued(ASKS + 1).await;
-        stalled.go().await;
+        stalled.let_go().await;
         let withdrawn = withdrawing.await.unwrap().receipt.unwrap().index;
         for asked in asking {
             let asked = asked.await.unwrap();

@@ -140,7 +140,7 @@ on_both_databases! {
         let withdrawal = v1::WithdrawConsentRequest { request_id: request_id(), consent_id };
         let withdrawing = tokio::spawn(async move { consents.withdraw_consent(withdrawal).await.unwrap().into_inner() });
         world.until_queued(3).await;
-        stalled.go().await;
+        stalled.let_go().await;
         let withdrawn = withdrawing.await.unwrap().receipt.unwrap().index;
         let amended = amending.await.unwrap().receipt.unwrap().index;
         let asked = asking.await.unwrap().unwrap();

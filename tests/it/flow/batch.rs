@@ -22,8 +22,8 @@ pub(crate) struct Stalled {
 }
 
 impl Stalled {
-    /// Lets the batch go on. What was put meanwhile is the next one.
-    pub(crate) async fn go(self) {
+    /// Lets the node go on; when this returns, the batch that was in the way is done.
+    pub(crate) async fn let_go(self) {
         drop(self.locked);
         self.blocked.await;
     }
@@ -85,7 +85,7 @@ impl World {
         self.until_queued(1).await;
         let second = tokio::spawn(second);
         self.until_queued(2).await;
-        stalled.go().await;
+        stalled.let_go().await;
         (first.await.unwrap(), second.await.unwrap())
     }
 
@@ -94,7 +94,7 @@ impl World {
         Box::pin(async move { requester.request_release(ask).await.unwrap().into_inner() })
     }
 
-    fn withdrawing(&self, permitted: &Permitted) -> Pending<v1::Receipt> {
+    pub(super) fn withdrawing(&self, permitted: &Permitted) -> Pending<v1::Receipt> {
         let mut consents = self.consents(&permitted.held.holder);
         let request = v1::WithdrawConsentRequest { request_id: request_id(), consent_id: permitted.consent.clone() };
         Box::pin(async move { consents.withdraw_consent(request).await.unwrap().into_inner().receipt.unwrap() })
@@ -111,7 +111,7 @@ impl World {
         Box::pin(async move { consents.narrow_consent(request).await.unwrap().into_inner().receipt.unwrap() })
     }
 
-    fn revoking(&self, permitted: &Permitted) -> Pending<v1::Receipt> {
+    pub(super) fn revoking(&self, permitted: &Permitted) -> Pending<v1::Receipt> {
         let mut authorisations = self.authorisations(&permitted.held.holder);
         let request = v1::RevokeAuthorisationRequest {
             request_id: request_id(),
@@ -129,7 +129,7 @@ impl World {
     }
 
     /// Asserts that two receipts were handed out by one commit.
-    fn assert_one_batch(&self, one: &v1::Receipt, other: &v1::Receipt) {
+    pub(super) fn assert_one_batch(&self, one: &v1::Receipt, other: &v1::Receipt) {
         let size = |receipt| self.verified(Some(receipt)).checkpoint.size;
         assert_eq!(size(one), size(other), "the two calls were not in one batch");
     }

@@ -12,6 +12,7 @@ use concordat::exchange::{
     RevokeAuthorisation, ScopeTerms, SeekConsent, VerifyConsent, VerifyNotification, WithdrawConsent,
 };
 use concordat::release::ReleasedIncident;
+use tokio::sync::Semaphore;
 
 use super::drive::{Answer, Door, Ids};
 use super::model::{self, Ask, Release};
@@ -23,6 +24,14 @@ use crate::harness::request_id;
 pub(super) struct Direct {
     pub(super) exchange: Exchange,
     pub(super) digests: Vec<(AgreementId, Digest)>,
+    turns: Semaphore,
+}
+
+impl Direct {
+    pub(super) fn new(exchange: Exchange, digests: Vec<(AgreementId, Digest)>) -> Self {
+        // So that no agency has more changes waiting than the node lets wait.
+        Self { exchange, digests, turns: Semaphore::new(60) }
+    }
 }
 
 fn agency(word: Word) -> AgencyId {
@@ -123,6 +132,7 @@ impl Door for Direct {
         let id = |name: &Name| ids.of.get(name).cloned().unwrap_or_else(|| format!("missing-{name}"));
         let holder = change.holder(records);
         let exchange = &self.exchange;
+        let _turn = self.turns.acquire().await.unwrap();
         let done = match change {
             Change::Organisation { identifiers: numbers, .. } => {
                 let change = RegisterOrganisation { profile: profile(ids, numbers) };

@@ -1,0 +1,85 @@
+//! Whether commits succeed, as last seen. Readiness follows it; and while they do not, whatever does not take a
+//! permission away is turned away at once instead of waiting for the same failure.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::watch;
+
+use super::{Error, Exchange};
+use crate::store;
+
+/// The store's fault, if it has one.
+#[derive(Debug, Clone)]
+pub(super) struct Health {
+    fault: watch::Sender<Option<Arc<store::Error>>>,
+    /// Whether a call was done since this was asked last.
+    works: Arc<AtomicBool>,
+}
+
+impl Health {
+    /// Well, until something else is seen.
+    pub(super) fn new() -> Self {
+        Self { fault: watch::Sender::new(None), works: Arc::default() }
+    }
+
+    /// Why nothing can be committed, if so.
+    pub(super) fn fault(&self) -> Option<Error> {
+        self.fault.borrow().clone().map(Error::Store)
+    }
+
+    /// Notes a failure of the store as a whole; one of a single call says nothing about the next.
+    pub(super) fn failed(&self, error: &Arc<store::Error>) {
+        if !error.is_outage() {
+            return;
+        }
+        self.fault.send_if_modified(|fault| {
+            let is_new = fault.as_ref().is_none_or(|before| before.remedy() != error.remedy());
+            if is_new {
+                let remedy = error.remedy();
+                tracing::error!(cause = %error, remedy, "the node is not ready: its database takes no commits");
+                *fault = Some(Arc::clone(error));
+            }
+            is_new
+        });
+    }
+
+    /// Notes that a call was done.
+    pub(super) fn works(&self) {
+        self.works.store(true, Ordering::Relaxed);
+    }
+
+    fn recovered(&self) {
+        let was_down = self.fault.send_if_modified(|fault| fault.take().is_some());
+        if was_down {
+            tracing::info!("the node is ready again: its database takes commits");
+        }
+    }
+}
+
+impl Exchange {
+    /// The store's fault as it changes: none while the node can do what it is for.
+    pub fn faults(&self) -> watch::Receiver<Option<Arc<store::Error>>> {
+        self.queue.health().fault.subscribe()
+    }
+
+    /// Tries a commit that changes nothing, and notes what came of it. When it succeeds after a failure, calls are
+    /// taken again.
+    pub async fn probe(&self) {
+        let health = self.queue.health();
+        let works = health.works.swap(false, Ordering::Relaxed);
+        if works && health.fault().is_none() {
+            // The calls themselves have shown it; a probe would only keep the next ones waiting.
+            return;
+        }
+        let mut tried = self.node.store.probe().await;
+        if tried.as_ref().is_err_and(store::Error::is_before_lock) {
+            // To have waited too long once may have been a large batch, or another replica's.
+            tried = self.node.store.probe().await;
+        }
+        match tried {
+            Ok(()) => health.recovered(),
+            Err(error) => health.failed(&Arc::new(error)),
+        }
+    }
+}

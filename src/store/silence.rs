@@ -1,0 +1,45 @@
+//! Connections to PostgreSQL that can be given up: a peer that is gone without a word never ends them.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use sqlx::PgPool;
+
+use super::{Pool, Store};
+
+/// Connections of which others can be made in their place.
+#[derive(Debug, Clone)]
+pub(super) struct Renewable(Arc<RwLock<PgPool>>);
+
+impl Renewable {
+    pub(super) fn new(pool: PgPool) -> Self {
+        Self(Arc::new(RwLock::new(pool)))
+    }
+
+    /// The connections to use now.
+    pub(super) fn pool(&self) -> PgPool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn renew(&self) {
+        let mut pool = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let options = (*pool.connect_options()).clone();
+        let renewed = pool.options().clone().connect_lazy_with(options);
+        *pool = renewed;
+    }
+}
+
+impl Store {
+    /// Leaves every connection to PostgreSQL to whoever still waits on it, and makes others when they are needed.
+    ///
+    /// What is under way on the old ones may still be done: the ledger's head keeps it apart from what comes after,
+    /// and its calls are found by their keys.
+    pub fn renew_connections(&self) {
+        for pool in [&self.reader, &self.writer] {
+            match pool {
+                // A file does not fall silent.
+                Pool::Sqlite(_) => {}
+                Pool::Postgres(renewable) => renewable.renew(),
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! `grpc.health.v1.Health`: whether the node is ready, and whether it is there at all.
+
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+/// The service that is SERVING for as long as the process runs, whatever its database does: by this one nobody should
+/// restart the node for an outage that a restart does not end.
+const LIVENESS: &str = "liveness";
+
+/// Tells whoever asks about the node's health.
+#[derive(Debug)]
+pub struct Readiness(HealthReporter);
+
+impl Readiness {
+    pub(super) async fn new(reporter: HealthReporter) -> Self {
+        reporter.set_service_status(LIVENESS, ServingStatus::Serving).await;
+        let readiness = Self(reporter);
+        readiness.set(true).await;
+        readiness
+    }
+
+    /// From now on the node is said to be ready, or not to be.
+    pub async fn set(&self, ready: bool) {
+        let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+        self.0.set_service_status("", status).await;
+    }
+}
