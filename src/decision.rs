@@ -263,13 +263,13 @@ impl Bounds<'_> {
     /// release rests on those alone, and its terms are theirs.
     fn releasable(&self, asked: &BTreeSet<Category>) -> (BTreeMap<Category, Digest>, Vec<&Clause>) {
         let Self { facts, found, consent, authorisation, .. } = *self;
-        let incident = &found.incident;
+        let (incident, recipient) = (&found.incident, &facts.ask.requester.agency);
         let consented = consent
             .filter(|consent| found.seems_consented(consent, &facts.ask, facts.at))
             .and_then(|consent| consent.scope.as_ref())
             .map(|scope| &scope.categories);
         let authorised = authorisation
-            .filter(|authorisation| authorisation.seems_to_apply(incident, &facts.ask.purpose, facts.at))
+            .filter(|authorisation| authorisation.seems_to_apply(incident, recipient, &facts.ask.purpose, facts.at))
             .map(|authorisation| &authorisation.categories);
         let allows = |clause: &Clause, category: &Category| {
             clause.categories.contains(category)

@@ -68,7 +68,7 @@ impl Match {
 
     /// Whether a consent seems to apply to the incident.
     pub(super) fn seems_consented(&self, consent: &Consent, ask: &Ask, at: Instant) -> bool {
-        consent.seems_to_apply(&self.incident, self.merger_recorded_at, &ask.purpose, at)
+        consent.seems_to_apply(&self.incident, self.merger_recorded_at, &ask.requester.agency, &ask.purpose, at)
     }
 
     /// The authorisation that the clauses look at, chosen in the same way. One that is bound to a preview stands back
@@ -80,7 +80,7 @@ impl Match {
             .filter(|authorisation| authorisation.holder == ask.holder)
             .filter(|authorisation| authorisation.recipient == ask.requester.agency)
             .max_by_key(|authorisation| {
-                let applies = authorisation.seems_to_apply(&self.incident, &ask.purpose, at);
+                let applies = authorisation.seems_to_apply(&self.incident, &ask.requester.agency, &ask.purpose, at);
                 let grounded = coverage.clauses().any(|clause| clause.grounds.contains(&authorisation.ground));
                 let unbound = authorisation.preview.is_none();
                 let breadth = if unbound { authorisation.categories.intersection(&ask.categories).count() } else { 0 };

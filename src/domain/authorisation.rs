@@ -40,8 +40,15 @@ pub struct Authorisation {
 
 impl Authorisation {
     /// Whether it seems to apply. This only picks which one the policies look at; they decide.
-    pub(crate) fn seems_to_apply(&self, incident: &Incident, purpose: &Purpose, at: Instant) -> bool {
+    pub(crate) fn seems_to_apply(
+        &self,
+        incident: &Incident,
+        recipient: &AgencyId,
+        purpose: &Purpose,
+        at: Instant,
+    ) -> bool {
         self.revoked_at.is_none()
+            && (&self.holder, &self.recipient) == (&incident.holder, recipient)
             && self.given_at <= at
             && at < self.valid_until
             && self.purposes.contains(purpose)

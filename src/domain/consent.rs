@@ -190,10 +190,13 @@ impl Consent {
         &self,
         incident: &Incident,
         merger_recorded_at: Option<Instant>,
+        recipient: &AgencyId,
         purpose: &Purpose,
         at: Instant,
     ) -> bool {
         self.state == ConsentState::Given
+            && self.organisation == incident.organisation
+            && (&self.holder, &self.recipient) == (&incident.holder, recipient)
             && merger_recorded_at.is_none_or(|merger| self.confirmed_at > merger)
             && self.scope.as_ref().is_some_and(|scope| {
                 scope.purposes.contains(purpose)

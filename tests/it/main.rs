@@ -18,6 +18,7 @@ mod import;
 mod indistinguishable;
 mod kill;
 mod matrix;
+mod migrations;
 mod oracle;
 mod oracles;
 mod outages;

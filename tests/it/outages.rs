@@ -123,7 +123,9 @@ impl Calls {
     /// One ask, which comes to nothing.
     async fn assert_asks_stop(&self) {
         let (_, officer, bytes) = self.0.iter().find(|(rpc, ..)| rpc.name() == "RequestRelease").unwrap();
-        let answer = raw::call(officer.clone(), "/concordat.v1.ReleaseService/RequestRelease", bytes.clone()).await;
+        let mut request = Request::new(bytes.clone());
+        request.set_timeout(PATIENT);
+        let answer = raw::send(officer.clone(), "/concordat.v1.ReleaseService/RequestRelease", request).await;
         assert_error(answer, Code::Unavailable, "STORE_UNAVAILABLE");
     }
 }
@@ -183,7 +185,9 @@ on_both_databases! {
         let context = Context { server: program.address.to_string(), ..context };
         let officer = context.officer(&folder, Clock::system()).unwrap();
         let mut requester = ReleaseServiceClient::new(officer.clone());
-        assert_error(requester.request_release(ask).await, Code::Unavailable, "STORE_UNAVAILABLE");
+        let mut request = Request::new(ask);
+        request.set_timeout(PATIENT);
+        assert_error(requester.request_release(request).await, Code::Unavailable, "STORE_UNAVAILABLE");
         until_ready(officer, false).await;
         intruder.let_go().await;
         let log = program.kill();
