@@ -33,8 +33,8 @@ const COPIED: [(&str, &str); 18] = [
 
 /// So many rows in one statement.
 const AT_ONCE: u64 = 100_000;
-/// A number takes the last so many characters of a key.
-const DIGITS: usize = 12;
+/// A number takes the last so many characters of a key, after a letter that no number of the load has.
+const DIGITS: usize = 11;
 
 /// Adds so many rows to each table. No node may be running.
 pub(crate) async fn fill(watch: &Watch, rows: u64) -> Result<()> {
@@ -84,10 +84,10 @@ fn value(watch: &Watch, table: &str, column: &str) -> String {
         },
         (_, "id" | "organisation_id" | "incident_id" | "reference" | "lookup" | "key" | "object") => {
             let number = match watch {
-                Watch::Sqlite(_) => format!("printf('%0{DIGITS}d', n.i)"),
-                Watch::Postgres(_) => format!("lpad(n.i::text, {DIGITS}, '0')"),
+                Watch::Sqlite(_) => format!("printf('x%0{DIGITS}d', n.i)"),
+                Watch::Postgres(_) => format!("'x' || lpad(n.i::text, {DIGITS}, '0')"),
             };
-            format!("substr(r.{column}, 1, length(r.{column}) - {DIGITS}) || {number}")
+            format!("substr(r.{column}, 1, length(r.{column}) - {DIGITS} - 1) || {number}")
         }
         _ => format!("r.{column}"),
     }

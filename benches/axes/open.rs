@@ -1,20 +1,23 @@
 //! Whether "open" costs the same, whatever the reason: the answer does not tell the reasons apart, and its price should
 //! not either.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use concordat::proto::v1;
 use concordat::seal::new_id;
+use prost::Message as _;
 
 use crate::bench::{self, Asks, Expected, INCIDENTS, Load, Officers, Permits, Side, median, say};
 use crate::table::{Figure, Target};
 use crate::{Arguments, Running, Site};
 
-/// How many asks are under way at a time.
-const AT_ONCE: usize = 64;
-/// As many incidents for each reason, so that the asks of a batch are about different ones.
-const EACH: usize = AT_ONCE;
+/// How many asks are under way at a time: alone, which shows an ask's own work, and many, which share a batch's.
+const CONCURRENCY: [usize; 2] = [1, 64];
+/// So many incidents for each reason that the asks of a batch are about different ones.
+const EACH: usize = 64;
 
 /// Why nothing is released.
 #[derive(Debug, Clone, Copy)]
@@ -59,64 +62,71 @@ pub(crate) async fn measure(site: &Site, arguments: &Arguments) -> Result<Vec<Fi
     let running = site.run().await?;
     let Running { world, node, .. } = &running;
     let officers = Officers::of(world, node.address)?;
-    let mut loads = Vec::new();
-    let mut sizes = Vec::new();
+    let mut asks = Vec::new();
     for (place, reason) in Reason::ALL.into_iter().enumerate() {
         let references = reason.prepare(&officers, INCIDENTS + place * EACH).await?;
-        let asks = Arc::new(Asks::new(references, Expected::Open)?);
-        let load = Load::connect(world, node.address, AT_ONCE, asks).await?;
-        let warm = load.run(Duration::from_secs(1)).await?;
-        for sample in &warm.samples {
-            ensure!(world.outcome(sample)? == "open", "a receipt says another outcome");
-        }
-        sizes.push(warm.samples.iter().map(bytes::Bytes::len).max());
-        loads.push((reason, load));
+        asks.push(Arc::new(Asks::new(references, Expected::Open)?));
     }
-    let mut rounds: Vec<Vec<Side>> = Vec::new();
-    for number in 1..=arguments.rounds {
-        let mut sides = Vec::new();
-        for (_, load) in &loads {
-            let (side, _) = bench::measure(load, node, world.database_server(), arguments.length()).await?;
-            sides.push(side);
+    let mut figures = Vec::new();
+    for concurrency in CONCURRENCY {
+        let mut loads = Vec::new();
+        let mut answers = BTreeSet::new();
+        for asks in &asks {
+            let load = Load::connect(world, node.address, concurrency, Arc::clone(asks)).await?;
+            for sample in load.run(Duration::from_secs(1)).await?.samples {
+                ensure!(world.outcome(&sample)? == "open", "a receipt says another outcome");
+                answers.insert(length_besides_proof(&sample)?);
+            }
+            loads.push(load);
         }
-        let micros: Vec<String> = sides.iter().map(|side| format!("{:.0}", side.all_cpu_micros())).collect();
-        say(&format!("{}, open, round {number}: {} µs CPU", site.database, micros.join(", ")));
-        rounds.push(sides);
+        ensure!(answers.len() == 1, "answers have {answers:?} bytes, by the reason");
+        let mut rounds: Vec<Vec<Side>> = Vec::new();
+        for number in 1..=arguments.rounds {
+            let mut sides = Vec::new();
+            for load in &loads {
+                let (side, _) = bench::measure(load, node, world.database_server(), arguments.length()).await?;
+                sides.push(side);
+            }
+            let micros: Vec<String> = sides.iter().map(|side| format!("{:.0}", side.all_cpu_micros())).collect();
+            let micros = micros.join(", ");
+            say(&format!("{}, open, c = {concurrency}, round {number}: {micros} µs CPU", site.database));
+            rounds.push(sides);
+        }
+        figures.extend(self::figures(site, concurrency, &rounds));
     }
-    drop(loads);
     running.stop().await?;
-    Ok(figures(site, &rounds, &sizes))
+    Ok(figures)
 }
 
-fn figures(site: &Site, rounds: &[Vec<Side>], sizes: &[Option<usize>]) -> Vec<Figure> {
-    let of = |place: usize, figure: &dyn Fn(&Side) -> f64| -> Vec<f64> {
+/// How long an answer is without its proof, which grows with the ledger.
+fn length_besides_proof(answer: &[u8]) -> Result<usize> {
+    let mut answer = v1::RequestReleaseResponse::decode(answer)?;
+    let receipt = answer.receipt.as_mut().context("an answer has no receipt")?;
+    (receipt.index, receipt.inclusion, receipt.checkpoint) = (0, Vec::new(), String::new());
+    Ok(answer.encoded_len())
+}
+
+fn figures(site: &Site, concurrency: usize, rounds: &[Vec<Side>]) -> Vec<Figure> {
+    let figure = |what: &str, rounds| Figure::new(site.database, format!("open, c = {concurrency}: {what}"), rounds);
+    let of = |place: usize, figure: fn(&Side) -> f64| -> Vec<f64> {
         rounds.iter().filter_map(|sides| sides.get(place)).map(figure).collect()
     };
-    let cpu = |place| of(place, &Side::all_cpu_micros);
-    let medians: Vec<f64> = Reason::ALL.iter().enumerate().map(|(place, _)| median(&cpu(place))).collect();
-    let most = medians.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let least = medians.iter().copied().fold(f64::INFINITY, f64::min);
-    let name = |what: &str| format!("open: {what}");
+    let reasons = || Reason::ALL.into_iter().enumerate();
+    let apart = |figure| {
+        let medians: Vec<f64> = reasons().map(|(place, _)| median(&of(place, figure))).collect();
+        let most = medians.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        vec![most / medians.iter().copied().fold(f64::INFINITY, f64::min)]
+    };
+    let p50: fn(&Side) -> f64 = |side| side.p50_micros / 1_000.0;
     let mut figures = vec![
-        Figure::new(site.database, name("server CPU, dearest / cheapest reason (of medians)"), vec![most / least])
-            .target(Target::AtMost(1.05)),
+        figure("server CPU, dearest reason / cheapest", apart(Side::all_cpu_micros)).target(Target::AtMost(1.05)),
+        figure("p50, slowest reason / quickest", apart(p50)),
     ];
-    for (place, reason) in Reason::ALL.into_iter().enumerate().skip(1) {
-        let ratios = cpu(place).iter().zip(cpu(0)).map(|(one, nothing)| one / nothing).collect();
-        figures.push(Figure::new(
-            site.database,
-            name(&format!("server CPU, {} / {}", reason.name(), Reason::NothingHeld.name())),
-            ratios,
-        ));
+    for (place, reason) in reasons() {
+        figures.push(figure(&format!("{}, server CPU, µs", reason.name()), of(place, Side::all_cpu_micros)));
     }
-    for (place, reason) in Reason::ALL.into_iter().enumerate() {
-        figures.push(Figure::new(site.database, name(&format!("{}, server CPU, µs", reason.name())), cpu(place)));
+    for (place, reason) in reasons() {
+        figures.push(figure(&format!("{}, p50, ms", reason.name()), of(place, p50)));
     }
-    for (place, reason) in Reason::ALL.into_iter().enumerate() {
-        let p50 = of(place, &|side| side.p50_micros / 1_000.0);
-        figures.push(Figure::new(site.database, name(&format!("{}, p50, ms", reason.name())), p50));
-    }
-    let sizes: Vec<f64> = sizes.iter().flatten().filter_map(|size| u32::try_from(*size).ok()).map(f64::from).collect();
-    figures.push(Figure::new(site.database, name("bytes of an answer, longest of each reason"), sizes));
     figures
 }

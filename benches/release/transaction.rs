@@ -34,8 +34,8 @@ const WRITTEN: [(&str, &str); 6] = [
     ("checkpoint", "size = $1 + 1"),
 ];
 
-/// A number takes the last so many characters of a key.
-const DIGITS: usize = 12;
+/// A number takes the last so many characters of a key, after a letter that no number of the load has.
+const DIGITS: usize = 11;
 
 #[derive(Debug, Clone, Copy)]
 enum Keys {
@@ -201,8 +201,8 @@ impl Value {
             ("idx", Self::Int(_)) => Self::Int(Some(number)),
             ("size", Self::Int(_)) => Self::Int(Some(number + 1)),
             ("id" | "key" | "object", Self::Text(Some(text))) => {
-                let kept = text.get(..text.len().saturating_sub(DIGITS)).unwrap_or_default();
-                Self::Text(Some(format!("{kept}{number:0DIGITS$}")))
+                let kept = text.get(..text.len().saturating_sub(DIGITS + 1)).unwrap_or_default();
+                Self::Text(Some(format!("{kept}x{number:0DIGITS$}")))
             }
             (_, other) => other.clone(),
         }
