@@ -118,7 +118,6 @@ async fn measure_on(
     let mut cells = Vec::new();
     for &concurrency in &arguments.concurrency {
         let concurrency = usize::try_from(concurrency)?;
-        let load = Load::connect(&world, node.address, concurrency, Arc::clone(&asks)).await?;
         // Calls that share a commit have no transaction of their own to compare with.
         let beside = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let transaction = if concurrency == 1 {
@@ -126,6 +125,8 @@ async fn measure_on(
         } else {
             None
         };
+        // Only now: a connection of which nothing comes is closed.
+        let load = Load::connect(&world, node.address, concurrency, Arc::clone(&asks)).await?;
         let (cell, count) = measure_cell(name, &world, (&node, &load, transaction), concurrency, arguments).await?;
         released += count;
         cells.push(cell);

@@ -22,7 +22,8 @@ pub(crate) async fn measure(site: &Site, arguments: &Arguments) -> Result<Vec<Fi
         running.restart()?;
         let Running { world, node, asks, .. } = &running;
         let warm = Load::connect(world, node.address, 4, asks.clone()).await?;
-        world.verify(&warm.run(Duration::from_secs(1)).await?)?;
+        // Long enough that the caches are full.
+        world.verify(&warm.run(arguments.length()).await?)?;
         sleep(SETTLE).await;
         let (before, _) = node.memory()?;
         let idle = Idle::open(world, node.address, usize::try_from(CONNECTIONS)?, &**asks).await?;

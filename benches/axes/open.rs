@@ -16,6 +16,8 @@ use crate::{Arguments, Running, Site};
 
 /// How many asks are under way at a time: alone, which shows an ask's own work, and many, which share a batch's.
 const CONCURRENCY: [usize; 2] = [1, 64];
+/// So many bytes more or less the times in an answer take, whatever the reason.
+const TIMES: usize = 3;
 /// So many incidents for each reason that the asks of a batch are about different ones.
 const EACH: usize = 64;
 
@@ -79,7 +81,8 @@ pub(crate) async fn measure(site: &Site, arguments: &Arguments) -> Result<Vec<Fi
             }
             loads.push(load);
         }
-        ensure!(answers.len() == 1, "answers have {answers:?} bytes, by the reason");
+        let (shortest, longest) = (answers.first().copied().unwrap_or(0), answers.last().copied().unwrap_or(0));
+        ensure!(longest - shortest <= TIMES, "answers have {answers:?} bytes, by the reason");
         let mut rounds: Vec<Vec<Side>> = Vec::new();
         for number in 1..=arguments.rounds {
             let mut sides = Vec::new();

@@ -48,6 +48,8 @@ pub(crate) async fn measure(site: &Site, arguments: &Arguments) -> Result<Vec<Fi
 
     let many = Load::connect(world, node.address, MANY, Arc::clone(asks)).await?;
     let one = Load::connect(world, node.address, 1, Arc::clone(asks)).await?;
+    // A connection of which nothing comes is closed.
+    one.run(Duration::from_secs(1)).await?;
     let (mut saturated, mut importing) = (Vec::new(), Vec::new());
     for number in 1..=arguments.rounds {
         let mut take = || held.split_off(held.len() - in_round);
