@@ -86,10 +86,15 @@ pub(crate) async fn measure(site: &Site, arguments: &Arguments) -> Result<Vec<Fi
         let mut rounds: Vec<Vec<Side>> = Vec::new();
         for number in 1..=arguments.rounds {
             let mut sides = Vec::new();
-            for load in &loads {
+            // Each comes first in its turn, since what comes later meets a larger ledger.
+            let first = usize::try_from(number)? % loads.len();
+            for place in (first..loads.len()).chain(0..first) {
+                let Some(load) = loads.get(place) else { continue };
                 let (side, _) = bench::measure(load, node, world.database_server(), arguments.length()).await?;
-                sides.push(side);
+                sides.push((place, side));
             }
+            sides.sort_by_key(|(place, _)| *place);
+            let sides: Vec<Side> = sides.into_iter().map(|(_, side)| side).collect();
             let micros: Vec<String> = sides.iter().map(|side| format!("{:.0}", side.all_cpu_micros())).collect();
             let micros = micros.join(", ");
             say(&format!("{}, open, c = {concurrency}, round {number}: {micros} µs CPU", site.database));
@@ -115,10 +120,18 @@ fn figures(site: &Site, concurrency: usize, rounds: &[Vec<Side>]) -> Vec<Figure>
         rounds.iter().filter_map(|sides| sides.get(place)).map(figure).collect()
     };
     let reasons = || Reason::ALL.into_iter().enumerate();
-    let apart = |figure| {
-        let medians: Vec<f64> = reasons().map(|(place, _)| median(&of(place, figure))).collect();
-        let most = medians.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        vec![most / medians.iter().copied().fold(f64::INFINITY, f64::min)]
+    // Of each round its own shares, since the machine is slower in one than in another.
+    let apart = |figure: fn(&Side) -> f64| {
+        let share = |place: usize| {
+            let shares = rounds.iter().map(|sides| {
+                let all: f64 = sides.iter().map(figure).sum();
+                sides.get(place).map_or(f64::NAN, figure) / all
+            });
+            median(&shares.collect::<Vec<f64>>())
+        };
+        let shares: Vec<f64> = reasons().map(|(place, _)| share(place)).collect();
+        let most = shares.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        vec![most / shares.iter().copied().fold(f64::INFINITY, f64::min)]
     };
     let p50: fn(&Side) -> f64 = |side| side.p50_micros / 1_000.0;
     let mut figures = vec![
