@@ -90,8 +90,8 @@ pub(crate) async fn measure(site: &Site, arguments: &Arguments) -> Result<Vec<Fi
             let first = usize::try_from(number)? % loads.len();
             for place in (first..loads.len()).chain(0..first) {
                 let Some(load) = loads.get(place) else { continue };
-                let (side, _) = bench::measure(load, node, world.database_server(), arguments.length()).await?;
-                sides.push((place, side));
+                let (measured, _) = bench::measure(load, node, world.database_server(), arguments.length()).await?;
+                sides.push((place, measured));
             }
             sides.sort_by_key(|(place, _)| *place);
             let sides: Vec<Side> = sides.into_iter().map(|(_, side)| side).collect();

@@ -56,7 +56,7 @@ enum Value {
 
 /// Rows of one table, all written by one statement.
 #[derive(Debug)]
-struct Rows {
+struct Written {
     columns: Vec<String>,
     insert: String,
     rows: Vec<Vec<Value>>,
@@ -68,7 +68,7 @@ pub(crate) struct Transaction {
     lock: &'static str,
     read: Vec<(&'static str, Option<String>)>,
     content: (&'static str, String),
-    written: Vec<Rows>,
+    written: Vec<Written>,
     move_head: &'static str,
     frontier: Vec<u8>,
     size: i64,
@@ -172,7 +172,7 @@ impl Transaction {
                 let query = if let Some(keys) = keys { query.bind(keys) } else { query };
                 query.fetch_all(&mut **c).await?;
             }
-            for Rows { columns, insert, rows } in &self.written {
+            for Written { columns, insert, rows } in &self.written {
                 let mut query = sqlx::query(AssertSqlSafe(insert.as_str()));
                 for (column, value) in rows.iter().flat_map(|row| columns.iter().zip(row)) {
                     query = match value.numbered(column, number) {
@@ -210,7 +210,7 @@ impl Value {
 }
 
 /// The rows of one table that the release with this index wrote.
-async fn rows(connection: &mut Connection, table: &str, which: &str, index: i64) -> Result<Rows> {
+async fn rows(connection: &mut Connection, table: &str, which: &str, index: i64) -> Result<Written> {
     let text = format!("SELECT * FROM {table} WHERE {which}");
     let (mut columns, mut all) = (Vec::new(), Vec::new());
     on!(connection, c => {
@@ -235,5 +235,5 @@ async fn rows(connection: &mut Connection, table: &str, which: &str, index: i64)
     };
     let places: Vec<String> = all.iter().map(|_| row(&mut next)).collect();
     let insert = format!("INSERT INTO {table} ({}) VALUES {}", columns.join(", "), places.join(", "));
-    Ok(Rows { columns, insert, rows: all })
+    Ok(Written { columns, insert, rows: all })
 }
