@@ -8,40 +8,24 @@
 //! the load. The run also checks that it measured the truth: every answer is a release, there is one entry for each,
 //! samples of them verify offline, and at the end the whole tree does.
 
-#[path = "release/load.rs"]
-mod load;
-#[path = "release/machine.rs"]
-mod machine;
-#[expect(
-    dead_code,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "the tests' own file, of which not everything is used"
-)]
-#[path = "../tests/it/postgres.rs"]
-mod postgres;
+#[expect(dead_code, unused_imports, reason = "made for two benchmarks, each of which uses a part")]
+mod bench;
 #[path = "release/report.rs"]
 mod report;
-#[path = "release/servers.rs"]
-mod servers;
-#[path = "release/world.rs"]
-mod world;
+#[path = "release/transaction.rs"]
+mod transaction;
 
-use std::fs;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 
-use load::{Load, Released};
-use machine::Machine;
-use report::{Cell, Report, Round, Side};
-use servers::Server;
-use world::World;
+use bench::{Asks, Load, Machine, Payloads, Server, World, measure as measure_side, percentile, postgres, say};
+use report::{Cell, Report, Round};
+use transaction::Transaction;
 
 /// Measures gated releases against a bare echo of the same sizes over the same mutual TLS.
 #[derive(Debug, Parser)]
@@ -89,8 +73,8 @@ enum Database {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     match &arguments.role {
-        Some(Role::ServeConcordat { file }) => servers::serve_concordat(file),
-        Some(Role::Echo { file, answer_bytes }) => servers::serve_echo(file, *answer_bytes),
+        Some(Role::ServeConcordat { file }) => bench::serve_concordat(file),
+        Some(Role::Echo { file, answer_bytes }) => bench::serve_echo(file, *answer_bytes),
         None => measure(&arguments),
     }
 }
@@ -101,10 +85,10 @@ fn measure(arguments: &Arguments) -> Result<()> {
     let mut cells = Vec::new();
     for database in &arguments.databases {
         match database {
-            Database::Sqlite => cells.extend(runtime.block_on(measure_on("SQLite", None, arguments))?),
+            Database::Sqlite => cells.extend(runtime.block_on(measure_on("SQLite", || None, arguments))?),
             Database::Postgres => {
                 let Some(server) = postgres::durable_server() else { continue };
-                cells.extend(runtime.block_on(measure_on("PostgreSQL", Some(server.database()), arguments))?);
+                cells.extend(runtime.block_on(measure_on("PostgreSQL", || Some(server.database()), arguments))?);
             }
         }
     }
@@ -120,18 +104,30 @@ fn measure(arguments: &Arguments) -> Result<()> {
 }
 
 /// All cells on one database, then the check of everything that they left behind.
-async fn measure_on(name: &'static str, database: Option<String>, arguments: &Arguments) -> Result<Vec<Cell>> {
+async fn measure_on(
+    name: &'static str,
+    database: impl Fn() -> Option<String>,
+    arguments: &Arguments,
+) -> Result<Vec<Cell>> {
     // In Cargo's own folder and not in a temporary one, which on many machines is in memory: nothing is durable there.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let world = World::create(folder.path(), database).await?;
+    let world = World::create(folder.path(), database()).await?;
     let node = Server::concordat(&world.config_file)?;
     let asks = world.populate(node.address).await.context("the node could not be filled")?;
     let mut released = 0;
     let mut cells = Vec::new();
     for &concurrency in &arguments.concurrency {
         let concurrency = usize::try_from(concurrency)?;
+        // Calls that share a commit have no transaction of their own to compare with.
+        let beside = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        let transaction = if concurrency == 1 {
+            Some(Transaction::of(&World::create(beside.path(), database()).await?).await?)
+        } else {
+            None
+        };
+        // Only now: a connection of which nothing comes is closed.
         let load = Load::connect(&world, node.address, concurrency, Arc::clone(&asks)).await?;
-        let (cell, count) = measure_cell(name, &world, (&node, &load), concurrency, arguments).await?;
+        let (cell, count) = measure_cell(name, &world, (&node, &load, transaction), concurrency, arguments).await?;
         released += count;
         cells.push(cell);
     }
@@ -142,11 +138,11 @@ async fn measure_on(name: &'static str, database: Option<String>, arguments: &Ar
     Ok(cells)
 }
 
-/// Rounds of the node and of the echo by turns; also how many releases there were, warming up included.
+/// Rounds of the node, of the echo and of a bare transaction by turns; also how many releases there were, warming up included.
 async fn measure_cell(
     name: &'static str,
     world: &World,
-    (node, load): (&Server, &Load<world::Asks>),
+    (node, load, mut transaction): (&Server, &Load<Asks>, Option<Transaction>),
     concurrency: usize,
     arguments: &Arguments,
 ) -> Result<(Cell, u64)> {
@@ -157,47 +153,26 @@ async fn measure_cell(
     let mut count = world.verify(&warm)?;
     let (ask_bytes, answer_bytes) = (warm.sent_bytes / warm.count(), warm.received_bytes / warm.count());
     let echo = Server::echo(&world.config_file, answer_bytes)?;
-    let echo_load = Load::connect(world, echo.address, concurrency, load::Payloads::of(ask_bytes)?).await?;
+    let echo_load = Load::connect(world, echo.address, concurrency, Payloads::of(ask_bytes)?).await?;
     echo_load.run(warm_up).await?;
 
     let mut rounds = Vec::new();
     for number in 1..=arguments.rounds {
         let machine = Machine::measure(world.folder())?;
         let before = world.progress().await?;
-        let (ours, answered) = side(load, node, world.database_server(), length).await?;
+        let (ours, answered) = measure_side(load, node, world.database_server(), length).await?;
         let after = world.progress().await?;
         count += world.verify(&answered)?;
-        let (theirs, _) = side(&echo_load, &echo, None, length).await?;
-        let round =
-            Round { release: ours, echo: theirs, entries_per_commit: after.entries_per_commit(before), machine };
+        let (theirs, _) = measure_side(&echo_load, &echo, None, length).await?;
+        let transaction_micros = match &mut transaction {
+            Some(transaction) => Some(percentile(&transaction.run(length).await?, 50)),
+            None => None,
+        };
+        let entries_per_commit = after.entries_per_commit(before);
+        let round = Round { release: ours, echo: theirs, transaction_micros, entries_per_commit, machine };
         say(&format!("{name}, c = {concurrency}, round {number} of {}: {round}", arguments.rounds));
         rounds.push(round);
     }
     echo.stop()?;
     Ok((Cell { database: name, concurrency, ask_bytes, answer_bytes, rounds }, count))
-}
-
-/// One server under load.
-async fn side<S: load::Source>(
-    load: &Load<S>,
-    server: &Server,
-    database: Option<u32>,
-    length: Duration,
-) -> Result<(Side, Released)> {
-    let before = (server.cpu()?, machine::own_cpu()?, database.map(machine::cpu_of_children).transpose()?);
-    let answered = load.run(length).await?;
-    let after = (server.cpu()?, machine::own_cpu()?, database.map(machine::cpu_of_children).transpose()?);
-    let database = after.2.zip(before.2).map(|(after, before)| after.saturating_sub(before));
-    let side = Side::new(&answered, after.0.saturating_sub(before.0), after.1.saturating_sub(before.1), database);
-    Ok((side, answered))
-}
-
-/// Progress goes where it does not mix with the result.
-fn say(text: &str) {
-    // Nobody may be listening, and that is no reason to stop.
-    drop(writeln!(io::stderr(), "{text}"));
-}
-
-fn read(file: &Path) -> Result<String> {
-    fs::read_to_string(file).with_context(|| file.display().to_string())
 }

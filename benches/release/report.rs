@@ -1,15 +1,13 @@
 //! What was measured, as a table and as JSON.
 
 use std::fmt;
-use std::time::Duration;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 use serde::ser::{SerializeStruct as _, Serializer};
 
-use crate::load::Released;
-use crate::machine::Machine;
+use crate::bench::{Machine, Side, Spread};
 
 /// The whole run.
 #[derive(Debug, Serialize)]
@@ -33,67 +31,10 @@ pub(crate) struct Cell {
 pub(crate) struct Round {
     pub(crate) release: Side,
     pub(crate) echo: Side,
+    /// The median time of a bare transaction of the same statements, where calls have one each.
+    pub(crate) transaction_micros: Option<f64>,
     pub(crate) entries_per_commit: f64,
     pub(crate) machine: Machine,
-}
-
-/// One server in one round.
-#[derive(Debug, Serialize)]
-pub(crate) struct Side {
-    per_second: f64,
-    p50_micros: f64,
-    p99_micros: f64,
-    /// CPU time for each call, of the server.
-    cpu_micros: f64,
-    /// Of the program that makes the calls.
-    load_cpu_micros: f64,
-    /// Of the database's server, where it is another process.
-    database_cpu_micros: Option<f64>,
-}
-
-impl Side {
-    pub(crate) fn new(released: &Released, cpu: Duration, load_cpu: Duration, database_cpu: Option<Duration>) -> Self {
-        let calls = f64::from(u32::try_from(released.count()).unwrap_or(u32::MAX));
-        let mut latencies = released.latencies.clone();
-        latencies.sort_unstable();
-        let at = |percent: usize| {
-            let place = latencies.len().saturating_sub(1) * percent / 100;
-            latencies.get(place).copied().map(micros).unwrap_or_default()
-        };
-        Self {
-            per_second: calls / released.elapsed.as_secs_f64(),
-            p50_micros: at(50),
-            p99_micros: at(99),
-            cpu_micros: micros(cpu) / calls,
-            load_cpu_micros: micros(load_cpu) / calls,
-            database_cpu_micros: database_cpu.map(|cpu| micros(cpu) / calls),
-        }
-    }
-}
-
-/// The median of some figures, and how far they lie apart.
-#[derive(Debug, Clone, Copy, Serialize)]
-struct Spread {
-    median: f64,
-    least: f64,
-    most: f64,
-}
-
-impl Spread {
-    fn of(figures: impl Iterator<Item = f64>) -> Self {
-        let figures: Vec<f64> = figures.collect();
-        Self {
-            median: median(&figures),
-            least: figures.iter().copied().fold(f64::INFINITY, f64::min),
-            most: figures.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-        }
-    }
-}
-
-impl fmt::Display for Spread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.2} ({:.2}–{:.2})", self.median, self.least, self.most)
-    }
 }
 
 impl Cell {
@@ -119,11 +60,20 @@ impl Cell {
     fn latency_ratio(&self) -> Spread {
         self.spread(|round| round.release.p50_micros / (round.echo.p50_micros + round.machine.fdatasync_micros))
     }
+
+    /// How long a release takes for an echo and a bare transaction of the same statements.
+    fn transaction_ratio(&self) -> Option<Spread> {
+        let has = |round: &Round| round.transaction_micros.is_some();
+        let ratio = |round: &Round| {
+            round.release.p50_micros / (round.echo.p50_micros + round.transaction_micros.unwrap_or_default())
+        };
+        self.rounds.iter().all(has).then(|| self.spread(ratio))
+    }
 }
 
 impl Serialize for Cell {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut cell = serializer.serialize_struct("Cell", 8)?;
+        let mut cell = serializer.serialize_struct("Cell", 9)?;
         cell.serialize_field("database", self.database)?;
         cell.serialize_field("concurrency", &self.concurrency)?;
         cell.serialize_field("ask_bytes", &self.ask_bytes)?;
@@ -131,6 +81,7 @@ impl Serialize for Cell {
         cell.serialize_field("throughput_ratio", &self.throughput_ratio())?;
         cell.serialize_field("cpu_ratio", &self.cpu_ratio())?;
         cell.serialize_field("latency_ratio", &self.latency_ratio())?;
+        cell.serialize_field("transaction_ratio", &self.transaction_ratio())?;
         cell.serialize_field("rounds", &self.rounds)?;
         cell.end()
     }
@@ -162,6 +113,9 @@ impl fmt::Display for Report {
         row("releases / echoes, same time", &|cell| cell.throughput_ratio().to_string());
         row("server CPU, release / echo", &|cell| cell.cpu_ratio().to_string());
         row("p50, release / (echo + fdatasync)", &|cell| cell.latency_ratio().to_string());
+        row("p50, release / (echo + transaction)", &|cell| {
+            cell.transaction_ratio().map_or_else(|| "shared".to_owned(), |ratio| ratio.to_string())
+        });
         row("entries per commit", &|cell| format!("{:.1}", cell.median(|round| round.entries_per_commit)));
         let both = |cell: &Cell, figure: &dyn Fn(&Side) -> f64, digits: usize| {
             let release = cell.median(|round| figure(&round.release));
@@ -180,6 +134,10 @@ impl fmt::Display for Report {
         row("load CPU, µs", &|cell| both(cell, &|side| side.load_cpu_micros, 0));
         row("p50, ms", &|cell| both(cell, &|side| side.p50_micros / 1_000.0, 2));
         row("p99, ms", &|cell| both(cell, &|side| side.p99_micros / 1_000.0, 2));
+        row("p50 of a bare transaction, ms", &|cell| {
+            let millis = |round: &Round| round.transaction_micros.map_or(f64::NAN, |micros| micros / 1_000.0);
+            cell.transaction_ratio().map_or_else(|| "shared".to_owned(), |_| format!("{:.2}", cell.median(millis)))
+        });
         row("bytes, ask | answer", &|cell| format!("{} | {}", cell.ask_bytes, cell.answer_bytes));
         row("fdatasync of 4 KiB, ms", &|cell| in_millis(cell.spread(|round| round.machine.fdatasync_micros)));
         row("fixed loop, ms", &|cell| in_millis(cell.spread(|round| round.machine.spin_micros)));
@@ -196,16 +154,4 @@ impl fmt::Display for Report {
 fn in_millis(spread: Spread) -> String {
     let Spread { median, least, most } = spread;
     Spread { median: median / 1_000.0, least: least / 1_000.0, most: most / 1_000.0 }.to_string()
-}
-
-/// The middle one; of an even number half way between the two in the middle.
-pub(crate) fn median(figures: &[f64]) -> f64 {
-    let mut figures = figures.to_vec();
-    figures.sort_unstable_by(f64::total_cmp);
-    let at = |place: usize| figures.get(place).copied().unwrap_or(f64::NAN);
-    f64::midpoint(at(figures.len().saturating_sub(1) / 2), at(figures.len() / 2))
-}
-
-pub(crate) fn micros(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e6
 }

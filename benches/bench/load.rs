@@ -1,7 +1,7 @@
 //! The load: a closed loop of pre-encoded gRPC frames over h2.
 //!
 //! A tonic client would cost as much as the server, on a machine that both share. Here a call copies a frame, writes a
-//! few bytes of it anew, and reads from the answer only what says that it is a release.
+//! few bytes of it anew, and reads from the answer only what says that it is the one that there must be.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use crate::world::World;
+use super::world::World;
 
 const PATH: &str = "/concordat.v1.ReleaseService/RequestRelease";
 /// One connection is one task in h2, so a busy caller has several.
@@ -86,7 +86,7 @@ impl Source for Payloads {
 
 /// What came back in one run.
 #[derive(Debug, Default)]
-pub(crate) struct Released {
+pub(crate) struct Answered {
     pub(crate) elapsed: Duration,
     /// Of each call, in no order.
     pub(crate) latencies: Vec<Duration>,
@@ -97,7 +97,7 @@ pub(crate) struct Released {
     pub(crate) samples: Vec<Bytes>,
 }
 
-impl Released {
+impl Answered {
     /// How many calls there were. Never 0: a run with none is an error.
     pub(crate) fn count(&self) -> usize {
         self.latencies.len()
@@ -134,7 +134,7 @@ impl<S: Source> Load<S> {
     }
 
     /// Keeps as many calls under way as there should be, for this long.
-    pub(crate) async fn run(&self, length: Duration) -> Result<Released> {
+    pub(crate) async fn run(&self, length: Duration) -> Result<Answered> {
         let start = Instant::now();
         let end = start + length;
         let mut loops = JoinSet::new();
@@ -142,7 +142,7 @@ impl<S: Source> Load<S> {
             let (connection, source) = (Arc::clone(connection), Arc::clone(&self.source));
             loops.spawn(async move { connection.call_until(end, &*source).await });
         }
-        let mut all = Released::default();
+        let mut all = Answered::default();
         while let Some(one) = loops.join_next().await {
             let one = one??;
             all.latencies.extend(one.latencies);
@@ -153,6 +153,25 @@ impl<S: Source> Load<S> {
         ensure!(!all.latencies.is_empty(), "no call was answered");
         all.elapsed = start.elapsed();
         Ok(all)
+    }
+}
+
+/// Connections of one call each, which then do nothing for as long as this is kept.
+pub(crate) struct Idle {
+    _kept: Vec<Connection>,
+}
+
+impl Idle {
+    /// Opens them one after the other.
+    pub(crate) async fn open(world: &World, address: SocketAddr, count: usize, source: &impl Source) -> Result<Self> {
+        let mut connections = Vec::new();
+        for _ in 0..count {
+            let connection = Connection::open(world, address).await?;
+            let answer = connection.call(&mut connection.sender.clone().ready().await?, source.frame()).await?;
+            ensure!(source.accepts(&answer), "an answer is not what it must be");
+            connections.push(connection);
+        }
+        Ok(Self { _kept: connections })
     }
 }
 
@@ -190,9 +209,9 @@ impl Connection {
         }
     }
 
-    async fn call_until(&self, end: Instant, source: &impl Source) -> Result<Released> {
+    async fn call_until(&self, end: Instant, source: &impl Source) -> Result<Answered> {
         let mut sender = self.sender.clone();
-        let mut done = Released::default();
+        let mut done = Answered::default();
         let mut last = Bytes::new();
         loop {
             let begun = Instant::now();
@@ -206,7 +225,7 @@ impl Connection {
             done.latencies.push(begun.elapsed());
             done.sent_bytes += sent_bytes;
             done.received_bytes += last.len();
-            ensure!(source.accepts(&last), "an answer is not a release");
+            ensure!(source.accepts(&last), "an answer is not what it must be");
         }
         done.samples.push(last);
         Ok(done)

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::report::{median, micros};
+use super::figures::{median, micros};
 
 /// Linux counts CPU time for `/proc` in hundredths of a second on every machine that we build for.
 const TICK: Duration = Duration::from_millis(10);
@@ -69,6 +69,16 @@ pub(crate) fn cpu_of_children(process: u32) -> Result<Duration> {
         }
     }
     Ok(sum)
+}
+
+/// Memory of a process, in bytes: what it has now, and the most that it has had.
+pub(crate) fn memory_of(process: u32) -> Result<(u64, u64)> {
+    let text = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let kibibytes = |name: &str| -> Result<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).context("a line of /proc is missing")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    };
+    Ok((kibibytes("VmRSS:")? * 1_024, kibibytes("VmHWM:")? * 1_024))
 }
 
 struct Stat {

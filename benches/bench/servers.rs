@@ -28,8 +28,8 @@ use tonic::service::Routes;
 use tonic::{Response, Status};
 use tonic_prost::ProstCodec;
 
-use crate::load::Payload;
-use crate::machine;
+use super::load::Payload;
+use super::machine;
 
 /// A server in another process. It ends when its standard input closes, so it does not outlive this one.
 #[derive(Debug)]
@@ -66,8 +66,18 @@ impl Server {
         machine::cpu_of(self.process.id())
     }
 
+    /// Memory that it has now and the most that it has had, in bytes.
+    pub(crate) fn memory(&self) -> Result<(u64, u64)> {
+        machine::memory_of(self.process.id())
+    }
+
     /// Lets it close in good order.
     pub(crate) fn stop(mut self) -> Result<()> {
+        self.shut_down()
+    }
+
+    /// The same; it may be closed already.
+    pub(crate) fn shut_down(&mut self) -> Result<()> {
         drop(self.process.stdin.take());
         let status = self.process.wait()?;
         ensure!(status.success(), "a server ended with {status}");
