@@ -23,22 +23,24 @@ pub(super) struct Evidence<'a> {
     pub(super) coverage: &'a Coverage<'a>,
 }
 
-/// What the clauses of one agreement say, by the ids of those that determined it.
+/// What the clauses of agreements say, by the ids of those that determined it.
 #[derive(Default)]
-pub(super) struct Answer {
-    pub(super) permits: BTreeSet<String>,
-    pub(super) forbids: BTreeSet<String>,
+pub(super) struct Answer<'a> {
+    pub(super) permits: BTreeSet<&'a str>,
+    pub(super) forbids: BTreeSet<&'a str>,
     pub(super) errors: Vec<String>,
 }
 
-/// Asks one agreement about one incident. Whatever goes wrong is an error in the answer, never an exception to it.
-pub(super) fn evaluate(agreement: &Agreement, evidence: &Evidence<'_>) -> Answer {
-    let question = disclosure(agreement, evidence);
-    let (request, entities) = match question {
-        Ok(question) => question,
-        Err(error) => return Answer { errors: vec![error], ..Answer::default() },
-    };
-    ask_cedar(agreement, &request, &entities)
+/// Asks every agreement about one incident. Whatever goes wrong is an error in the answer, never an exception to it.
+pub(super) fn evaluate<'a>(evidence: &Evidence<'a>) -> Answer<'a> {
+    let mut all = Answer::default();
+    for agreement in evidence.coverage.agreements() {
+        match disclosure(agreement, evidence) {
+            Ok((request, entities)) => all.ask(agreement, &request, &entities),
+            Err(error) => all.errors.push(error),
+        }
+    }
+    all
 }
 
 /// Whether the agreements let the requester name an organisation to the holder on this ground: at least one permits
@@ -46,15 +48,29 @@ pub(super) fn evaluate(agreement: &Agreement, evidence: &Evidence<'_>) -> Answer
 pub(super) fn may_name(agreements: &[&Agreement], ask: &Ask, ground: &Ground, at: Instant) -> bool {
     let mut all = Answer::default();
     for agreement in agreements {
-        let answer = match naming(agreement, ask, ground, at) {
-            Ok(request) => ask_cedar(agreement, &request, &agreement.entities),
-            Err(error) => Answer { errors: vec![error], ..Answer::default() },
-        };
-        all.permits.extend(answer.permits);
-        all.forbids.extend(answer.forbids);
-        all.errors.extend(answer.errors);
+        match naming(agreement, ask, ground, at) {
+            Ok(request) => all.ask(agreement, &request, &agreement.entities),
+            Err(error) => all.errors.push(error),
+        }
     }
     all.errors.is_empty() && all.forbids.is_empty() && !all.permits.is_empty()
+}
+
+impl<'a> Answer<'a> {
+    /// Adds what one agreement says.
+    fn ask(&mut self, agreement: &'a Agreement, request: &Request, entities: &Entities) {
+        let response = Authorizer::new().is_authorized(request, &agreement.policies, entities);
+        let diagnostics = response.diagnostics();
+        self.errors.extend(diagnostics.errors().map(ToString::to_string));
+        for id in diagnostics.reason() {
+            // On a denial these are the forbids that fired, on a permission the permits.
+            match agreement.effects.get(id) {
+                Some((Effect::Permit, id)) => _ = self.permits.insert(id),
+                Some((Effect::Forbid, id)) => _ = self.forbids.insert(id),
+                None => self.errors.push(format!("{id} is not in the agreement")),
+            }
+        }
+    }
 }
 
 fn naming(agreement: &Agreement, ask: &Ask, ground: &Ground, at: Instant) -> Result<Request, String> {
@@ -71,20 +87,6 @@ fn naming(agreement: &Agreement, ask: &Ask, ground: &Ground, at: Instant) -> Res
         agreement.checked_by.as_ref(),
     );
     request.map_err(|e| e.to_string())
-}
-
-fn ask_cedar(agreement: &Agreement, request: &Request, entities: &Entities) -> Answer {
-    let response = Authorizer::new().is_authorized(request, &agreement.policies, entities);
-    let diagnostics = response.diagnostics();
-    let mut answer = Answer { errors: diagnostics.errors().map(ToString::to_string).collect(), ..Answer::default() };
-    for id in diagnostics.reason() {
-        // On a denial these are the forbids that fired, on a permission the permits.
-        match agreement.policies.policy(id).map(cedar_policy::Policy::effect) {
-            Some(Effect::Permit) => answer.permits.insert(id.to_string()),
-            Some(Effect::Forbid) | None => answer.forbids.insert(id.to_string()),
-        };
-    }
-    answer
 }
 
 fn disclosure(agreement: &Agreement, evidence: &Evidence<'_>) -> Result<(Request, Entities), String> {
