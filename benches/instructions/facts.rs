@@ -14,12 +14,23 @@ pub(crate) const CLAUSES: &str = include_str!("../../agreements/ico-ncsc-2023/cl
 pub(crate) const HOLDER: &str = "ncsc";
 pub(crate) const REQUESTER: &str = "ico";
 const TERMS: &str = include_str!("../../agreements/ico-ncsc-2023/agreement.toml");
+const STATUTE_TERMS: &str = include_str!("../../agreements/nis-regulations-2018/agreement.toml");
+const STATUTE_CLAUSES: &str = include_str!("../../agreements/nis-regulations-2018/clauses.cedar");
 const ASKED: [&str; 4] = ["identity", "narrative", "technical-indicators", "timeline"];
 const HELD: [&str; 6] = ["identity", "impact", "narrative", "root-cause", "technical-indicators", "timeline"];
 
 /// The memorandum, as a node has it.
 pub(crate) fn agreement() -> Result<Agreement> {
-    let proposal = Proposal { terms: TERMS.to_owned(), clauses: CLAUSES.to_owned() };
+    load(TERMS, CLAUSES)
+}
+
+/// The statute under which the ICO discloses to the NCSC as well.
+pub(crate) fn statute() -> Result<Agreement> {
+    load(STATUTE_TERMS, STATUTE_CLAUSES)
+}
+
+fn load(terms: &str, clauses: &str) -> Result<Agreement> {
+    let proposal = Proposal { terms: terms.to_owned(), clauses: clauses.to_owned() };
     Ok(Agreement::load(&proposal.text())?)
 }
 
@@ -40,6 +51,32 @@ pub(crate) fn release(consent: ConsentState) -> Result<Facts> {
             incident,
         }],
     })
+}
+
+/// The same the other way, from the ICO to the NCSC: decided under memorandum and statute.
+pub(crate) fn release_to_ncsc() -> Result<Facts> {
+    let mut facts = release(ConsentState::Given)?;
+    let statute = statute()?;
+    facts.in_force.push(InForce { id: statute.id().clone(), digest: statute.digest() });
+    let (holder, requester) = (AgencyId::known(REQUESTER), AgencyId::known(HOLDER));
+    facts.ask.holder = holder.clone();
+    facts.ask.requester.agency = requester.clone();
+    for found in &mut facts.matches {
+        found.incident.holder = holder.clone();
+        for consent in &mut found.consents {
+            consent.holder = holder.clone();
+            consent.recipient = requester.clone();
+            if let Some(scope) = &mut consent.scope {
+                scope.recipient = requester.clone();
+            }
+        }
+        for authorisation in &mut found.authorisations {
+            authorisation.holder = holder.clone();
+            authorisation.recipient = requester.clone();
+            authorisation.ground = Ground::known("dpa-2018-s132-2-a");
+        }
+    }
+    Ok(facts)
 }
 
 fn ask() -> Ask {

@@ -25,6 +25,8 @@ pub(crate) enum Work {
     DecideRelease,
     /// The same once the consent was withdrawn.
     DecideOpen,
+    /// A permit where two agreements speak of the ask.
+    DecideTwo,
     /// Cedar alone, asked what `DecideRelease` asks it.
     Cedar,
     /// Statements, commitments and leaf of an ask's entry, and its openings.
@@ -36,13 +38,14 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::DecideRelease, Self::DecideOpen, Self::Cedar, Self::Entry, Self::Seal, Self::Append];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::DecideRelease, Self::DecideOpen, Self::DecideTwo, Self::Cedar, Self::Entry, Self::Seal, Self::Append];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::DecideRelease => "decide-release",
             Self::DecideOpen => "decide-open",
+            Self::DecideTwo => "decide-two",
             Self::Cedar => "cedar",
             Self::Entry => "entry",
             Self::Seal => "seal",
@@ -60,16 +63,9 @@ impl Work {
     /// Everything that is not counted, and then one call.
     pub(crate) fn prepare(self) -> Result<Box<dyn FnMut()>> {
         Ok(match self {
-            Self::DecideRelease => {
-                let (facts, agreement) = (facts::release(ConsentState::Given)?, facts::agreement()?);
-                ensure!(matches!(decide(&facts, &[&agreement]), Decision::Permit(_)), "was not permitted");
-                deciding(facts, agreement)
-            }
-            Self::DecideOpen => {
-                let (facts, agreement) = (facts::release(ConsentState::Withdrawn)?, facts::agreement()?);
-                ensure!(matches!(decide(&facts, &[&agreement]), Decision::Open(_)), "was not open");
-                deciding(facts, agreement)
-            }
+            Self::DecideRelease => deciding(facts::release(ConsentState::Given)?, vec![facts::agreement()?], true)?,
+            Self::DecideOpen => deciding(facts::release(ConsentState::Withdrawn)?, vec![facts::agreement()?], false)?,
+            Self::DecideTwo => deciding(facts::release_to_ncsc()?, vec![facts::agreement()?, facts::statute()?], true)?,
             Self::Cedar => {
                 let agreement = facts::agreement()?;
                 let withdrawn = Question::new(&facts::release(ConsentState::Withdrawn)?, &agreement)?;
@@ -97,8 +93,14 @@ impl Work {
     }
 }
 
-fn deciding(facts: Facts, agreement: Agreement) -> Box<dyn FnMut()> {
-    Box::new(move || drop(black_box(decide(black_box(&facts), &[black_box(&agreement)]))))
+fn deciding(facts: Facts, agreements: Vec<Agreement>, permits: bool) -> Result<Box<dyn FnMut()>> {
+    let decided = decide(&facts, &agreements.iter().collect::<Vec<_>>());
+    ensure!(matches!(decided, Decision::Permit(_)) == permits, "was decided otherwise");
+    ensure!(!matches!(decided, Decision::NotCovered(_)), "was not covered");
+    Ok(Box::new(move || {
+        let agreements: Vec<&Agreement> = agreements.iter().collect();
+        drop(black_box(decide(black_box(&facts), black_box(&agreements))));
+    }))
 }
 
 /// What an ask's entry states.

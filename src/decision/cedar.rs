@@ -34,8 +34,9 @@ pub(super) struct Answer<'a> {
 /// Asks every agreement about one incident. Whatever goes wrong is an error in the answer, never an exception to it.
 pub(super) fn evaluate<'a>(evidence: &Evidence<'a>) -> Answer<'a> {
     let mut all = Answer::default();
+    let shown = Shown::new(evidence);
     for agreement in evidence.coverage.agreements() {
-        match disclosure(agreement, evidence) {
+        match shown.as_ref().map_err(Clone::clone).and_then(|shown| shown.to(agreement, evidence)) {
             Ok((request, entities)) => all.ask(agreement, &request, &entities),
             Err(error) => all.errors.push(error),
         }
@@ -89,44 +90,59 @@ fn naming(agreement: &Agreement, ask: &Ask, ground: &Ground, at: Instant) -> Res
     request.map_err(|e| e.to_string())
 }
 
-fn disclosure(agreement: &Agreement, evidence: &Evidence<'_>) -> Result<(Request, Entities), String> {
-    let Evidence { facts, found, consent, authorisation, coverage } = evidence;
-    let mut context = vec![
-        field("at", long(facts.at)),
-        field("purpose", text(facts.ask.purpose.as_str())),
-        field("enforcement", Value::new_bool(coverage.is_enforcement())),
-        field("form", text(&facts.ask.form)),
-    ];
-    if let Some(consent) = consent.and_then(|consent| consent_record(consent).transpose()) {
-        context.push(field("consent", consent?));
-    }
-    if let Some(authorisation) = authorisation {
-        context.push(field("authorisation", authorisation_record(authorisation)?));
-    }
-    if let Some(duty) = coverage.duty() {
-        context.push(field("duty", Value::new_entity_uid(uid(&KINDS.clause, duty.id.as_str()))));
-    }
-    let request = Request::new(
-        uid(&KINDS.agency, facts.ask.requester.agency.as_str()),
-        uid(&KINDS.action, "disclose"),
-        uid(&KINDS.incident, found.incident.id.as_str()),
-        Context::from_pairs(context).map_err(|e| e.to_string())?,
-        agreement.checked_by.as_ref(),
-    )
-    .map_err(|e| e.to_string())?;
+/// What the clauses of every agreement are shown alike.
+struct Shown {
+    context: Context,
+    incident: Entity,
+}
 
-    // Neither Cedar's request nor its entity validation notices an entity that is named but missing, so every
-    // clause that can be named here is put in: this agreement's own, which were checked against the schema when it
-    // was loaded, and the duty's, which may be another's.
-    let mut own = vec![incident_entity(found)?];
-    if let Some(duty) = coverage.duty()
-        && !agreement.clauses().any(|clause| clause.id == duty.id)
-    {
-        own.push(clause_entity(duty)?);
+impl Shown {
+    fn new(evidence: &Evidence<'_>) -> Result<Self, String> {
+        let Evidence { facts, found, consent, authorisation, coverage } = evidence;
+        let mut context = vec![
+            field("at", long(facts.at)),
+            field("purpose", text(facts.ask.purpose.as_str())),
+            field("enforcement", Value::new_bool(coverage.is_enforcement())),
+            field("form", text(&facts.ask.form)),
+        ];
+        if let Some(consent) = consent.and_then(|consent| consent_record(consent).transpose()) {
+            context.push(field("consent", consent?));
+        }
+        if let Some(authorisation) = authorisation {
+            context.push(field("authorisation", authorisation_record(authorisation)?));
+        }
+        if let Some(duty) = coverage.duty() {
+            context.push(field("duty", Value::new_entity_uid(uid(&KINDS.clause, duty.id.as_str()))));
+        }
+        let context = Context::from_pairs(context).map_err(|e| e.to_string())?;
+        Ok(Self { context, incident: incident_entity(found)? })
     }
-    let entities =
-        agreement.entities.clone().add_entities(own, agreement.checked_by.as_ref()).map_err(|e| e.to_string())?;
-    Ok((request, entities))
+
+    /// The question to one agreement.
+    fn to(&self, agreement: &Agreement, evidence: &Evidence<'_>) -> Result<(Request, Entities), String> {
+        let Evidence { facts, found, coverage, .. } = evidence;
+        let request = Request::new(
+            uid(&KINDS.agency, facts.ask.requester.agency.as_str()),
+            uid(&KINDS.action, "disclose"),
+            uid(&KINDS.incident, found.incident.id.as_str()),
+            self.context.clone(),
+            agreement.checked_by.as_ref(),
+        )
+        .map_err(|e| e.to_string())?;
+
+        // Neither Cedar's request nor its entity validation notices an entity that is named but missing, so every
+        // clause that can be named here is put in: this agreement's own, which were checked against the schema when it
+        // was loaded, and the duty's, which may be another's.
+        let mut own = vec![self.incident.clone()];
+        if let Some(duty) = coverage.duty()
+            && !agreement.clauses().any(|clause| clause.id == duty.id)
+        {
+            own.push(clause_entity(duty)?);
+        }
+        let entities =
+            agreement.entities.clone().add_entities(own, agreement.checked_by.as_ref()).map_err(|e| e.to_string())?;
+        Ok((request, entities))
+    }
 }
 
 /// The clauses of an agreement as entities, once for all of its evaluations.
