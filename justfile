@@ -47,7 +47,12 @@ reference:
 
 # A gated release against a bare echo.
 bench:
-    cargo bench --locked
+    cargo bench --locked --bench release
+
+# The instructions of what a release computes, against those recorded. `just instructions --record` records them.
+instructions *arguments:
+    .ci/install valgrind
+    cargo bench --locked --bench instructions -- {{ arguments }}
 
 # Every test, the long ones included.
 long:

@@ -185,21 +185,13 @@ fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict 
     let authorisation = found.authorisation_for(&facts.ask, facts.at, coverage);
     let evidence = cedar::Evidence { facts, found, consent, authorisation, coverage };
 
-    let mut permits = BTreeSet::new();
-    let mut forbids = BTreeSet::new();
-    let mut errors = Vec::new();
-    for agreement in coverage.agreements() {
-        let answer = cedar::evaluate(agreement, &evidence);
-        permits.extend(answer.permits);
-        forbids.extend(answer.forbids);
-        errors.extend(answer.errors);
-    }
+    let cedar::Answer { permits, forbids, errors } = cedar::evaluate(&evidence);
     if !errors.is_empty() {
         let alarm = format!("a clause could not be evaluated: {}", errors.join("; "));
         return Verdict { permitted: None, reason: alarm.clone(), alarm: Some(alarm) };
     }
     if !forbids.is_empty() {
-        let forbids: Vec<&str> = forbids.iter().map(String::as_str).collect();
+        let forbids: Vec<&str> = forbids.into_iter().collect();
         return denied(format!("forbidden by {}", forbids.join(", ")));
     }
     if permits.is_empty() {

@@ -3,11 +3,11 @@
 //! A file is a proposal only. What decisions read is the text that was activated, found by its digest: terms,
 //! clauses, schema and hard limits together, so that nothing else can change what a decision meant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
 
 use aws_lc_rs::digest;
-use cedar_policy::{PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{Effect, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 use serde::Deserialize;
 
@@ -244,6 +244,8 @@ pub struct Agreement {
     /// The schema that what it is shown must be checked against.
     pub(super) checked_by: Option<Schema>,
     pub(super) policies: PolicySet,
+    /// What each policy does, and its id as reasons write it.
+    pub(super) effects: HashMap<PolicyId, (Effect, String)>,
     pub(super) entities: cedar_policy::Entities,
 }
 
@@ -279,6 +281,9 @@ impl Agreement {
         let mut terms = terms;
         let clauses: Vec<Clause> = std::mem::take(&mut terms.clause).into_iter().map(Clause::from).collect();
         let entities = cedar::clause_entities(&clauses, &schema).map_err(|e| wrong("agreement.toml", e))?;
+        let effects =
+            policies.policies().map(|policy| (policy.id().clone(), (policy.effect(), policy.id().to_string())));
+        let effects = effects.collect();
         let mut sum = [0; 32];
         sum.copy_from_slice(digest::digest(&digest::SHA256, text).as_ref());
         Ok(Self {
@@ -290,6 +295,7 @@ impl Agreement {
             review_by,
             checked_by: checks.then_some(schema),
             policies,
+            effects,
             entities,
         })
     }

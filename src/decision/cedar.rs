@@ -23,22 +23,25 @@ pub(super) struct Evidence<'a> {
     pub(super) coverage: &'a Coverage<'a>,
 }
 
-/// What the clauses of one agreement say, by the ids of those that determined it.
+/// What the clauses of agreements say, by the ids of those that determined it.
 #[derive(Default)]
-pub(super) struct Answer {
-    pub(super) permits: BTreeSet<String>,
-    pub(super) forbids: BTreeSet<String>,
+pub(super) struct Answer<'a> {
+    pub(super) permits: BTreeSet<&'a str>,
+    pub(super) forbids: BTreeSet<&'a str>,
     pub(super) errors: Vec<String>,
 }
 
-/// Asks one agreement about one incident. Whatever goes wrong is an error in the answer, never an exception to it.
-pub(super) fn evaluate(agreement: &Agreement, evidence: &Evidence<'_>) -> Answer {
-    let question = disclosure(agreement, evidence);
-    let (request, entities) = match question {
-        Ok(question) => question,
-        Err(error) => return Answer { errors: vec![error], ..Answer::default() },
-    };
-    ask_cedar(agreement, &request, &entities)
+/// Asks every agreement about one incident. Whatever goes wrong is an error in the answer, never an exception to it.
+pub(super) fn evaluate<'a>(evidence: &Evidence<'a>) -> Answer<'a> {
+    let mut all = Answer::default();
+    let shown = Shown::new(evidence);
+    for agreement in evidence.coverage.agreements() {
+        match shown.as_ref().map_err(Clone::clone).and_then(|shown| shown.to(agreement, evidence)) {
+            Ok((request, entities)) => all.ask(agreement, &request, &entities),
+            Err(error) => all.errors.push(error),
+        }
+    }
+    all
 }
 
 /// Whether the agreements let the requester name an organisation to the holder on this ground: at least one permits
@@ -46,15 +49,29 @@ pub(super) fn evaluate(agreement: &Agreement, evidence: &Evidence<'_>) -> Answer
 pub(super) fn may_name(agreements: &[&Agreement], ask: &Ask, ground: &Ground, at: Instant) -> bool {
     let mut all = Answer::default();
     for agreement in agreements {
-        let answer = match naming(agreement, ask, ground, at) {
-            Ok(request) => ask_cedar(agreement, &request, &agreement.entities),
-            Err(error) => Answer { errors: vec![error], ..Answer::default() },
-        };
-        all.permits.extend(answer.permits);
-        all.forbids.extend(answer.forbids);
-        all.errors.extend(answer.errors);
+        match naming(agreement, ask, ground, at) {
+            Ok(request) => all.ask(agreement, &request, &agreement.entities),
+            Err(error) => all.errors.push(error),
+        }
     }
     all.errors.is_empty() && all.forbids.is_empty() && !all.permits.is_empty()
+}
+
+impl<'a> Answer<'a> {
+    /// Adds what one agreement says.
+    fn ask(&mut self, agreement: &'a Agreement, request: &Request, entities: &Entities) {
+        let response = Authorizer::new().is_authorized(request, &agreement.policies, entities);
+        let diagnostics = response.diagnostics();
+        self.errors.extend(diagnostics.errors().map(ToString::to_string));
+        for id in diagnostics.reason() {
+            // On a denial these are the forbids that fired, on a permission the permits.
+            match agreement.effects.get(id) {
+                Some((Effect::Permit, id)) => _ = self.permits.insert(id),
+                Some((Effect::Forbid, id)) => _ = self.forbids.insert(id),
+                None => self.errors.push(format!("{id} is not in the agreement")),
+            }
+        }
+    }
 }
 
 fn naming(agreement: &Agreement, ask: &Ask, ground: &Ground, at: Instant) -> Result<Request, String> {
@@ -73,58 +90,59 @@ fn naming(agreement: &Agreement, ask: &Ask, ground: &Ground, at: Instant) -> Res
     request.map_err(|e| e.to_string())
 }
 
-fn ask_cedar(agreement: &Agreement, request: &Request, entities: &Entities) -> Answer {
-    let response = Authorizer::new().is_authorized(request, &agreement.policies, entities);
-    let diagnostics = response.diagnostics();
-    let mut answer = Answer { errors: diagnostics.errors().map(ToString::to_string).collect(), ..Answer::default() };
-    for id in diagnostics.reason() {
-        // On a denial these are the forbids that fired, on a permission the permits.
-        match agreement.policies.policy(id).map(cedar_policy::Policy::effect) {
-            Some(Effect::Permit) => answer.permits.insert(id.to_string()),
-            Some(Effect::Forbid) | None => answer.forbids.insert(id.to_string()),
-        };
-    }
-    answer
+/// What the clauses of every agreement are shown alike.
+struct Shown {
+    context: Context,
+    incident: Entity,
 }
 
-fn disclosure(agreement: &Agreement, evidence: &Evidence<'_>) -> Result<(Request, Entities), String> {
-    let Evidence { facts, found, consent, authorisation, coverage } = evidence;
-    let mut context = vec![
-        field("at", long(facts.at)),
-        field("purpose", text(facts.ask.purpose.as_str())),
-        field("enforcement", Value::new_bool(coverage.is_enforcement())),
-        field("form", text(&facts.ask.form)),
-    ];
-    if let Some(consent) = consent.and_then(|consent| consent_record(consent).transpose()) {
-        context.push(field("consent", consent?));
+impl Shown {
+    fn new(evidence: &Evidence<'_>) -> Result<Self, String> {
+        let Evidence { facts, found, consent, authorisation, coverage } = evidence;
+        let mut context = vec![
+            field("at", long(facts.at)),
+            field("purpose", text(facts.ask.purpose.as_str())),
+            field("enforcement", Value::new_bool(coverage.is_enforcement())),
+            field("form", text(&facts.ask.form)),
+        ];
+        if let Some(consent) = consent.and_then(|consent| consent_record(consent).transpose()) {
+            context.push(field("consent", consent?));
+        }
+        if let Some(authorisation) = authorisation {
+            context.push(field("authorisation", authorisation_record(authorisation)?));
+        }
+        if let Some(duty) = coverage.duty() {
+            context.push(field("duty", Value::new_entity_uid(uid(&KINDS.clause, duty.id.as_str()))));
+        }
+        let context = Context::from_pairs(context).map_err(|e| e.to_string())?;
+        Ok(Self { context, incident: incident_entity(found)? })
     }
-    if let Some(authorisation) = authorisation {
-        context.push(field("authorisation", authorisation_record(authorisation)?));
-    }
-    if let Some(duty) = coverage.duty() {
-        context.push(field("duty", Value::new_entity_uid(uid(&KINDS.clause, duty.id.as_str()))));
-    }
-    let request = Request::new(
-        uid(&KINDS.agency, facts.ask.requester.agency.as_str()),
-        uid(&KINDS.action, "disclose"),
-        uid(&KINDS.incident, found.incident.id.as_str()),
-        Context::from_pairs(context).map_err(|e| e.to_string())?,
-        agreement.checked_by.as_ref(),
-    )
-    .map_err(|e| e.to_string())?;
 
-    // Neither Cedar's request nor its entity validation notices an entity that is named but missing, so every
-    // clause that can be named here is put in: this agreement's own, which were checked against the schema when it
-    // was loaded, and the duty's, which may be another's.
-    let mut own = vec![incident_entity(found)?];
-    if let Some(duty) = coverage.duty()
-        && !agreement.clauses().any(|clause| clause.id == duty.id)
-    {
-        own.push(clause_entity(duty)?);
+    /// The question to one agreement.
+    fn to(&self, agreement: &Agreement, evidence: &Evidence<'_>) -> Result<(Request, Entities), String> {
+        let Evidence { facts, found, coverage, .. } = evidence;
+        let request = Request::new(
+            uid(&KINDS.agency, facts.ask.requester.agency.as_str()),
+            uid(&KINDS.action, "disclose"),
+            uid(&KINDS.incident, found.incident.id.as_str()),
+            self.context.clone(),
+            agreement.checked_by.as_ref(),
+        )
+        .map_err(|e| e.to_string())?;
+
+        // Neither Cedar's request nor its entity validation notices an entity that is named but missing, so every
+        // clause that can be named here is put in: this agreement's own, which were checked against the schema when it
+        // was loaded, and the duty's, which may be another's.
+        let mut own = vec![self.incident.clone()];
+        if let Some(duty) = coverage.duty()
+            && !agreement.clauses().any(|clause| clause.id == duty.id)
+        {
+            own.push(clause_entity(duty)?);
+        }
+        let entities =
+            agreement.entities.clone().add_entities(own, agreement.checked_by.as_ref()).map_err(|e| e.to_string())?;
+        Ok((request, entities))
     }
-    let entities =
-        agreement.entities.clone().add_entities(own, agreement.checked_by.as_ref()).map_err(|e| e.to_string())?;
-    Ok((request, entities))
 }
 
 /// The clauses of an agreement as entities, once for all of its evaluations.
