@@ -173,6 +173,16 @@ on_both_databases! {
         calls.assert_answered(Answered::All).await;
     }
 
+    async fn a_lock_that_was_late_once_turns_away_only_those_that_waited_for_it(world: World) {
+        let calls = world.calls().await;
+        world.until_ready(true).await;
+        let intruder = Intruder::lock(&world.config.database_url()).await;
+        calls.assert_asks_stop().await;
+        intruder.let_go().await;
+        // At once, and not when the node has found out that it is well.
+        calls.assert_answered(Answered::All).await;
+    }
+
     async fn the_log_says_what_to_do(world: World) {
         let held = world.hold("ncsc", "ico").await;
         let ask = world.ask(&held);
