@@ -21,7 +21,6 @@ mod table;
 #[path = "axes/withdrawal.rs"]
 mod withdrawal;
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -171,12 +170,5 @@ fn main() -> Result<()> {
         figures.extend(runtime.block_on(site.measure(&arguments))?);
     }
     let report = Report { seconds: arguments.seconds, rounds: arguments.rounds, rows: arguments.rows, figures };
-    let mut out = io::stdout().lock();
-    if arguments.json {
-        serde_json::to_writer_pretty(&mut out, &report)?;
-        writeln!(out)?;
-    } else {
-        write!(out, "{report}")?;
-    }
-    Ok(())
+    bench::print(&report, arguments.json)
 }

@@ -17,11 +17,13 @@ pub(crate) mod postgres;
 mod servers;
 mod world;
 
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use serde::Serialize;
 
 pub(crate) use asks::{Asks, Expected};
 pub(crate) use figures::{Side, Spread, measure, median, micros, percentile};
@@ -30,6 +32,18 @@ pub(crate) use load::{Answered, Idle, Load, Payloads};
 pub(crate) use machine::Machine;
 pub(crate) use servers::{Server, serve_concordat, serve_echo};
 pub(crate) use world::{CATEGORIES, HOLDER, INCIDENTS, PURPOSE, REQUESTER, Watch, World};
+
+/// The result, as a table or as JSON.
+pub(crate) fn print(report: &(impl Serialize + Display), json: bool) -> Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        serde_json::to_writer_pretty(&mut out, report)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{report}")?;
+    }
+    Ok(())
+}
 
 /// Progress goes where it does not mix with the result.
 pub(crate) fn say(text: &str) {

@@ -15,7 +15,6 @@ mod report;
 #[path = "release/transaction.rs"]
 mod transaction;
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,14 +92,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
         }
     }
     let report = Report { seconds: arguments.seconds, cells };
-    let mut out = io::stdout().lock();
-    if arguments.json {
-        serde_json::to_writer_pretty(&mut out, &report)?;
-        writeln!(out)?;
-    } else {
-        write!(out, "{report}")?;
-    }
-    Ok(())
+    bench::print(&report, arguments.json)
 }
 
 /// All cells on one database, then the check of everything that they left behind.
