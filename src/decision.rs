@@ -145,8 +145,7 @@ impl Denial {
 
 /// Decides one ask on the facts read for it.
 ///
-/// With no match, the same evaluation runs against a placeholder, which brings "nothing held" near to what a denial costs;
-/// without a consent and an authorisation to look at it still costs less.
+/// With no match, the same evaluation runs against a placeholder, so that "nothing held" costs what a denial costs.
 pub fn decide(facts: &Facts, agreements: &[&Agreement]) -> Decision {
     let coverage = match cover(&facts.ask, agreements, facts.at) {
         Ok(coverage) => coverage,

@@ -53,6 +53,13 @@ pub(crate) fn release(consent: ConsentState) -> Result<Facts> {
     })
 }
 
+/// The same once something of it is not there.
+pub(crate) fn without(take: impl FnOnce(&mut Facts)) -> Result<Facts> {
+    let mut facts = release(ConsentState::Given)?;
+    take(&mut facts);
+    Ok(facts)
+}
+
 /// The same the other way, from the ICO to the NCSC: decided under memorandum and statute.
 pub(crate) fn release_to_ncsc() -> Result<Facts> {
     let mut facts = release(ConsentState::Given)?;

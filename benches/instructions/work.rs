@@ -25,6 +25,12 @@ pub(crate) enum Work {
     DecideRelease,
     /// The same once the consent was withdrawn.
     DecideOpen,
+    /// The same without anything that matches.
+    DecideNothing,
+    /// The same without a consent.
+    DecideNoConsent,
+    /// The same without an authorisation.
+    DecideNoAuthorisation,
     /// A permit where two agreements speak of the ask.
     DecideTwo,
     /// Cedar alone, asked what `DecideRelease` asks it.
@@ -38,13 +44,26 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::DecideRelease, Self::DecideOpen, Self::DecideTwo, Self::Cedar, Self::Entry, Self::Seal, Self::Append];
+    pub(crate) const ALL: [Self; 10] = [
+        Self::DecideRelease,
+        Self::DecideOpen,
+        Self::DecideNothing,
+        Self::DecideNoConsent,
+        Self::DecideNoAuthorisation,
+        Self::DecideTwo,
+        Self::Cedar,
+        Self::Entry,
+        Self::Seal,
+        Self::Append,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::DecideRelease => "decide-release",
             Self::DecideOpen => "decide-open",
+            Self::DecideNothing => "decide-nothing",
+            Self::DecideNoConsent => "decide-no-consent",
+            Self::DecideNoAuthorisation => "decide-no-authorisation",
             Self::DecideTwo => "decide-two",
             Self::Cedar => "cedar",
             Self::Entry => "entry",
@@ -65,6 +84,18 @@ impl Work {
         Ok(match self {
             Self::DecideRelease => deciding(facts::release(ConsentState::Given)?, vec![facts::agreement()?], true)?,
             Self::DecideOpen => deciding(facts::release(ConsentState::Withdrawn)?, vec![facts::agreement()?], false)?,
+            Self::DecideNothing => {
+                deciding(facts::without(|facts| facts.matches.clear())?, vec![facts::agreement()?], false)?
+            }
+            Self::DecideNoConsent => {
+                let facts = facts::without(|facts| facts.matches.iter_mut().for_each(|found| found.consents.clear()))?;
+                deciding(facts, vec![facts::agreement()?], false)?
+            }
+            Self::DecideNoAuthorisation => {
+                let facts =
+                    facts::without(|facts| facts.matches.iter_mut().for_each(|found| found.authorisations.clear()))?;
+                deciding(facts, vec![facts::agreement()?], false)?
+            }
             Self::DecideTwo => deciding(facts::release_to_ncsc()?, vec![facts::agreement()?, facts::statute()?], true)?,
             Self::Cedar => {
                 let agreement = facts::agreement()?;

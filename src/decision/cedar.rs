@@ -9,6 +9,7 @@ use cedar_policy::{
 };
 
 use super::agreement::{Agreement, Clause};
+use super::preview::{suppose, supposed_consent};
 use super::{Coverage, Facts, Match};
 use crate::domain::{
     Ask, Authorisation, Consent, Coverage as ConsentCoverage, Ground, Incident, Instant, Notification,
@@ -105,12 +106,15 @@ impl Shown {
             field("enforcement", Value::new_bool(coverage.is_enforcement())),
             field("form", text(&facts.ask.form)),
         ];
-        if let Some(consent) = consent.and_then(|consent| consent_record(consent).transpose()) {
-            context.push(field("consent", consent?));
-        }
-        if let Some(authorisation) = authorisation {
-            context.push(field("authorisation", authorisation_record(authorisation)?));
-        }
+        // What is missing is written out as well, and not shown: "open" must not cost less where less is recorded.
+        let missing = consent.is_none().then(|| supposed_consent(&found.incident, &facts.ask, facts.at));
+        let record = consent.or(missing.as_ref()).map(consent_record).transpose()?.flatten();
+        context.extend(record.filter(|_| consent.is_some()).map(|record| field("consent", record)));
+        let ground = || coverage.clauses().find_map(|clause| clause.grounds.first()).cloned();
+        let missing = authorisation.is_none().then(ground).flatten();
+        let missing = missing.map(|ground| suppose(&found.incident, &facts.ask, facts.at, ground));
+        let record = authorisation.or(missing.as_ref()).map(authorisation_record).transpose()?;
+        context.extend(record.filter(|_| authorisation.is_some()).map(|record| field("authorisation", record)));
         if let Some(duty) = coverage.duty() {
             context.push(field("duty", Value::new_entity_uid(uid(&KINDS.clause, duty.id.as_str()))));
         }

@@ -7,8 +7,8 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use super::{Agreement, Decision, Facts, Modality, Permitted, cover, decide};
 use crate::domain::{
-    AgencyId, Authorisation, AuthorisationId, Consent, ConsentId, ConsentScope, ConsentState, Coverage, Digest, Ground,
-    Instant, Notification, OfficerId,
+    AgencyId, Ask, Authorisation, AuthorisationId, Consent, ConsentId, ConsentScope, ConsentState, Coverage, Digest,
+    Ground, Incident, Instant, Notification, OfficerId,
 };
 
 impl Permitted {
@@ -99,7 +99,7 @@ impl Missing {
         let (at, ask) = (facts.at, facts.ask.clone());
         for found in &mut facts.matches {
             match self {
-                Self::Consent => found.consents = vec![supposed_consent(found.incident.clone(), &ask, at)],
+                Self::Consent => found.consents = vec![supposed_consent(&found.incident, &ask, at)],
                 Self::Authorisation => {
                     let Some(ground) = ground else { return };
                     found.authorisations = vec![suppose(&found.incident, &ask, at, ground.clone())];
@@ -145,12 +145,7 @@ pub fn missing(facts: &Facts, agreements: &[&Agreement]) -> BTreeSet<Missing> {
 }
 
 /// The authorisation that an officer might give now, for exactly this ask. It exists in suppositions only.
-pub fn suppose(
-    incident: &crate::domain::Incident,
-    ask: &crate::domain::Ask,
-    at: Instant,
-    ground: Ground,
-) -> Authorisation {
+pub fn suppose(incident: &Incident, ask: &Ask, at: Instant, ground: Ground) -> Authorisation {
     Authorisation {
         id: AuthorisationId::known("supposed"),
         holder: ask.holder.clone(),
@@ -168,12 +163,13 @@ pub fn suppose(
     }
 }
 
-fn supposed_consent(incident: crate::domain::Incident, ask: &crate::domain::Ask, at: Instant) -> Consent {
+/// The consent that the organisation might give now, for exactly this ask. It exists in suppositions only.
+pub(super) fn supposed_consent(incident: &Incident, ask: &Ask, at: Instant) -> Consent {
     Consent {
         id: ConsentId::known("supposed"),
         version: 1,
         holder: ask.holder.clone(),
-        organisation: incident.organisation,
+        organisation: incident.organisation.clone(),
         recipient: ask.requester.agency.clone(),
         state: ConsentState::Given,
         scope: Some(ConsentScope {
@@ -181,7 +177,11 @@ fn supposed_consent(incident: crate::domain::Incident, ask: &crate::domain::Ask,
             purposes: [ask.purpose.clone()].into(),
             enforcement: true,
             categories: ask.categories.clone(),
-            coverage: Coverage::Incident { id: incident.id, revision: incident.revision, covers_updates: false },
+            coverage: Coverage::Incident {
+                id: incident.id.clone(),
+                revision: incident.revision,
+                covers_updates: false,
+            },
             onward: false,
             valid_from: at,
             valid_until: Instant::MAX,

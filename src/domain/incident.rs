@@ -69,7 +69,7 @@ pub struct Incident {
 impl Incident {
     /// The incident against which an ask is decided when nothing is held, so that the work is the same.
     ///
-    /// INVARIANT: no authorisation, consent or notification names it, so nothing can ever permit it.
+    /// INVARIANT: it has no content, so nothing of it can be released, whatever permits it.
     pub fn placeholder(holder: &AgencyId) -> Self {
         Self {
             id: IncidentId::known("-"),
@@ -83,5 +83,10 @@ impl Incident {
             retain_until: Instant::MAX,
             categories: BTreeMap::new(),
         }
+    }
+
+    /// Whether it stands where nothing was found. No agency has its holder's name.
+    pub fn is_placeholder(&self) -> bool {
+        self.holder.as_str() == "-"
     }
 }

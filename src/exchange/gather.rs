@@ -93,8 +93,8 @@ struct Found {
 
 impl Found {
     async fn read(node: &Node, reads: &mut Reads, all: &[Sought]) -> Result<Self> {
-        let mut references = Vec::new();
-        let mut lookups = Vec::new();
+        let mut references = BTreeSet::new();
+        let mut lookups = BTreeSet::new();
         let mut span: Option<Occurred> = None;
         let (mut keys, mut known) = (Vec::new(), Vec::new());
         for Sought { put, .. } in all.iter().filter(|sought| sought.covered) {
@@ -102,7 +102,7 @@ impl Found {
                 (Subject::Reference(reference), Some(incident)) => {
                     known.push((incident.as_str(), reference.to_string(), put.ask.requester.agency.to_string()));
                 }
-                (Subject::Reference(reference), None) => references.push(reference.as_str()),
+                (Subject::Reference(reference), None) => drop(references.insert(reference.as_str())),
                 (Subject::Organisation(named), _) => {
                     lookups.extend(named.identifiers.iter().map(|id| node.seal.lookup(&put.ask.holder, id)));
                     let span = span.get_or_insert(named.period);
@@ -125,17 +125,14 @@ impl Found {
         if let Some(span) = span {
             keys.extend(reads.incidents_by_identifier(&lookups, span).await?);
         }
-        // The placeholder's keys stand in where nothing was found, so that the same statements run.
-        let nothing = IncidentId::known("-");
-        let nobody = OrganisationId::known("-");
-        let mut incidents: BTreeSet<IncidentId> = keys.iter().map(|key| key.incident.id.clone()).collect();
-        let mut organisations: BTreeSet<&OrganisationId> = keys.iter().map(|key| &key.incident.organisation).collect();
-        if incidents.is_empty() {
-            incidents.insert(nothing);
-            organisations.insert(&nobody);
-        }
-        let incidents: Vec<IncidentId> = incidents.into_iter().collect();
-        let organisations: Vec<&OrganisationId> = organisations.into_iter().collect();
+        // What was found once each, and the placeholder as often as nothing was: an ask costs as much either way.
+        let (nothing, held): (Vec<_>, Vec<_>) = keys.iter().partition(|key| key.incident.is_placeholder());
+        let nothing = nothing.iter().map(|key| &key.incident);
+        let incidents: BTreeSet<&IncidentId> = held.iter().map(|key| &key.incident.id).collect();
+        let organisations: BTreeSet<&OrganisationId> = held.iter().map(|key| &key.incident.organisation).collect();
+        let incidents: Vec<&IncidentId> = incidents.into_iter().chain(nothing.clone().map(|one| &one.id)).collect();
+        let organisations: Vec<&OrganisationId> =
+            organisations.into_iter().chain(nothing.map(|one| &one.organisation)).collect();
         let consents = reads.consents_of(&organisations).await?;
         let authorisations = reads.authorisations_of(&incidents).await?;
         // Whoever asks by a reference has one. Whether any ask names an organisation depends on the asks alone.

@@ -79,7 +79,7 @@ impl Offering {
                 context.check_recipient("incident.recipient", recipient)?;
                 let incident = incidents::own(context, reads, incident).await?;
                 let key = (incident.id.clone(), recipient.clone());
-                let known = reads.references(std::slice::from_ref(&incident.id)).await?.remove(&key);
+                let known = reads.references(&[&incident.id]).await?.remove(&key);
                 let is_new = known.is_none();
                 let reference = known.unwrap_or_else(|| Reference::known(seal::new_id("ref")));
                 let obligations = reads.obligations_of(&incident.id).await?;

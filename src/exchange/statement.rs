@@ -160,9 +160,18 @@ pub(super) fn offer(ask: &Ask, request: Option<&Question>, categories: &BTreeSet
     .encode_to_vec()
 }
 
+/// What the length of sealed facts is a multiple of: as much as the facts about one incident with a consent and an
+/// authorisation take.
+const FACTS_BYTES: usize = 3_072;
+
 /// The facts as they are sealed beside their entry; the grounds name them by their digest.
+///
+/// Spaces fill them up, so that writing them takes as long, and whoever reads the database sees as many bytes, whether
+/// anything matched or not.
 pub(super) fn facts(facts: &Facts) -> Result<Vec<u8>> {
-    serde_json::to_vec(facts).map_err(|_| Error::Internal("facts could not be written"))
+    let mut sealed = serde_json::to_vec(facts).map_err(|_| Error::Internal("facts could not be written"))?;
+    sealed.resize(sealed.len().next_multiple_of(FACTS_BYTES), b' ');
+    Ok(sealed)
 }
 
 /// Why, for the holder.

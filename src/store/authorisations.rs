@@ -86,9 +86,9 @@ impl Reads {
             .collect()
     }
 
-    /// Every authorisation for these incidents, revoked ones too.
-    pub async fn authorisations_of(&mut self, ids: &[IncidentId]) -> Result<BTreeMap<IncidentId, Vec<Authorisation>>> {
-        let set = key_set(ids.iter().map(IncidentId::as_str));
+    /// Every authorisation for these incidents, revoked ones too. An id that is there twice is read twice.
+    pub async fn authorisations_of(&mut self, ids: &[&IncidentId]) -> Result<BTreeMap<IncidentId, Vec<Authorisation>>> {
+        let set = key_set(ids.iter().map(|id| id.as_str()));
         let mut all: BTreeMap<IncidentId, Vec<Authorisation>> = BTreeMap::new();
         for row in rows!(self, sql::AUTHORISATIONS_OF, Row, set) {
             let authorisation = authorisation(row)?;

@@ -101,7 +101,7 @@ impl Reads {
             .collect()
     }
 
-    /// Every version of every consent of these organisations.
+    /// Every version of every consent of these organisations. An id that is there twice is read twice.
     pub async fn consents_of(&mut self, ids: &[&OrganisationId]) -> Result<BTreeMap<OrganisationId, Vec<Consent>>> {
         let set = key_set(ids.iter().map(|id| id.as_str()));
         let mut all: BTreeMap<OrganisationId, Vec<Consent>> = BTreeMap::new();

@@ -164,14 +164,20 @@ impl Reads {
         found(rows!(self, sql::INCIDENTS_BY_ID, FoundRow, set))
     }
 
-    /// The incidents that these references resolve to, each with the agency it was issued to.
-    pub async fn incidents_by_reference(&mut self, references: &[&str]) -> Result<Vec<IncidentKey>> {
+    /// The incidents that these references resolve to, each with the agency it was issued to; the placeholder for one that
+    /// does not.
+    pub async fn incidents_by_reference(&mut self, references: &BTreeSet<&str>) -> Result<Vec<IncidentKey>> {
         let set = key_set(references.iter().copied());
         found(rows!(self, sql::INCIDENTS_BY_REFERENCE, FoundRow, set))
     }
 
-    /// The incidents at the organisations with these look-up keys that overlap the period.
-    pub async fn incidents_by_identifier(&mut self, lookups: &[String], period: Occurred) -> Result<Vec<IncidentKey>> {
+    /// The incidents at the organisations with these look-up keys that overlap the period; the placeholder for a key to
+    /// which there is none.
+    pub async fn incidents_by_identifier(
+        &mut self,
+        lookups: &BTreeSet<String>,
+        period: Occurred,
+    ) -> Result<Vec<IncidentKey>> {
         let set = key_set(lookups.iter().map(String::as_str));
         let (until, from) = (period.until.micros(), period.from.micros());
         found(rows!(self, sql::INCIDENTS_BY_IDENTIFIER, FoundRow, set, until, from))
@@ -183,8 +189,8 @@ impl Reads {
     }
 
     /// The references that recipients already have for these incidents.
-    pub async fn references(&mut self, ids: &[IncidentId]) -> Result<BTreeMap<(IncidentId, AgencyId), Reference>> {
-        let set = key_set(ids.iter().map(IncidentId::as_str));
+    pub async fn references(&mut self, ids: &[&IncidentId]) -> Result<BTreeMap<(IncidentId, AgencyId), Reference>> {
+        let set = key_set(ids.iter().map(|id| id.as_str()));
         let found = rows!(self, sql::REFERENCES_TO, (String, String, String), set);
         let pair = |(id, recipient, reference)| {
             ((IncidentId::known(id), AgencyId::known(recipient)), Reference::known(reference))

@@ -26,7 +26,8 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     2 "register" "0002_register",
     3 "requests" "0003_requests",
     4 "suspension" "0004_suspension",
-    5 "lighter release" "0005_lighter_release"
+    5 "lighter release" "0005_lighter_release",
+    6 "placeholder" "0006_placeholder"
 );
 const POSTGRES: &[(i64, &str, &str)] = scripts!(
     "postgres":
@@ -34,7 +35,8 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     2 "register" "0002_register",
     3 "requests" "0003_requests",
     4 "suspension" "0004_suspension",
-    5 "lighter release" "0005_lighter_release"
+    5 "lighter release" "0005_lighter_release",
+    6 "placeholder" "0006_placeholder"
 );
 
 /// How to open a database.

@@ -9,7 +9,8 @@ pub struct Sql {
     pub postgres: &'static str,
 }
 
-/// The same text for both, or one each. `IN SET` stands for the JSON array of keys in the first parameter.
+/// The same text for both, or one each. With `set`, a column is one of the keys in the first parameter, a JSON array; with
+/// `keys`, they are rows `k` with a `value`, each as often as it is there.
 macro_rules! statements {
     ($($name:ident = $kind:ident $args:tt;)+) => {
         $(pub(super) const $name: Sql = statements!(@$kind $args);)+
@@ -23,6 +24,12 @@ macro_rules! statements {
         Sql {
             sqlite: concat!($head, " IN (SELECT value FROM json_each($1))", $tail),
             postgres: concat!($head, " = ANY(ARRAY(SELECT json_array_elements_text($1::json)))", $tail),
+        }
+    };
+    (@keys ($head:literal, $tail:literal)) => {
+        Sql {
+            sqlite: concat!($head, " FROM json_each($1) k ", $tail),
+            postgres: concat!($head, " FROM json_array_elements_text($1::json) k(value) ", $tail),
         }
     };
 }
@@ -154,23 +161,27 @@ statements! {
          FROM incident i JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
          JOIN organisation g ON g.id = i.organisation_id WHERE i.erased_at IS NULL AND i.id", ""
     );
-    INCIDENTS_BY_REFERENCE = set (
-        "SELECT r.reference AS found_by, r.recipient, i.id, i.holder, i.organisation_id, i.revision,
-                i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until,
-                v.categories, g.merger_recorded_at
-         FROM reference r JOIN incident i ON i.id = r.incident_id AND i.erased_at IS NULL
+    // The four that a decision reads by. Where nothing is found they give the placeholder's row, so that they do as much.
+    INCIDENTS_BY_REFERENCE = keys (
+        "SELECT k.value AS found_by, COALESCE(r.recipient, '-') AS recipient, i.id, i.holder, i.organisation_id,
+                i.revision, i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until,
+                v.categories, g.merger_recorded_at",
+        "LEFT JOIN reference r ON r.reference = k.value
+         LEFT JOIN incident h ON h.id = r.incident_id AND h.erased_at IS NULL
+         JOIN incident i ON i.id = COALESCE(h.id, '-')
          JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
-         JOIN organisation g ON g.id = i.organisation_id WHERE r.reference", ""
+         JOIN organisation g ON g.id = i.organisation_id"
     );
-    INCIDENTS_BY_IDENTIFIER = set (
-        "SELECT o.lookup AS found_by, '' AS recipient, i.id, i.holder, i.organisation_id, i.revision,
-                i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until,
-                v.categories, g.merger_recorded_at
-         FROM organisation_identifier o
-         JOIN incident i ON i.organisation_id = o.organisation_id AND i.erased_at IS NULL
+    INCIDENTS_BY_IDENTIFIER = keys (
+        "SELECT k.value AS found_by, '' AS recipient, i.id, i.holder, i.organisation_id, i.revision, i.occurred_from,
+                i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until, v.categories,
+                g.merger_recorded_at",
+        "LEFT JOIN organisation_identifier o ON o.lookup = k.value
+         LEFT JOIN incident h ON h.organisation_id = o.organisation_id AND h.erased_at IS NULL
+              AND h.occurred_from < $2 AND h.occurred_until > $3
+         JOIN incident i ON i.id = COALESCE(h.id, '-')
          JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
-         JOIN organisation g ON g.id = i.organisation_id WHERE o.lookup",
-        " AND i.occurred_from < $2 AND i.occurred_until > $3"
+         JOIN organisation g ON g.id = i.organisation_id"
     );
     CONTENT = both (
         "SELECT c.incident_id, c.revision, c.category, c.sealed, r.wrapped_key FROM incident_category c
@@ -208,10 +219,11 @@ statements! {
            AND c.version = (SELECT MAX(v.version) FROM consent v WHERE v.id = c.id)
          ORDER BY c.id LIMIT $3"
     );
-    CONSENTS_OF = set (
-        "SELECT id, version, holder, organisation_id, recipient, state, scope, NULL AS wrapped_key, NULL AS evidence,
-                recorded_by, recorded_at, confirmed_at
-         FROM consent WHERE organisation_id", " ORDER BY id, version"
+    CONSENTS_OF = keys (
+        "SELECT c.id, c.version, c.holder, c.organisation_id, c.recipient, c.state, c.scope, NULL AS wrapped_key,
+                NULL AS evidence, c.recorded_by, c.recorded_at, c.confirmed_at",
+        "LEFT JOIN consent h ON h.organisation_id = k.value
+         JOIN consent c ON c.id = COALESCE(h.id, '-') AND c.version = COALESCE(h.version, 1) ORDER BY c.id, c.version"
     );
     SET_CONSENT_STATE = both ("UPDATE consent SET state = $1 WHERE id = $2 AND version = $3");
 
@@ -225,10 +237,11 @@ statements! {
                 valid_until, revoked_at, preview
          FROM authorisation WHERE holder = $1 AND id > $2 AND ($4 = '' OR incident_id = $4) ORDER BY id LIMIT $3"
     );
-    AUTHORISATIONS_OF = set (
-        "SELECT id, holder, incident_id, recipient, revision, covers_updates, purposes, categories, ground, given_at,
-                valid_until, revoked_at, preview
-         FROM authorisation WHERE incident_id", " ORDER BY id"
+    AUTHORISATIONS_OF = keys (
+        "SELECT a.id, a.holder, a.incident_id, a.recipient, a.revision, a.covers_updates, a.purposes, a.categories,
+                a.ground, a.given_at, a.valid_until, a.revoked_at, a.preview",
+        "LEFT JOIN authorisation h ON h.incident_id = k.value
+         JOIN authorisation a ON a.id = COALESCE(h.id, '-') ORDER BY a.id"
     );
     REVOKE_AUTHORISATION = both ("UPDATE authorisation SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL");
 

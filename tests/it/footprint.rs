@@ -1,9 +1,10 @@
-//! What an ask leaves in the database does not depend on what is held: as many rows in each table.
+//! What an ask reads and leaves in the database does not depend on what is held: as many rows, as many bytes.
 
 use std::collections::BTreeMap;
 
 use concordat::proto::v1;
 use concordat::proto::v1::request_release_request::Target;
+use concordat::store::STATEMENTS;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
 use crate::builders::{assert_open, identifier};
@@ -26,7 +27,49 @@ macro_rules! rows_of {
     }};
 }
 
+/// How many rows each of the statements gives that a decision reads by.
+macro_rules! read_of {
+    ($connection:expr, $dialect:ident, $keys:expr) => {{
+        let mut connection = $connection;
+        let mut rows = Vec::new();
+        for (name, keys) in $keys {
+            let (_, statement) = STATEMENTS.iter().find(|(other, _)| *other == name).unwrap();
+            let query = sqlx::query(statement.$dialect).bind(serde_json::json!(keys).to_string());
+            let query = if name == "INCIDENTS_BY_IDENTIFIER" { query.bind(i64::MAX).bind(0_i64) } else { query };
+            rows.push(query.fetch_all(&mut connection).await.unwrap().len());
+        }
+        rows
+    }};
+}
+
 impl World {
+    /// By a reference, an identifier, an organisation and an incident, each a list of such.
+    async fn read_by(&self, keys: [Vec<&str>; 4]) -> Vec<usize> {
+        let names = ["INCIDENTS_BY_REFERENCE", "INCIDENTS_BY_IDENTIFIER", "CONSENTS_OF", "AUTHORISATIONS_OF"];
+        let url = self.config.database_url();
+        if url.starts_with("sqlite:") {
+            read_of!(SqliteConnection::connect(&url).await.unwrap(), sqlite, names.into_iter().zip(keys))
+        } else {
+            read_of!(PgConnection::connect(&url).await.unwrap(), postgres, names.into_iter().zip(keys))
+        }
+    }
+
+    /// How many bytes of facts stand beside the last entry.
+    pub(crate) async fn facts_of_last_entry(&self) -> String {
+        self.value("SELECT CAST(LENGTH(facts) AS TEXT) FROM entry ORDER BY idx DESC LIMIT 1").await
+    }
+
+    async fn value(&self, query: &'static str) -> String {
+        let url = self.config.database_url();
+        if url.starts_with("sqlite:") {
+            let mut connection = SqliteConnection::connect(&url).await.unwrap();
+            sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+        } else {
+            let mut connection = PgConnection::connect(&url).await.unwrap();
+            sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+        }
+    }
+
     async fn rows(&self) -> Rows {
         let url = self.config.database_url();
         if url.starts_with("sqlite:") {
@@ -58,6 +101,29 @@ impl World {
 }
 
 on_both_databases! {
+    async fn a_decision_reads_as_many_rows_whether_anything_is_held_or_not(world: World) {
+        let held = world.hold("ncsc", "ico").await;
+        world.give_consent(&held, world.scope(&held)).await;
+        world.authorise(&held).await;
+        let named = world.register_organisation("ncsc", vec![identifier(90)]).await;
+        world.incidents("ncsc").register_incident(world.incident_at(&named)).await.unwrap();
+        let lookup = world.value("SELECT MIN(lookup) FROM organisation_identifier").await;
+        let of = |reference: &'static str| [vec![reference], vec![reference], vec![reference], vec![reference]];
+        let something = [
+            vec![held.reference.as_str()],
+            vec![lookup.as_str()],
+            vec![held.organisation.as_str()],
+            vec![held.incident.as_str()],
+        ];
+        assert_eq!(world.read_by(something).await, [1; 4], "something is held");
+        assert_eq!(world.read_by(of("never-heard-of")).await, [1; 4], "nothing is held");
+        let twice = || vec!["-", "-"];
+        assert_eq!(world.read_by([twice(), twice(), twice(), twice()]).await, [2; 4], "nothing is held for two asks");
+        let bare = world.hold("ncsc", "ico").await;
+        let neither = [vec![], vec![], vec![bare.organisation.as_str()], vec![bare.incident.as_str()]];
+        assert_eq!(world.read_by(neither).await, [0, 0, 1, 1], "neither consent nor authorisation");
+    }
+
     async fn an_ask_leaves_as_many_rows_whether_anything_is_held_or_not(world: World) {
         let held = world.hold("ncsc", "ico").await;
         let by_reference = world.left_by(world.ask(&held)).await;

@@ -44,7 +44,7 @@ const OLDER: &str = "
 const PRESENT: [(&str, &[&str]); 5] = [
     (
         "SELECT incident_id || ' ' || CAST(revision AS text) || ' ' || replace(replace(categories, ' ', ''), '\"', '')
-         FROM incident_revision ORDER BY incident_id, revision",
+         FROM incident_revision WHERE incident_id <> '-' ORDER BY incident_id, revision",
         &["inc_a 1 {identity:0a,timeline:0b}", "inc_a 2 {identity:ff}", "inc_b 1 {}"],
     ),
     (

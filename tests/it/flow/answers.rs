@@ -97,14 +97,15 @@ impl World {
 
 on_both_databases! {
     async fn open_is_byte_identical_whatever_the_reason(world: World) {
-        let mut first: Option<Vec<u8>> = None;
+        let mut first: Option<(Vec<u8>, String)> = None;
         for (what, held) in world.open_for_every_reason().await {
             let response = world.put(&held, world.ask(&held)).await.unwrap();
             assert_open_with(what, response.outcome.as_ref().unwrap());
             world.verified(response.receipt.as_ref());
-            let bare = bare(response);
-            let first = first.get_or_insert_with(|| bare.clone());
-            assert!(bare == *first, "with {what}: the answer can be told from the one for nothing held");
+            let answer = (bare(response), world.facts_of_last_entry().await);
+            let first = first.get_or_insert_with(|| answer.clone());
+            assert!(answer.0 == first.0, "with {what}: the answer can be told from the one for nothing held");
+            assert_eq!(answer.1, first.1, "with {what}: the bytes of facts beside the entry");
         }
     }
 
