@@ -14,6 +14,7 @@
 //! ledger               leaves, tree, checkpoints, receipts, purely
 //! store                transactions on two databases      -> Committed<Permit>
 //! release, seal        Committed<Permit>                  -> content
+//! statistics           incidents of a quarter, purely     -> tables that may be shown
 //! domain               the nouns and their rules
 //! ```
 
@@ -35,6 +36,8 @@ pub mod store;
 
 pub mod release;
 pub mod seal;
+
+pub mod statistics;
 
 pub mod clock;
 pub mod domain;
