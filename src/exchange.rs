@@ -30,6 +30,7 @@ mod queue;
 mod reading;
 mod replay;
 mod statement;
+mod statistics;
 mod suspensions;
 
 pub use agreements::{ActivateAgreement, AgreementView, EndAgreement};

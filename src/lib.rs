@@ -14,6 +14,7 @@
 //! ledger               leaves, tree, checkpoints, receipts, purely
 //! store                transactions on two databases      -> Committed<Permit>
 //! release, seal        Committed<Permit>                  -> content
+//! menu                 an incident's content, purely      -> where it stands in the statistics
 //! statistics           incidents of a quarter, purely     -> tables that may be shown
 //! domain               the nouns and their rules
 //! ```
@@ -37,6 +38,7 @@ pub mod store;
 pub mod release;
 pub mod seal;
 
+pub mod menu;
 pub mod statistics;
 
 pub mod clock;

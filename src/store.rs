@@ -21,6 +21,7 @@ mod replay;
 mod requests;
 mod silence;
 mod sql;
+mod statistics;
 mod suspensions;
 mod write;
 
@@ -37,6 +38,7 @@ pub use open::Options;
 pub use replay::{Inside, KeptAnswer, WholeEntry};
 pub use requests::{Answer, KnownCall, QuestionRow};
 pub use sql::{STATEMENTS, Sql};
+pub use statistics::{PublicationRow, Standing};
 pub use write::Write;
 
 /// What can go wrong with the store. None of it says anything about records.

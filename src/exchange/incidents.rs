@@ -12,7 +12,7 @@ use crate::seal;
 use crate::store::{Reads, Write};
 
 use super::plan::{Change, Context, Plan};
-use super::{Result, events, obligations};
+use super::{Result, events, obligations, statistics};
 
 /// How long an incident is kept unless its holder says otherwise: seven years.
 const RETAIN_DAYS: i64 = 2_557;
@@ -116,6 +116,7 @@ impl Plan for RegisterIncident {
             categories: BTreeMap::new(),
         };
         let mut change = keep(context, &incident, &self.content)?;
+        change.writes.push(statistics::counted(context, &incident, &self.content)?);
         // Requests that were put before the record was there, and are still open.
         let matched = events::matched_later(context, reads, &registered.profile.identifiers, &[&incident]).await?;
         change.writes.extend(matched);
@@ -140,6 +141,7 @@ impl Plan for AmendIncident {
         }
         let mut change = keep(context, &incident, &self.content)?;
         change.writes.push(Write::notification(&incident)?);
+        change.writes.extend(statistics::amended(context, reads, &incident, &self.content).await?);
         obligations::arise(context, reads, &incident, &mut change).await?;
         Ok(change)
     }

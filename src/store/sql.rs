@@ -292,6 +292,23 @@ statements! {
          ORDER BY matched_at, object LIMIT $4"
     );
 
+    STATISTIC_OF = both (
+        "SELECT s.quarter, p.published_at FROM incident_statistic s
+         LEFT JOIN publication p ON p.holder = s.holder AND p.quarter = s.quarter WHERE s.incident_id = $1"
+    );
+    SET_STATISTIC = both ("UPDATE incident_statistic SET sealed = $1 WHERE incident_id = $2");
+    STATISTICS_IN = both (
+        "SELECT incident_id, organisation_id, sealed FROM incident_statistic
+         WHERE holder = $1 AND quarter = $2 AND incident_id > $3 ORDER BY incident_id LIMIT $4"
+    );
+    PUBLICATION = both (
+        "SELECT holder, quarter, published_at, rule, digest, tables FROM publication WHERE holder = $1 AND quarter = $2"
+    );
+    PUBLICATIONS = both (
+        "SELECT holder, quarter, published_at, rule, digest, tables FROM publication
+         WHERE holder = $1 AND quarter > $2 ORDER BY quarter LIMIT $3"
+    );
+
     OBLIGATIONS = both (
         "SELECT id, holder, recipient, clause, incident_id, revision, arose_at, due_at, offered_at, done_at
          FROM obligation

@@ -118,6 +118,13 @@ const RULES: &[Rule] = &[
         // Without random bytes there is nothing better to do than to stop.
         outside: &["process"],
     },
+    // What a menu file says, and where content stands in it.
+    Rule {
+        module: "menu",
+        modules: &["proto", "statistics"],
+        crates: &["prost_reflect", "serde", "toml"],
+        outside: &[],
+    },
     // Incidents of a quarter in, tables out: what is published must be the same whoever computes it.
     Rule { module: "statistics", modules: &[], crates: &["serde"], outside: &[] },
     // Facts in, decision out: a decision must replay years later.
@@ -129,14 +136,14 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "store",
-        modules: &["decision", "domain", "ledger", "proto", "seal"],
+        modules: &["decision", "domain", "ledger", "proto", "seal", "statistics"],
         crates: &["prost", "rustix", "serde", "serde_json", "sqlx", "thiserror"],
         outside: &["fs", "time"],
     },
     // The use cases know neither the wire's framework nor the database's.
     Rule {
         module: "exchange",
-        modules: &["clock", "decision", "domain", "ledger", "proto", "release", "seal", "store"],
+        modules: &["clock", "decision", "domain", "ledger", "menu", "proto", "release", "seal", "statistics", "store"],
         crates: &["aws_lc_rs", "prost", "prost_types", "serde_json", "thiserror", "tokio", "tracing"],
         // How long a batch may take.
         outside: &["time"],
@@ -203,6 +210,10 @@ const RULES: &[Rule] = &[
 const NARROW: &[(&str, &str, &[&str])] = &[
     // What the gate rests on is stored; nothing is decided here.
     ("store", "decision", &["Basis"]),
+    // What was counted and what was published is stored; nothing is counted here.
+    ("store", "statistics", &["Coordinates", "Rule"]),
+    // The contract's own description, not its messages.
+    ("menu", "proto", &["DESCRIPTORS"]),
     ("wire", "store", &["Answer", "QuestionRow"]),
     ("wire", "decision", &["Activity", "Clause", "Modality"]),
     ("wire", "ledger", &["read_checkpoint"]),
