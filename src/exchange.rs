@@ -29,9 +29,11 @@ mod preview;
 mod queue;
 mod reading;
 mod replay;
+mod sharing;
 mod statement;
 mod statistics;
 mod suspensions;
+mod tables;
 
 pub use agreements::{ActivateAgreement, AgreementView, EndAgreement};
 pub use asks::{AskFor, Asked, Outcome};
@@ -52,8 +54,11 @@ pub use plan::{By, Done};
 pub use preview::{Covering, Preview, PreviewFor};
 pub use reading::{Page, Pages};
 pub use replay::{Replay, Replayed, replay};
+pub use sharing::{AskForTable, Telling, Told};
 pub(crate) use statement::{handling, timestamp};
+pub use statistics::Prepared;
 pub use suspensions::{Resume, Suspend};
+pub use tables::Tables;
 
 use std::sync::Arc;
 
@@ -123,6 +128,19 @@ impl Exchange {
             asked.receipt = Some(self.receipt(&agency, asked.index).await?);
         }
         Ok(asked)
+    }
+
+    /// Asks for a table of a holder's statistics.
+    ///
+    /// When this returns, the entry is durable. The table comes with it if it was permitted, by `release` and nowhere
+    /// else.
+    pub async fn ask_for_table(&self, by: By, ask: AskForTable) -> Result<Told> {
+        let agency = by.actor.agency.clone();
+        let mut told = self.queue.ask_for_table(Box::new(sharing::TableCall { by, ask })).await?;
+        if told.receipt.is_none() {
+            told.receipt = Some(self.receipt(&agency, told.index).await?);
+        }
+        Ok(told)
     }
 
     async fn with_receipt(&self, by: &By, mut done: Done) -> Result<Done> {

@@ -42,12 +42,21 @@ pub struct Change {
     pub(super) writes: Vec<Write>,
     /// What this gives rise to offering, once it is written.
     pub(super) offers: Vec<OfferFor>,
+    /// What came of it, where the entry states more than who did what.
+    pub(super) outcome: Vec<u8>,
 }
 
 impl Change {
     /// A change that gives rise to nothing else.
     pub(super) fn new(object: &impl ToString, version: i64, writes: Vec<Write>) -> Self {
-        Self { object: object.to_string(), version, writes, offers: Vec::new() }
+        Self { object: object.to_string(), version, writes, offers: Vec::new(), outcome: Vec::new() }
+    }
+}
+
+impl Change {
+    /// What the officer's agency may open of its entry.
+    pub(super) fn sees(&self) -> Slots {
+        if self.outcome.is_empty() { Slots::ACT } else { Slots::REQUESTER }
     }
 }
 
@@ -136,15 +145,15 @@ impl<T: Plan> Mutation for Command<T> {
     }
 }
 
-/// The entry of a change: what was done, for the officer's own agency alone.
+/// The entry of a change: what was done and what came of it, for the officer's own agency alone.
 pub(super) fn draft(kind: Kind, by: &By, change: &Change) -> Draft {
     Draft {
         kind,
         act: statement::act(by, &change.object, change.version),
         subject: Vec::new(),
-        outcome: Vec::new(),
+        outcome: change.outcome.clone(),
         grounds: Vec::new(),
         salts: Salts::from_seed(&seal::random()),
-        parties: vec![(by.actor.agency.clone(), Slots::ACT)],
+        parties: vec![(by.actor.agency.clone(), change.sees())],
     }
 }

@@ -130,7 +130,7 @@ const RULES: &[Rule] = &[
     // Facts in, decision out: a decision must replay years later.
     Rule {
         module: "decision",
-        modules: &["domain"],
+        modules: &["domain", "statistics"],
         crates: &["aws_lc_rs", "cedar_policy", "miette", "serde", "thiserror", "toml"],
         outside: &[],
     },
@@ -144,11 +144,16 @@ const RULES: &[Rule] = &[
     Rule {
         module: "exchange",
         modules: &["clock", "decision", "domain", "ledger", "menu", "proto", "release", "seal", "statistics", "store"],
-        crates: &["aws_lc_rs", "prost", "prost_types", "serde_json", "thiserror", "tokio", "tracing"],
+        crates: &["aws_lc_rs", "prost", "prost_types", "serde", "serde_json", "thiserror", "tokio", "tracing"],
         // How long a batch may take.
         outside: &["time"],
     },
-    Rule { module: "release", modules: &["decision", "domain", "seal", "store"], crates: &["thiserror"], outside: &[] },
+    Rule {
+        module: "release",
+        modules: &["decision", "domain", "proto", "seal", "store"],
+        crates: &["thiserror"],
+        outside: &[],
+    },
     Rule {
         module: "wire",
         modules: &["decision", "domain", "exchange", "identity", "ledger", "proto", "release", "store"],
@@ -211,10 +216,12 @@ const NARROW: &[(&str, &str, &[&str])] = &[
     // What the gate rests on is stored; nothing is decided here.
     ("store", "decision", &["Basis"]),
     // What was counted and what was published is stored; nothing is counted here.
+    // What an agreement asks of statistics; nothing is counted where it is decided.
+    ("decision", "statistics", &["Rule"]),
     ("store", "statistics", &["Coordinates", "Rule"]),
     // The contract's own description, not its messages.
     ("menu", "proto", &["DESCRIPTORS"]),
-    ("wire", "store", &["Answer", "QuestionRow"]),
+    ("wire", "store", &["Answer", "PublicationRow", "QuestionRow"]),
     ("wire", "decision", &["Activity", "Clause", "Modality"]),
     ("wire", "ledger", &["read_checkpoint"]),
     ("wire", "release", &["ReleasedIncident"]),
