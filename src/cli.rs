@@ -15,6 +15,7 @@ mod output;
 mod raw;
 mod reference;
 mod serve;
+mod statistics;
 mod table;
 mod verify;
 
@@ -62,6 +63,8 @@ enum Command {
     Ledger(ledger::Arguments),
     /// Register incidents from a file.
     Import(import::Arguments),
+    /// Look at a table; publish a quarter, ask for tables, list what there is.
+    Statistics(statistics::Arguments),
     /// Explain a reason, an outcome or a verdict.
     Explain(explain::Arguments),
     /// Call any RPC of a node as an officer, with the request as JSON.
@@ -149,6 +152,7 @@ async fn run_fixed(contract: &Contract, commands: &mut clap::Command, matches: &
         Command::Verify(arguments) => verify::run(&arguments, output::format(stated)),
         Command::Ledger(arguments) => ledger::run(arguments, stated).await,
         Command::Import(arguments) => import::run(arguments, output::format(stated)).await,
+        Command::Statistics(arguments) => statistics::run(arguments, stated).await,
         Command::Explain(arguments) => Ok(explain::run(&arguments, stated)),
         Command::Call(arguments) => raw::run(contract, arguments, stated).await,
         Command::Token(arguments) => raw::token(&arguments, stated),

@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::status::{failed, internal, invalid};
 use super::{Desk, convert};
-use crate::domain::{AgencyId, Invalid, Quarter, check};
+use crate::domain::{AgencyId, Digest, Invalid, Quarter, check};
 use crate::exchange::{AskForTable, Exchange, Tables, Telling};
 use crate::proto::v1;
 use crate::proto::v1::get_statistics_response::Outcome;
@@ -23,7 +23,7 @@ fn holder(text: &str, exchange: &Exchange) -> Result<AgencyId, Invalid> {
 }
 
 fn publication(holder: &AgencyId, quarter: Quarter, rule: String, tables: &Tables) -> v1::Publication {
-    let table = |(digest, table): &(crate::domain::Digest, v1::StatisticsTable)| v1::PublishedTable {
+    let table = |(digest, table): &(Digest, v1::StatisticsTable)| v1::PublishedTable {
         id: table.id.clone(),
         title: table.title.clone(),
         digest: digest.as_bytes().to_vec(),
@@ -107,6 +107,17 @@ impl StatisticsService for Desk {
             Telling::NotPublished { explanation } => Outcome::NotPublished(v1::NotPublished { explanation }),
         };
         Ok(Response::new(v1::GetStatisticsResponse { outcome: Some(outcome), receipt: told.receipt }))
+    }
+
+    async fn get_publication(
+        &self,
+        request: Request<v1::GetPublicationRequest>,
+    ) -> Result<Response<v1::GetPublicationResponse>, Status> {
+        let call = self.admit("StatisticsService/GetPublication", request)?;
+        let quarter = quarter(&call.message.quarter).map_err(invalid)?;
+        let row = call.exchange.publication(call.caller.agency().clone(), quarter).await.map_err(failed)?;
+        let (publication, tables) = published(&row)?;
+        Ok(Response::new(v1::GetPublicationResponse { publication: Some(publication), tables: whole(&tables) }))
     }
 
     async fn list_publications(

@@ -51,11 +51,11 @@ fn attack(world: &World, safeguards: Safeguards) -> Findings {
     findings
 }
 
-/// The worlds to attack, the quickest first.
+/// The worlds to attack. The first alone shows each attacker succeed where it is not stopped.
 fn worlds() -> Vec<World> {
     let wanted = times("CONCORDAT_DISCLOSURE_WORLDS", 1, 24);
     let synthetic = |seed, reporting| World::synthetic(seed, reporting, 10);
-    let mut worlds = vec![synthetic(3, 150), synthetic(1, 400)];
+    let mut worlds = vec![synthetic(1, 400), synthetic(3, 150)];
     if wanted > worlds.len() {
         worlds.extend(real::worlds());
         worlds.extend((4..12).map(|seed| synthetic(seed, 150)));
