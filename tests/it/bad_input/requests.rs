@@ -177,7 +177,7 @@ impl World {
     pub(crate) async fn valid_request(&self, rpc: &str, variant: usize) -> Option<Vec<u8>> {
         let variants = match rpc {
             "RequestRelease" => 4,
-            "OfferRelease" | "GiveAuthorisation" => 2,
+            "OfferRelease" | "GiveAuthorisation" | "PublishStatistics" => 2,
             _ => 1,
         };
         if variant >= variants {
