@@ -3,6 +3,9 @@
 //! As pure as a decision on an incident, and simpler: a table is about no organisation, so there is neither consent nor
 //! authorisation, and whatever the answer is may be said plainly.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};

@@ -285,7 +285,14 @@ impl<'a> Passage<'a> {
             self.replies.insert(place, Err(Error::KeyReused));
             return Ok(());
         }
-        let asked = sharing::Asked::read(node, self.locked.reads(), call, at).await?;
+        let asked = match sharing::Asked::read(node, self.locked.reads(), call, at).await {
+            Ok(asked) => asked,
+            Err(Error::Store(error)) => return Err(Error::Store(error)),
+            Err(error) => {
+                self.replies.insert(place, Err(error));
+                return Ok(());
+            }
+        };
         if let Some(earlier) = earlier {
             let (told, permit) = asked.again(&self.locked, &earlier);
             self.replies.insert(place, Ok(Reply::Told(Box::new(told), permit)));

@@ -75,12 +75,14 @@ impl Rule {
 impl fmt::Display for Rule {
     /// The rule as it stands under every table.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { threshold, largest_share, .. } = self;
+        let least = threshold.saturating_add(self.margin);
         write!(
             f,
             "Counts are of organisations, not incidents, and each is moved at random by a little (by 2 or less in five \
-             cases of six); a cell is left out if it has fewer than {} organisations or comes close to that, if one \
-             organisation has more than 1 in {} of its incidents or nearly so, or if it would give away such a cell.",
-            self.threshold, self.largest_share,
+             cases of six); a cell is left out if it has fewer than {threshold} organisations or its moved count is \
+             below {least}, if one organisation has more than 1 in {largest_share} of its incidents or nearly so, or if \
+             it would give away such a cell."
         )
     }
 }
