@@ -177,12 +177,16 @@ impl Clause {
 
     /// Whether it speaks of sharing the holder's statistics with the requester, permitting or not.
     pub(super) fn shares_statistics(&self, holder: &AgencyId, requester: &AgencyId) -> bool {
-        self.activity == Activity::ShareStatistics && self.disclosing == *holder && self.receiving == *requester
+        self.speaks(Activity::ShareStatistics, holder, requester)
     }
 
     /// Whether it speaks of disclosure from holder to requester, permitting or not.
     pub(super) fn discloses(&self, holder: &AgencyId, requester: &AgencyId) -> bool {
-        self.activity == Activity::Disclose && self.disclosing == *holder && self.receiving == *requester
+        self.speaks(Activity::Disclose, holder, requester)
+    }
+
+    fn speaks(&self, activity: Activity, holder: &AgencyId, requester: &AgencyId) -> bool {
+        self.activity == activity && self.disclosing == *holder && self.receiving == *requester
     }
 }
 
