@@ -1,7 +1,7 @@
 //! `concordat import`: registers incidents from a file, over the same contract as everybody else.
 //!
-//! One thread reads and cuts the file. Whatever has been read by the time a call can be made goes into it, so batches are
-//! as large as the node is busy. Nothing is kept on disk: what was done is known by each record's `request_id`, however
+//! One thread reads and cuts the file. Records wait for a call until it is full, or until nothing is under way: so a
+//! batch is full where the file has more, and what is fed slowly waits for nothing. Nothing is kept on disk: what was done is known by each record's `request_id`, however
 //! the records are batched, so running the same command again goes on.
 
 mod batch;
@@ -217,19 +217,26 @@ impl Import {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let (mut more, mut read) = (true, Vec::new());
-        while more || !self.calls.is_empty() {
+        loop {
+            if self.stopped.is_some() {
+                more = false;
+                read.clear();
+            }
+            let is_due = read.len() >= TOGETHER || !more;
+            if !read.is_empty() && (self.calls.is_empty() || is_due && self.calls.len() < AT_ONCE) {
+                self.begin_all(std::mem::take(&mut read));
+            }
+            if !more && read.is_empty() && self.calls.is_empty() {
+                return Ok(());
+            }
+            let room = TOGETHER.saturating_sub(read.len());
             tokio::select! {
                 _ = interrupt.recv() => self.end("interrupted"),
                 _ = terminate.recv() => self.end("told to end"),
                 Some(called) = self.calls.join_next() => self.finish(called?)?,
-                count = drafted.recv_many(&mut read, TOGETHER), if more && self.calls.len() < AT_ONCE => {
-                    more = count > 0;
-                    self.begin_all(std::mem::take(&mut read));
-                }
+                count = drafted.recv_many(&mut read, room), if more && room > 0 => more = count > 0,
             }
-            more &= self.stopped.is_none();
         }
-        Ok(())
     }
 
     /// Begins nothing more, and puts no call a second time.

