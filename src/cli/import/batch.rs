@@ -156,15 +156,14 @@ fn request(part: &Part) -> (v1::RegisterIncidentsRequest, Vec<Arc<Organisation>>
     let mut new: Vec<Arc<Organisation>> = Vec::new();
     let mut incidents = Vec::new();
     for (_, Item { organisation, draft }) in part {
-        let at = match organisation.settled.get() {
-            Some(Ok(id)) => At::OrganisationId(id.clone()),
-            _ => {
-                let place = new.iter().position(|one| Arc::ptr_eq(one, organisation)).unwrap_or_else(|| {
-                    new.push(Arc::clone(organisation));
-                    new.len() - 1
-                });
-                At::NewOrganisation(i32::try_from(place).unwrap_or(i32::MAX))
-            }
+        let at = if let Some(Ok(id)) = organisation.settled.get() {
+            At::OrganisationId(id.clone())
+        } else {
+            let place = new.iter().position(|one| Arc::ptr_eq(one, organisation)).unwrap_or_else(|| {
+                new.push(Arc::clone(organisation));
+                new.len() - 1
+            });
+            At::NewOrganisation(i32::try_from(place).unwrap_or(i32::MAX))
         };
         let alone = draft.request.clone();
         incidents.push(v1::NewIncident {

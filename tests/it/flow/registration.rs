@@ -152,7 +152,7 @@ on_both_databases! {
 
         // A key that was used for something else is said to have been, by its place.
         let changed = v1::NewIncident { campaign: "other".into(), ..incident };
-        let request = call(&[organisation.clone()], &[world.new_at(0), changed]);
+        let request = call(std::slice::from_ref(&organisation), &[world.new_at(0), changed]);
         assert_invalid(world.register_many("ncsc", request).await, "incidents[1].request_id");
         let renamed = v1::NewOrganisation { name: "Another".into(), ..organisation };
         let request = call(&[renamed], &[world.new_at(0)]);
@@ -279,7 +279,7 @@ on_both_databases! {
         let problem = format!("no act brought about incident {} as it was read", second.incident);
         assert!(said["faults"][0]["problems"].to_string().contains(&problem), "{said}");
         // Not for other tests' eyes: a ledger with such an entry in it does not replay any more.
-        let erase = format!("UPDATE entry SET wrapped_key = NULL WHERE idx = {}", entry);
+        let erase = format!("UPDATE entry SET wrapped_key = NULL WHERE idx = {entry}");
         execute(&world.config.database_url(), &[&erase], &[&erase]).await;
     }
 }
