@@ -10,7 +10,7 @@ use aws_lc_rs::{hmac, rand};
 use data_encoding::{BASE32_NOPAD, BASE32HEX_NOPAD};
 use zeroize::Zeroizing;
 
-use crate::domain::{AgencyId, Identifier, Instant};
+use crate::domain::{AgencyId, CallKey, Identifier, Instant};
 
 /// A sealed thing could not be opened: the wrong key, or it was moved or changed.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,7 @@ pub struct Seal {
     tokens: SealingKey,
     statistics: StatisticsKey,
     lookup: hmac::Key,
+    ids: hmac::Key,
     pseudonym: [u8; 32],
 }
 
@@ -151,6 +152,7 @@ impl Seal {
                 noise: hmac::Key::new(hmac::HMAC_SHA256, derive("noise on statistics")?.as_ref()),
             },
             lookup: hmac::Key::new(hmac::HMAC_SHA256, derive("look up identifiers")?.as_ref()),
+            ids: hmac::Key::new(hmac::HMAC_SHA256, derive("ids of records")?.as_ref()),
             pseudonym: *derive("officer pseudonyms")?,
         })
     }
@@ -180,6 +182,16 @@ impl Seal {
         // No scheme is empty, so no identifier has the same key.
         let name = binding(&[holder.as_str(), "", folded]);
         data_encoding::HEXLOWER.encode(hmac::sign(&self.lookup, &name).as_ref())
+    }
+
+    /// The id of the record that a call makes: a prefix that says what it is, and 128 bits that follow from the call's
+    /// key. It is the same whenever the call is put, so a caller can be told it before the call is done; without the
+    /// node secret nobody can foresee it.
+    pub fn record_id(&self, prefix: &str, call: &CallKey) -> String {
+        let name = binding(&[call.agency.as_str(), call.method, call.request_id.as_str()]);
+        let bits = hmac::sign(&self.ids, &name);
+        let (bits, _) = bits.as_ref().split_at(16);
+        id(prefix, bits)
     }
 
     /// Tells this secret from another without saying anything about it.
@@ -220,7 +232,11 @@ pub fn random<const N: usize>() -> [u8; N] {
 
 /// A new id: a prefix that says what it is, and 128 random bits.
 pub fn new_id(prefix: &str) -> String {
-    format!("{prefix}_{}", BASE32_NOPAD.encode(&random::<16>()).to_lowercase())
+    id(prefix, &random::<16>())
+}
+
+fn id(prefix: &str, bits: &[u8]) -> String {
+    format!("{prefix}_{}", BASE32_NOPAD.encode(bits).to_lowercase())
 }
 
 /// A new id that sorts after those of earlier times: a prefix, the milliseconds, and 80 random bits.
@@ -255,6 +271,28 @@ mod tests {
         let ids: Vec<String> = (0..64).map(|millis| new_id_at("req", at(millis))).collect();
         assert!(ids.is_sorted(), "{ids:?}");
         assert_ne!(new_id_at("req", at(0)), new_id_at("req", at(0)));
+    }
+
+    #[test]
+    fn a_records_id_is_its_calls_own() {
+        let seal = Seal::new(&[7; 32]).unwrap();
+        let call = |agency: &str, method, request_id: &str| CallKey {
+            agency: AgencyId::known(agency),
+            method,
+            request_id: crate::domain::RequestId::known(request_id),
+            digest: crate::domain::Digest([7; 32]),
+        };
+        let id = seal.record_id("inc", &call("ico", "Register", "request-1"));
+        assert_eq!(id, seal.record_id("inc", &call("ico", "Register", "request-1")));
+        assert_eq!(id.len(), new_id("inc").len());
+        for other in [
+            call("nca", "Register", "request-1"),
+            call("ico", "Amend", "request-1"),
+            call("ico", "Register", "request-2"),
+        ] {
+            assert_ne!(id, seal.record_id("inc", &other));
+        }
+        assert_ne!(id, Seal::new(&[8; 32]).unwrap().record_id("inc", &call("ico", "Register", "request-1")));
     }
 
     #[test]

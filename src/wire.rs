@@ -19,6 +19,7 @@ mod incidents;
 mod ledger;
 mod look;
 mod organisations;
+mod registration;
 mod releases;
 mod statistics;
 mod status;

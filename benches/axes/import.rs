@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use concordat::exchange::RegisterIncidents;
 use sqlx::postgres::PgPoolCopyExt as _;
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::task::JoinSet;
@@ -14,8 +15,10 @@ use crate::bench::{Officers, Watch, micros, say};
 use crate::table::{Figure, Target};
 use crate::{Arguments, Running, Site};
 
-/// As many records as the program has under way.
-pub(crate) const AT_ONCE: usize = 32;
+/// As many calls as the program has under way.
+pub(crate) const AT_ONCE: usize = 3;
+/// As many incidents as a call takes.
+const TOGETHER: usize = RegisterIncidents::MOST;
 
 /// What a record is stored in.
 const RECORDS: [&str; 6] = [
@@ -26,7 +29,7 @@ const RECORDS: [&str; 6] = [
     "incident_revision",
     "incident_category",
 ];
-/// What its two entries are stored in.
+/// What its batch's entry is stored in, and what keeps it from being registered twice.
 const ENTRIES: [&str; 4] = ["entry", "entry_party", "call", "checkpoint"];
 
 /// Registers organisations with an incident each for this long; gives how many.
@@ -40,8 +43,9 @@ pub(crate) async fn run(officers: &Officers, length: Duration) -> Result<usize> 
         loops.spawn(async move {
             let mut count = 0;
             while Instant::now() < end {
-                officers.register(NEXT.fetch_add(1, Ordering::Relaxed)).await?;
-                count += 1;
+                let first = NEXT.fetch_add(TOGETHER, Ordering::Relaxed);
+                officers.register_many(first..first + TOGETHER).await?;
+                count += TOGETHER;
             }
             anyhow::Ok(count)
         });

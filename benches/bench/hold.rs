@@ -11,6 +11,7 @@ use concordat::proto::v1::agreement_service_client::AgreementServiceClient;
 use concordat::proto::v1::authorisation_service_client::AuthorisationServiceClient;
 use concordat::proto::v1::consent_service_client::ConsentServiceClient;
 use concordat::proto::v1::incident_service_client::IncidentServiceClient;
+use concordat::proto::v1::new_incident::Organisation;
 use concordat::proto::v1::organisation_service_client::OrganisationServiceClient;
 use concordat::seal::new_id;
 use tokio::task::JoinSet;
@@ -75,7 +76,7 @@ impl Officers {
         Ok(all)
     }
 
-    /// Registers an organisation and an incident at it, as an import does; gives the ids of both.
+    /// Registers an organisation and an incident at it; gives the ids of both.
     pub(crate) async fn register(&self, number: usize) -> Result<(String, String)> {
         let organisation = v1::RegisterOrganisationRequest {
             request_id: new_id("bench"),
@@ -95,6 +96,31 @@ impl Officers {
         };
         let incident = IncidentServiceClient::new(self.recorder.clone()).register_incident(incident).await?;
         Ok((organisation_id, incident.into_inner().incident_id))
+    }
+
+    /// Registers organisations with an incident each, in one call, as an import does.
+    pub(crate) async fn register_many(&self, numbers: Range<usize>) -> Result<()> {
+        let organisation = |number: usize| v1::NewOrganisation {
+            request_id: new_id("bench"),
+            name: format!("Example Water {number} plc"),
+            identifiers: vec![v1::Identifier { scheme: "gb-coh".into(), value: format!("{number:08}") }],
+            ..v1::NewOrganisation::default()
+        };
+        let incident = |(place, number): (i32, usize)| v1::NewIncident {
+            request_id: new_id("bench"),
+            organisation: Some(Organisation::NewOrganisation(place)),
+            occurred_from: Some(in_seconds(-30 * 86_400)),
+            occurred_until: Some(in_seconds(-29 * 86_400)),
+            content: Some(content(number)),
+            ..v1::NewIncident::default()
+        };
+        let request = v1::RegisterIncidentsRequest {
+            request_id: new_id("bench"),
+            organisations: numbers.clone().map(organisation).collect(),
+            incidents: (0..).zip(numbers).map(incident).collect(),
+        };
+        IncidentServiceClient::new(self.recorder.clone()).register_incidents(request).await?;
+        Ok(())
     }
 
     /// Withdraws a consent. When this returns, the withdrawal is durable.

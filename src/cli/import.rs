@@ -1,8 +1,10 @@
 //! `concordat import`: registers incidents from a file, over the same contract as everybody else.
 //!
-//! One thread reads and cuts the file; each record's calls are a task, a bounded number of them at once. Nothing is
-//! kept on disk: what was done is known by each call's `request_id`, so running the same command again goes on.
+//! One thread reads and cuts the file. Records wait for a call until it is full, or until nothing is under way: so a
+//! batch is full where the file has more, and what is fed slowly waits for nothing. Nothing is kept on disk: what was done is known by each record's `request_id`, however
+//! the records are batched, so running the same command again goes on.
 
+mod batch;
 mod drafts;
 mod node;
 mod records;
@@ -18,6 +20,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use concordat::clock::Clock;
 use concordat::domain::Markings;
+use concordat::exchange::RegisterIncidents;
 use concordat::proto::v1;
 use indicatif::ProgressBar;
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,13 +30,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::output::{self, note, progress};
 use super::{Verdict, context};
-use drafts::{Drafted, Drafter, Format};
-use node::{Failure, Node, Organisation};
+use batch::{Item, Organisation};
+use drafts::{Draft, Drafted, Drafter, Format, Rejected};
+use node::{Kept, Node};
 pub(in crate::cli) use records::Records;
 use tally::{Outcome, Rejects, Tally};
 
-/// How many records are under way at once: the node takes them together into a batch.
-const AT_ONCE: usize = 32;
+/// How many records are put together, at most.
+const TOGETHER: usize = RegisterIncidents::MOST;
+/// How many calls are under way at once: one is done while the next is on its way.
+const AT_ONCE: usize = 3;
 
 /// Register incidents from a file.
 #[derive(Debug, Args)]
@@ -153,7 +159,7 @@ async fn meet(context: Option<&Path>, stop: CancellationToken) -> anyhow::Result
 /// Reads the file in a thread of its own, no further ahead than the calls can follow. Not a task of the runtime: one
 /// that waits for stdin would keep the program from ending.
 fn read(input: Box<dyn BufRead + Send>, mut drafter: Drafter) -> mpsc::Receiver<io::Result<Drafted>> {
-    let (sender, receiver) = mpsc::channel(AT_ONCE);
+    let (sender, receiver) = mpsc::channel(TOGETHER);
     std::thread::spawn(move || {
         for record in Records::new(input) {
             let failed = record.is_err();
@@ -165,8 +171,30 @@ fn read(input: Box<dyn BufRead + Send>, mut drafter: Drafter) -> mpsc::Receiver<
     receiver
 }
 
-/// What came of a record, and up to where the file is done with it. `Err`: why nothing can be put to the node.
-type Called = Result<(Outcome, u64), String>;
+/// What came of some records, and up to where the file is done with them. `Err`: why nothing can be put to the node.
+type Called = Result<(Vec<Outcome>, u64), String>;
+
+/// A record whose incidents are under way: each by its place among those that are put, or why it is not put.
+struct Begun {
+    outcome: Outcome,
+    repeated: bool,
+    incidents: Vec<Result<usize, Rejected>>,
+}
+
+impl Begun {
+    /// With what became of those that were put; of nothing, in a dry run.
+    fn ended(self, came: Option<&HashMap<usize, Result<Kept, Rejected>>>) -> Outcome {
+        let kept = |incident: Result<usize, Rejected>| match came {
+            None => incident.map(|_| None),
+            Some(came) => match came.get(&incident?) {
+                Some(Ok(_)) if self.repeated => Ok(Some(Kept::AlreadyThere)),
+                Some(came) => came.clone().map(Some),
+                None => Err(Rejected::new("turned-away", "the node did not say what became of it")),
+            },
+        };
+        Outcome { incidents: self.incidents.into_iter().map(kept).collect(), ..self.outcome }
+    }
+}
 
 /// A run.
 struct Import {
@@ -188,21 +216,27 @@ impl Import {
     async fn take(&mut self, mut drafted: mpsc::Receiver<io::Result<Drafted>>) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut more = true;
-        while more || !self.calls.is_empty() {
+        let (mut more, mut read) = (true, Vec::new());
+        loop {
+            if self.stopped.is_some() {
+                more = false;
+                read.clear();
+            }
+            let is_due = read.len() >= TOGETHER || !more;
+            if !read.is_empty() && (self.calls.is_empty() || is_due && self.calls.len() < AT_ONCE) {
+                self.begin_all(std::mem::take(&mut read));
+            }
+            if !more && read.is_empty() && self.calls.is_empty() {
+                return Ok(());
+            }
+            let room = TOGETHER.saturating_sub(read.len());
             tokio::select! {
                 _ = interrupt.recv() => self.end("interrupted"),
                 _ = terminate.recv() => self.end("told to end"),
                 Some(called) = self.calls.join_next() => self.finish(called?)?,
-                next = drafted.recv(), if more && self.calls.len() < AT_ONCE => match next {
-                    Some(Ok(drafted)) => self.begin(drafted),
-                    Some(Err(error)) => self.end(&format!("the file cannot be read: {error}")),
-                    None => more = false,
-                },
+                count = drafted.recv_many(&mut read, room), if more && room > 0 => more = count > 0,
             }
-            more &= self.stopped.is_none();
         }
-        Ok(())
     }
 
     /// Begins nothing more, and puts no call a second time.
@@ -214,31 +248,45 @@ impl Import {
         }
     }
 
-    fn begin(&mut self, drafted: Drafted) {
-        let Drafted { place, end, key, repeated, drafts } = drafted;
-        let node = self.node.clone();
-        // In the file's order, so that the same spelling of a name comes first in every run.
-        let drafts: Vec<_> =
-            drafts.into_iter().map(|draft| draft.map(|draft| (self.organisation(&draft), draft))).collect();
-        self.calls.spawn(async move {
-            let mut incidents = Vec::new();
-            for draft in drafts {
-                incidents.push(match (draft, &node) {
-                    (Err(rejected), _) => Err(rejected),
-                    (Ok(_), None) => Ok(None),
-                    (Ok((organisation, draft)), Some(node)) => match node.register(&organisation, draft).await {
-                        Ok(_) if repeated => Ok(Some(node::Kept::AlreadyThere)),
-                        Ok(kept) => Ok(Some(kept)),
-                        Err(Failure::Rejected(rejected)) => Err(rejected),
-                        Err(Failure::Stopped(why)) => return Err(why),
-                    },
-                });
+    fn begin_all(&mut self, read: Vec<io::Result<Drafted>>) {
+        let (mut records, mut failed) = (Vec::new(), None);
+        for drafted in read {
+            match drafted {
+                Ok(drafted) => records.push(drafted),
+                Err(error) => failed = Some(format!("the file cannot be read: {error}")),
             }
-            Ok((Outcome { place, key, incidents }, end))
+        }
+        if !records.is_empty() {
+            self.begin(records);
+        }
+        if let Some(why) = failed {
+            self.end(&why);
+        }
+    }
+
+    fn begin(&mut self, records: Vec<Drafted>) {
+        let (mut items, mut begun, mut last) = (Vec::new(), Vec::new(), 0);
+        for Drafted { place, end, key, repeated, drafts } in records {
+            // In the file's order, so that the same spelling of a name comes first in every run.
+            let mut item = |draft: Draft| {
+                items.push(Item { organisation: self.organisation(&draft), draft });
+                items.len() - 1
+            };
+            let incidents = drafts.into_iter().map(|draft| draft.map(&mut item)).collect();
+            begun.push(Begun { outcome: Outcome { place, key, incidents: Vec::new() }, repeated, incidents });
+            last = last.max(end);
+        }
+        let node = self.node.clone();
+        self.calls.spawn(async move {
+            let came = match node {
+                Some(node) => Some(node.register(items).await?.into_iter().collect()),
+                None => None,
+            };
+            Ok((begun.into_iter().map(|begun| begun.ended(came.as_ref())).collect(), last))
         });
     }
 
-    fn organisation(&mut self, draft: &drafts::Draft) -> Arc<Organisation> {
+    fn organisation(&mut self, draft: &Draft) -> Arc<Organisation> {
         let affected = &draft.affected;
         let new = || Arc::new(Organisation::new(affected.clone()));
         Arc::clone(self.organisations.entry(affected.same.clone()).or_insert_with(new))
@@ -246,8 +294,10 @@ impl Import {
 
     fn finish(&mut self, called: Called) -> anyhow::Result<()> {
         match called {
-            Ok((outcome, end)) => {
-                self.tally.add(&outcome, &mut self.rejects)?;
+            Ok((outcomes, end)) => {
+                for outcome in outcomes {
+                    self.tally.add(&outcome, &mut self.rejects)?;
+                }
                 self.bar.set_position(self.bar.position().max(end));
             }
             Err(why) => self.end(&why),

@@ -203,7 +203,12 @@ pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
     put("about", verified.entry.kind().as_str_name().trim_start_matches("ENTRY_KIND_").to_lowercase());
     if let Some(act) = &verified.act {
         put("act", format!("{} by {} of {}", act.method, act.officer, act.agency));
-        put("record", format!("{} version {}", act.object, act.version));
+        if act.incidents.is_empty() && act.organisations.is_empty() {
+            put("record", format!("{} version {}", act.object, act.version));
+        } else {
+            put("organisations", act.organisations.join(", "));
+            put("incidents", act.incidents.join(", "));
+        }
     }
     if let Some(ask) = &verified.ask {
         put("asked", format!("{} ({}, {}) asked {}", ask.requester, ask.unit, ask.officer_pseudonym, ask.holder));

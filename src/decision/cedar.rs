@@ -147,26 +147,20 @@ struct Shown {
 
 impl Shown {
     fn new(evidence: &Evidence<'_>) -> Result<Self, String> {
-        let Evidence { facts, found, consent, authorisation, coverage } = evidence;
+        let Evidence { facts, found, coverage, .. } = evidence;
         let mut context = vec![
             field("at", long(facts.at)),
             field("purpose", text(facts.ask.purpose.as_str())),
             field("enforcement", Value::new_bool(coverage.is_enforcement())),
             field("form", text(&facts.ask.form)),
         ];
-        // What is missing is written out as well, and not shown: "open" must not cost less where less is recorded.
-        let missing = consent.is_none().then(|| supposed_consent(&found.incident, &facts.ask, facts.at));
-        let record = consent.or(missing.as_ref()).map(consent_record).transpose()?.flatten();
-        context.extend(record.filter(|_| consent.is_some()).map(|record| field("consent", record)));
-        let ground = || coverage.clauses().find_map(|clause| clause.grounds.first()).cloned();
-        let missing = authorisation.is_none().then(ground).flatten();
-        let missing = missing.map(|ground| suppose(&found.incident, &facts.ask, facts.at, ground));
-        let record = authorisation.or(missing.as_ref()).map(authorisation_record).transpose()?;
-        context.extend(record.filter(|_| authorisation.is_some()).map(|record| field("authorisation", record)));
+        let (recorded, missing) = recorded(evidence)?;
+        context.extend(recorded);
         if let Some(duty) = coverage.duty() {
             context.push(field("duty", Value::new_entity_uid(uid(&KINDS.clause, duty.id.as_str()))));
         }
         let context = Context::from_pairs(context).map_err(|e| e.to_string())?;
+        drop(Context::from_pairs(missing).map_err(|e| e.to_string())?);
         Ok(Self { context, incident: incident_entity(found)? })
     }
 
@@ -195,6 +189,24 @@ impl Shown {
             agreement.entities.clone().add_entities(own, agreement.checked_by.as_ref()).map_err(|e| e.to_string())?;
         Ok((request, entities))
     }
+}
+
+/// The consent and the authorisation that there are; and what is missing of them, as if it were there. That is made ready
+/// like the rest and not shown: "open" must not cost less where less is recorded.
+fn recorded(evidence: &Evidence<'_>) -> Result<(Vec<Field>, Vec<Field>), String> {
+    let Evidence { facts, found, consent, authorisation, coverage } = evidence;
+    let (mut recorded, mut missing) = (Vec::new(), Vec::new());
+    let supposed = consent.is_none().then(|| supposed_consent(&found.incident, &facts.ask, facts.at));
+    if let Some(record) = consent.or(supposed.as_ref()).map(consent_record).transpose()?.flatten() {
+        if consent.is_some() { &mut recorded } else { &mut missing }.push(field("consent", record));
+    }
+    let ground = || coverage.clauses().find_map(|clause| clause.grounds.first()).cloned();
+    let supposed = authorisation.is_none().then(ground).flatten();
+    let supposed = supposed.map(|ground| suppose(&found.incident, &facts.ask, facts.at, ground));
+    if let Some(record) = authorisation.or(supposed.as_ref()).map(authorisation_record).transpose()? {
+        if authorisation.is_some() { &mut recorded } else { &mut missing }.push(field("authorisation", record));
+    }
+    Ok((recorded, missing))
 }
 
 /// The clauses of an agreement as entities, once for all of its evaluations.
@@ -280,11 +292,13 @@ fn authorisation_record(authorisation: &Authorisation) -> Result<Value, String> 
     record(fields)
 }
 
-fn field(name: &str, value: Value) -> (String, Value) {
+type Field = (String, Value);
+
+fn field(name: &str, value: Value) -> Field {
     (name.to_owned(), value)
 }
 
-fn record(fields: Vec<(String, Value)>) -> Result<Value, String> {
+fn record(fields: Vec<Field>) -> Result<Value, String> {
     Value::new_record(fields).map_err(|e| e.to_string())
 }
 

@@ -50,12 +50,31 @@ pub enum Rejected {
     /// The record has changed since the caller read it.
     #[error("the record has changed since it was read: read it again")]
     Changed,
+    /// One of several records that a call is about.
+    #[error("{field}: {why}")]
+    At {
+        /// The field that names the record, or what is wrong with it.
+        field: String,
+        /// Why, as if the call were about that record alone.
+        why: Box<Rejected>,
+    },
 }
 
 impl Rejected {
     /// A field that cannot be accepted.
     pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Invalid(Invalid::new(field, problem))
+    }
+
+    /// The same, seen from a call in which the record stands at this path; at none, it is the call's only one. `field`
+    /// is the record's field that is in question, where the reason names none itself.
+    #[must_use]
+    pub fn within(self, path: &str, field: &str) -> Self {
+        match self {
+            alone if path.is_empty() => alone,
+            Self::Invalid(problem) => Self::Invalid(problem.within(path)),
+            why => Self::At { field: format!("{path}.{field}"), why: Box::new(why) },
+        }
     }
 }
 

@@ -61,6 +61,9 @@ impl Acts {
             "IncidentService/RegisterIncident" | "IncidentService/AmendIncident" => {
                 self.incidents.insert(object.to_owned(), (version, None));
             }
+            "IncidentService/RegisterIncidents" => {
+                self.incidents.extend(act.incidents.iter().map(|incident| (incident.clone(), (version, None))));
+            }
             "IncidentService/VerifyNotification" => {
                 self.incidents.entry(object.to_owned()).and_modify(|(_, verified)| *verified = Some(at));
             }

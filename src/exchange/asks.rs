@@ -106,7 +106,7 @@ impl<'a> Asking<'a> {
         let by = &call.by;
         let earlier = known.get(&by.call.stored());
         if earlier.is_some_and(|earlier| earlier.digest != by.call.digest) {
-            return Err(Error::KeyReused);
+            return Err(Error::key_reused());
         }
         let stored = |id: &str| {
             let own = questions.get(id).filter(|question| question.requester.agency == by.actor.agency);

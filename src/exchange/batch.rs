@@ -44,11 +44,11 @@ impl Work {
     }
 
     fn place(&self) -> Place {
-        let (stops, takes) = match self {
-            Self::Change(mutation) => (mutation.stops(), CHANGE),
-            Self::Ask(_) | Self::Offer(_) | Self::Table(_) => (false, ASK),
+        let (stops, bulk, takes) = match self {
+            Self::Change(mutation) => (mutation.stops(), mutation.is_bulk(), CHANGE),
+            Self::Ask(_) | Self::Offer(_) | Self::Table(_) => (false, false, ASK),
         };
-        Place { agency: self.by().actor.agency.clone(), key: self.key(), stops, takes }
+        Place { agency: self.by().actor.agency.clone(), key: self.key(), stops, bulk, takes }
     }
 }
 

@@ -51,7 +51,9 @@ impl<'w> Docket<'w> {
         let mut docket = Self::default();
         docket.asks(node, reads, &calls, known, at).await?;
         for (place, by, offer) in offers {
-            docket.offer(Context { node, actor: &by.actor, at }, reads, place, &by, &offer, known).await?;
+            docket
+                .offer(Context { node, actor: &by.actor, call: &by.call, at }, reads, place, &by, &offer, known)
+                .await?;
         }
         docket.turn_away_suspended(node, reads, works).await?;
         Ok(docket)
@@ -152,7 +154,7 @@ impl<'w> Docket<'w> {
 /// A change that was done before: the same result, or an error if it was another change.
 pub(super) fn repeated(call: &KnownCall, by: &By) -> Result<Reply> {
     if call.digest != by.call.digest {
-        return Err(Error::KeyReused);
+        return Err(Error::key_reused());
     }
     Ok(Reply::Done(Done { object: call.object.clone(), version: call.version, index: call.index, receipt: None }))
 }

@@ -12,8 +12,11 @@ pub enum Error {
     #[error(transparent)]
     Rejected(#[from] Rejected),
     /// The idempotency key was used for another call.
-    #[error("this request_id was used for another call: the officer or a field differs")]
-    KeyReused,
+    #[error("this {field} was used for another call: the officer or a field differs")]
+    KeyReused {
+        /// The field that has it: `request_id`, or that of one of several records.
+        field: String,
+    },
     /// The token does not allow stating this purpose.
     #[error("the token does not allow the purpose `{0}`")]
     PurposeNotInToken(String),
@@ -37,6 +40,13 @@ pub enum Error {
     /// A mistake of ours.
     #[error("{0}")]
     Internal(&'static str),
+}
+
+impl Error {
+    /// The call's own idempotency key was used for another call.
+    pub(super) fn key_reused() -> Self {
+        Self::KeyReused { field: "request_id".to_owned() }
+    }
 }
 
 impl From<Invalid> for Error {

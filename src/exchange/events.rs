@@ -1,5 +1,7 @@
 //! What agencies should look at: which changes and asks give rise to which events, and how events are listed.
 
+use std::collections::BTreeSet;
+
 use crate::decision::{Decision, decide};
 use crate::domain::{
     AgencyId, Authorisation, Consent, Event, EventDetail, EventId, EventKind, Identifier, Incident, Instant, Question,
@@ -90,18 +92,24 @@ pub(super) fn released(question: &QuestionRow, index: u64, at: Instant) -> Resul
     ])
 }
 
-/// The open requests that name an organisation at which incidents were not held, or not under that name, before.
+/// The open requests that name an organisation at which incidents were not held, or not under that name, before: each
+/// incident with what its organisation is known by.
 pub(super) async fn matched_later(
     context: Context<'_>,
     reads: &mut Reads,
-    identifiers: &[Identifier],
-    incidents: &[&Incident],
+    incidents: &[(&[Identifier], &Incident)],
 ) -> Result<Vec<Write>> {
-    let lookups: Vec<String> = identifiers.iter().map(|one| context.seal().lookup(context.agency(), one)).collect();
+    let identifiers: BTreeSet<&Identifier> = incidents.iter().flat_map(|(identifiers, _)| *identifiers).collect();
+    let lookups: Vec<String> =
+        identifiers.into_iter().map(|one| context.seal().lookup(context.agency(), one)).collect();
     let mut writes = Vec::new();
     for question in reads.questions_naming(&lookups, context.at, context.seal()).await? {
         let Subject::Organisation(named) = &question.subject else { continue };
-        for incident in incidents.iter().filter(|incident| incident.occurred.overlaps(&named.period)) {
+        let is_named = |identifiers: &[Identifier]| identifiers.iter().any(|one| named.identifiers.contains(one));
+        let matching = incidents
+            .iter()
+            .filter(|(identifiers, incident)| is_named(identifiers) && incident.occurred.overlaps(&named.period));
+        for (_, incident) in matching {
             writes.push(look(&question, context.agency(), incident.id.as_str(), context.at)?);
         }
     }

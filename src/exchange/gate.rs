@@ -30,7 +30,7 @@ use super::docket::{self, Docket, Matter};
 use super::gather::{Gathered, gather};
 use super::node::Timing;
 use super::offers::{OfferFor, Offering};
-use super::plan::{self, By, Done, Mutation};
+use super::plan::{self, By, Done, Keyed, Mutation};
 use super::sharing::{self, Decided, TableCall, Told};
 use super::{Error, Node, Result, events, obligations};
 
@@ -151,8 +151,18 @@ impl<'a> Passage<'a> {
                 return Ok(());
             }
         };
+        if let Some(index) = change.earlier {
+            let done = Done { object: change.object, version: change.version, index, receipt: None };
+            self.replies.insert(place, Ok(Reply::Done(done)));
+            return Ok(());
+        }
         let (draft, sees) = (plan::draft(mutation.kind(), by, &change), change.sees());
-        self.locked.write(change.writes).await?;
+        let (mut writes, index) = (change.writes, self.locked.next_index());
+        // At once, so that a later change of the same batch finds which records there are.
+        for Keyed { call, object } in change.organisations.iter().chain(&change.incidents) {
+            writes.push(Write::call(call, index, object, 1, at, None)?);
+        }
+        self.locked.write(writes).await?;
         let entered = Entered::Change { object: change.object.clone(), version: change.version };
         let appended = self.locked.append(entered, &draft, None, sees, at, &node.seal)?;
         self.writes.push(Write::call(&by.call, appended.index(), &change.object, change.version, at, None)?);
@@ -282,7 +292,7 @@ impl<'a> Passage<'a> {
         }
         let earlier = self.known.get(&by.call.stored()).cloned();
         if earlier.as_ref().is_some_and(|earlier| earlier.digest != by.call.digest) {
-            self.replies.insert(place, Err(Error::KeyReused));
+            self.replies.insert(place, Err(Error::key_reused()));
             return Ok(());
         }
         let asked = match sharing::Asked::read(node, self.locked.reads(), call, at).await {

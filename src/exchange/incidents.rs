@@ -1,11 +1,11 @@
 //! The holder's incidents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::domain::{
-    AgencyId, Category, Incident, IncidentId, Instant, Markings, Notification, Occurred, OrganisationId, Reference,
-    Rejected,
+    AgencyId, Category, Identifier, Incident, IncidentId, Instant, Markings, Notification, Occurred, Organisation,
+    OrganisationId, Reference, Rejected,
 };
 use crate::ledger::Kind;
 use crate::seal;
@@ -82,14 +82,25 @@ impl Plan for RegisterIncident {
     const KIND: Kind = Kind::Incident;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
-        let registered = reads.organisation(context.agency(), &self.organisation, context.seal()).await?;
-        let registered = registered.ok_or(Rejected::NotFound("organisation"))?;
+        let id = IncidentId::known(context.seal().record_id(Self::PREFIX, context.call));
+        let mut change = Change::new(&id, 1, Vec::new());
+        register(context, reads, &[Registering { path: String::new(), id, terms: self }], &[], &mut change).await?;
+        Ok(change)
+    }
+}
+
+impl RegisterIncident {
+    /// What an incident's id begins with.
+    pub(super) const PREFIX: &str = "inc";
+
+    /// The incident, as it will be kept.
+    fn incident(&self, context: Context<'_>, id: IncidentId) -> Result<Incident, Rejected> {
         if self.occurred.from > context.at {
-            return Err(Rejected::invalid("occurred_from", "is in the future").into());
+            return Err(Rejected::invalid("occurred_from", "is in the future"));
         }
         let notification = match &self.notification {
             Some((_, received_at)) if *received_at > context.at => {
-                return Err(Rejected::invalid("notification.received_at", "is in the future").into());
+                return Err(Rejected::invalid("notification.received_at", "is in the future"));
             }
             Some((kind, received_at)) => Some(Notification {
                 kind: kind.clone(),
@@ -101,10 +112,10 @@ impl Plan for RegisterIncident {
         };
         let retain_until = self.retain_until.unwrap_or_else(|| context.at.plus_days(RETAIN_DAYS));
         if retain_until <= context.at {
-            return Err(Rejected::invalid("retain_until", "must be in the future").into());
+            return Err(Rejected::invalid("retain_until", "must be in the future"));
         }
-        let incident = Incident {
-            id: IncidentId::known(seal::new_id("inc")),
+        Ok(Incident {
+            id,
             holder: context.agency().clone(),
             organisation: self.organisation.clone(),
             revision: 1,
@@ -114,15 +125,49 @@ impl Plan for RegisterIncident {
             campaign: self.campaign.clone(),
             retain_until,
             categories: BTreeMap::new(),
-        };
-        let mut change = keep(context, &incident, &self.content)?;
-        change.writes.push(statistics::counted(context, &incident, &self.content)?);
-        // Requests that were put before the record was there, and are still open.
-        let matched = events::matched_later(context, reads, &registered.profile.identifiers, &[&incident]).await?;
-        change.writes.extend(matched);
-        obligations::arise(context, reads, &incident, &mut change).await?;
-        Ok(change)
+        })
     }
+}
+
+/// An incident that is being registered, and its path in the call; empty if the call is about it alone.
+pub(super) struct Registering<'a> {
+    pub(super) path: String,
+    pub(super) id: IncidentId,
+    pub(super) terms: &'a RegisterIncident,
+}
+
+/// Registers incidents at organisations that are in the register, or that the same change adds: in as many statements
+/// for many as for one.
+pub(super) async fn register(
+    context: Context<'_>,
+    reads: &mut Reads,
+    new: &[Registering<'_>],
+    added: &[&Organisation],
+    change: &mut Change,
+) -> Result<()> {
+    let wanted: BTreeSet<&OrganisationId> = new.iter().map(|one| &one.terms.organisation).collect();
+    let wanted: Vec<&OrganisationId> =
+        wanted.into_iter().filter(|id| added.iter().all(|organisation| organisation.id != **id)).collect();
+    let present = match wanted.as_slice() {
+        [] => Vec::new(),
+        wanted => reads.organisations_by_id(context.agency(), wanted, context.seal()).await?,
+    };
+    let at: BTreeMap<&OrganisationId, &Organisation> =
+        present.iter().chain(added.iter().copied()).map(|organisation| (&organisation.id, organisation)).collect();
+    let mut incidents = Vec::new();
+    for Registering { path, id, terms } in new {
+        let unknown = || Rejected::NotFound("organisation").within(path, "organisation_id");
+        let organisation = at.get(&terms.organisation).ok_or_else(unknown)?;
+        let incident = terms.incident(context, id.clone()).map_err(|why| why.within(path, ""))?;
+        change.writes.extend(rows(context, &incident, &terms.content)?);
+        change.writes.push(statistics::counted(context, &incident, &terms.content)?);
+        incidents.push((organisation.profile.identifiers.as_slice(), incident));
+    }
+    // Requests that were put before the records were there, and are still open.
+    let found: Vec<(&[Identifier], &Incident)> = incidents.iter().map(|(known_by, one)| (*known_by, one)).collect();
+    change.writes.extend(events::matched_later(context, reads, &found).await?);
+    let incidents: Vec<&Incident> = incidents.iter().map(|(_, incident)| incident).collect();
+    obligations::arise(context, reads, &incidents, change).await
 }
 
 impl Plan for AmendIncident {
@@ -139,17 +184,16 @@ impl Plan for AmendIncident {
             notification.verified_at = None;
             notification.recorded_by = context.actor.officer.clone();
         }
-        let mut change = keep(context, &incident, &self.content)?;
+        let mut change = Change::new(&incident.id, incident.revision, rows(context, &incident, &self.content)?);
         change.writes.push(Write::notification(&incident)?);
         change.writes.extend(statistics::amended(context, reads, &incident, &self.content).await?);
-        obligations::arise(context, reads, &incident, &mut change).await?;
+        obligations::arise(context, reads, &[&incident], &mut change).await?;
         Ok(change)
     }
 }
 
-fn keep(context: Context<'_>, incident: &Incident, categories: &Content) -> Result<Change> {
-    let writes = Write::incident(incident, categories, &context.actor.officer, context.at, context.seal())?;
-    Ok(Change::new(&incident.id, incident.revision, writes))
+fn rows(context: Context<'_>, incident: &Incident, categories: &Content) -> Result<Vec<Write>> {
+    Ok(Write::incident(incident, categories, &context.actor.officer, context.at, context.seal())?)
 }
 
 pub(super) async fn own(context: Context<'_>, reads: &mut Reads, id: &IncidentId) -> Result<Incident> {

@@ -41,36 +41,39 @@ fn duties<'a>(agreement: &'a Agreement, incident: &'a Incident, at: Instant) -> 
     })
 }
 
-/// Lets the obligations of a revision begin.
+/// Lets the obligations of these revisions begin.
 pub(super) async fn arise(
     context: Context<'_>,
     reads: &mut Reads,
-    incident: &Incident,
+    incidents: &[&Incident],
     change: &mut Change,
 ) -> Result<()> {
-    if incident.notification.is_none() {
+    if incidents.iter().all(|incident| incident.notification.is_none()) {
         return Ok(());
     }
-    for agreement in context.node.in_force(reads).await? {
-        for clause in duties(&agreement, incident, context.at) {
-            begin(context, reads, incident, clause, change).await?;
+    let in_force = context.node.in_force(reads).await?;
+    for incident in incidents.iter().filter(|incident| incident.notification.is_some()) {
+        // What is new is owed for the first time.
+        let present = if incident.revision == 1 { Vec::new() } else { reads.obligations_of(&incident.id).await? };
+        for clause in in_force.iter().flat_map(|agreement| duties(agreement, incident, context.at)) {
+            begin(context, incident, clause, present.iter().find(|one| one.clause == clause.id), change)?;
         }
     }
     Ok(())
 }
 
-async fn begin(
+/// `present` is the obligation of an earlier revision, if there is one.
+fn begin(
     context: Context<'_>,
-    reads: &mut Reads,
     incident: &Incident,
     clause: &Clause,
+    present: Option<&Obligation>,
     change: &mut Change,
 ) -> Result<()> {
-    let present = reads.obligations_of(&incident.id).await?.into_iter().find(|one| one.clause == clause.id);
     let received = incident.notification.as_ref().map_or(context.at, |notification| notification.received_at);
     let arose_at = if incident.revision == 1 { received } else { context.at };
     let obligation = Obligation {
-        id: present.as_ref().map_or_else(|| ObligationId::known(seal::new_id("obl")), |present| present.id.clone()),
+        id: present.map_or_else(|| ObligationId::known(seal::new_id("obl")), |present| present.id.clone()),
         holder: incident.holder.clone(),
         recipient: clause.receiving.clone(),
         clause: clause.id.clone(),
@@ -139,7 +142,7 @@ pub(super) async fn on_activation(
                 if known.iter().any(|one| one.clause == clause.id) {
                     continue;
                 }
-                begin(context, reads, &incident, clause, change).await?;
+                begin(context, &incident, clause, None, change)?;
                 if incident.notification.as_ref().is_some_and(|notification| notification.verified_at.is_some()) {
                     change.offers.extend(offer(&incident, clause));
                 }

@@ -1,10 +1,9 @@
 //! The holder's register of organisations.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Incident, Instant, Merger, Organisation, OrganisationId, Profile, Rejected};
+use crate::domain::{Identifier, Incident, Instant, Merger, Organisation, OrganisationId, Profile, Rejected};
 use crate::ledger::Kind;
-use crate::seal;
 use crate::store::{Reads, Write};
 
 use super::plan::{Change, Context, Plan};
@@ -45,16 +44,22 @@ impl Plan for RegisterOrganisation {
     const KIND: Kind = Kind::Organisation;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
-        let organisation = Organisation {
-            id: OrganisationId::known(seal::new_id("org")),
-            holder: context.agency().clone(),
-            version: 1,
-            profile: self.profile.clone(),
-            merger: None,
-            merger_recorded_at: None,
-        };
-        keep(context, reads, organisation).await
+        let id = OrganisationId::known(context.seal().record_id(Self::PREFIX, context.call));
+        let organisation = new(context, id, self.profile.clone());
+        let writes = rows(context, reads, &[(String::new(), &organisation)]).await?;
+        Ok(Change::new(&organisation.id, organisation.version, writes))
     }
+}
+
+impl RegisterOrganisation {
+    /// What an organisation's id begins with.
+    pub(super) const PREFIX: &str = "org";
+}
+
+/// An organisation as it is registered.
+pub(super) fn new(context: Context<'_>, id: OrganisationId, profile: Profile) -> Organisation {
+    let holder = context.agency().clone();
+    Organisation { id, holder, version: 1, profile, merger: None, merger_recorded_at: None }
 }
 
 impl Plan for AmendOrganisation {
@@ -62,7 +67,14 @@ impl Plan for AmendOrganisation {
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let present = own(context, reads, &self.id).await?;
-        keep(context, reads, present.amended(self.version, self.profile.clone())?).await
+        let organisation = present.amended(self.version, self.profile.clone())?;
+        let mut writes = rows(context, reads, &[(String::new(), &organisation)]).await?;
+        // Open requests may name what it is known by from now on.
+        let all = reads.incidents(&organisation.holder, "", i64::MAX, organisation.id.as_str()).await?;
+        let identifiers = organisation.profile.identifiers.as_slice();
+        let incidents: Vec<(&[Identifier], &Incident)> = all.iter().map(|incident| (identifiers, incident)).collect();
+        writes.extend(events::matched_later(context, reads, &incidents).await?);
+        Ok(Change::new(&organisation.id, organisation.version, writes))
     }
 }
 
@@ -148,51 +160,72 @@ async fn all_merged_into(reads: &mut Reads, id: &OrganisationId) -> Result<Vec<(
     Ok(all)
 }
 
+/// What keeps organisations, each with its path in the call; empty if the call is about it alone. Statements are as many
+/// for many new ones as for one.
+///
 /// No identifier may belong to two organisations of one holder: a match would name the wrong one.
-async fn keep(context: Context<'_>, reads: &mut Reads, organisation: Organisation) -> Result<Change> {
-    let profile = &organisation.profile;
-    profile.check().map_err(Rejected::Invalid)?;
-    let lookups: Vec<String> =
-        profile.identifiers.iter().map(|id| context.seal().lookup(&organisation.holder, id)).collect();
-    let taken = reads.identifiers(&lookups).await?;
-    if taken.iter().any(|(_, other)| *other != organisation.id) {
-        let problem = "an identifier is already registered for another organisation: take it off that one first";
-        return Err(Rejected::WrongState(problem).into());
+pub(super) async fn rows(
+    context: Context<'_>,
+    reads: &mut Reads,
+    all: &[(String, &Organisation)],
+) -> Result<Vec<Write>> {
+    let mut lookups = Vec::new();
+    for (path, Organisation { holder, profile, .. }) in all {
+        profile.check().map_err(|problem| Rejected::Invalid(problem).within(path, ""))?;
+        lookups.extend(profile.identifiers.iter().map(|identifier| context.seal().lookup(holder, identifier)));
     }
-    check_parents(context, reads, &organisation).await?;
-    let mut writes = Write::organisation(&organisation, context.seal())?;
-    if organisation.version > 1 {
-        // Open requests may name what it is known by from now on.
-        let all = reads.incidents(&organisation.holder, "", i64::MAX, organisation.id.as_str()).await?;
-        let incidents: Vec<&Incident> = all.iter().collect();
-        let identifiers = &organisation.profile.identifiers;
-        writes.extend(events::matched_later(context, reads, identifiers, &incidents).await?);
+    let mut taken: BTreeMap<String, OrganisationId> = reads.identifiers(&lookups).await?.into_iter().collect();
+    let mut lookups = lookups.into_iter();
+    for (path, organisation) in all {
+        for lookup in lookups.by_ref().take(organisation.profile.identifiers.len()) {
+            // Of two in one call the first one has it.
+            if *taken.entry(lookup).or_insert_with(|| organisation.id.clone()) != organisation.id {
+                let problem =
+                    "an identifier is already registered for another organisation: take it off that one first";
+                return Err(Rejected::WrongState(problem).within(path, "identifiers").into());
+            }
+        }
     }
-    Ok(Change::new(&organisation.id, organisation.version, writes))
+    check_parents(context, reads, all).await?;
+    let mut writes = Vec::new();
+    for (_, organisation) in all {
+        writes.extend(Write::organisation(organisation, context.seal())?);
+    }
+    Ok(writes)
 }
 
 /// Parents are in the same register, and nothing is its own ancestor, whenever the links held.
-async fn check_parents(context: Context<'_>, reads: &mut Reads, organisation: &Organisation) -> Result<()> {
-    let links = &organisation.profile.parents;
-    if links.is_empty() {
+async fn check_parents(context: Context<'_>, reads: &mut Reads, all: &[(String, &Organisation)]) -> Result<()> {
+    let parents: BTreeSet<&OrganisationId> =
+        all.iter().flat_map(|(_, organisation)| &organisation.profile.parents).map(|link| &link.parent).collect();
+    if parents.is_empty() {
         return Ok(());
     }
-    let parents: Vec<&OrganisationId> = links.iter().map(|link| &link.parent).collect();
+    let parents: Vec<&OrganisationId> = parents.into_iter().collect();
     let known = reads.organisations_by_id(context.agency(), &parents, context.seal()).await?;
-    for (i, parent) in parents.into_iter().enumerate() {
-        let field = format!("parents[{i}].organisation_id");
-        if !known.iter().any(|known| known.id == *parent) {
-            return Err(Rejected::invalid(field, "is not an organisation of your register").into());
-        }
-        let mut seen = BTreeSet::from([parent.clone()]);
-        let mut next = seen.clone();
-        while !next.is_empty() {
-            let above = reads.parents_of(&next).await?;
-            next = above.into_iter().map(|(_, parent)| parent).filter(|parent| seen.insert(parent.clone())).collect();
-        }
-        if seen.contains(&organisation.id) {
-            return Err(Rejected::invalid(field, "is this organisation or a subsidiary of it").into());
+    for (path, organisation) in all {
+        for (i, link) in organisation.profile.parents.iter().enumerate() {
+            let invalid =
+                |problem: &str| Rejected::invalid(format!("parents[{i}].organisation_id"), problem).within(path, "");
+            if !known.iter().any(|known| known.id == link.parent) {
+                return Err(invalid("is not an organisation of your register").into());
+            }
+            // Nothing is below what is new.
+            if organisation.version > 1 && is_above(reads, &organisation.id, &link.parent).await? {
+                return Err(invalid("is this organisation or a subsidiary of it").into());
+            }
         }
     }
     Ok(())
+}
+
+/// Whether an organisation is this one or an ancestor of it.
+async fn is_above(reads: &mut Reads, organisation: &OrganisationId, this: &OrganisationId) -> Result<bool> {
+    let mut seen = BTreeSet::from([this.clone()]);
+    let mut next = seen.clone();
+    while !next.is_empty() {
+        let above = reads.parents_of(&next).await?;
+        next = above.into_iter().map(|(_, parent)| parent).filter(|parent| seen.insert(parent.clone())).collect();
+    }
+    Ok(seen.contains(organisation))
 }

@@ -44,16 +44,36 @@ pub struct Change {
     pub(super) offers: Vec<OfferFor>,
     /// What came of it, where the entry states more than who did what.
     pub(super) outcome: Vec<u8>,
+    /// The organisations that it registers under keys of their own, where it registers many records.
+    pub(super) organisations: Vec<Keyed>,
+    /// The same of incidents.
+    pub(super) incidents: Vec<Keyed>,
+    /// The last entry by which all of it was done before: then there is nothing to write.
+    pub(super) earlier: Option<u64>,
+}
+
+/// One of several records that a change registers: done once under the key of the call that it stands for.
+#[derive(Debug)]
+pub(super) struct Keyed {
+    pub(super) call: CallKey,
+    pub(super) object: String,
 }
 
 impl Change {
     /// A change that gives rise to nothing else.
     pub(super) fn new(object: &impl ToString, version: i64, writes: Vec<Write>) -> Self {
-        Self { object: object.to_string(), version, writes, offers: Vec::new(), outcome: Vec::new() }
+        Self {
+            object: object.to_string(),
+            version,
+            writes,
+            offers: Vec::new(),
+            outcome: Vec::new(),
+            organisations: Vec::new(),
+            incidents: Vec::new(),
+            earlier: None,
+        }
     }
-}
 
-impl Change {
     /// What the officer's agency may open of its entry.
     pub(super) fn sees(&self) -> Slots {
         if self.outcome.is_empty() { Slots::ACT } else { Slots::REQUESTER }
@@ -65,6 +85,7 @@ impl Change {
 pub struct Context<'a> {
     pub(super) node: &'a Node,
     pub(super) actor: &'a Actor,
+    pub(super) call: &'a CallKey,
     pub(super) at: Instant,
 }
 
@@ -98,6 +119,8 @@ pub trait Plan: Send + Sync + 'static {
     const KIND: Kind;
     /// Whether it takes a permission away: then it comes before everything else in its batch.
     const STOPS: bool = false;
+    /// Whether it holds the ledger's head for as long as many other changes do: then a batch has one of these.
+    const BULK: bool = false;
 
     /// Works the change out.
     fn plan(&self, context: Context<'_>, reads: &mut Reads) -> impl Future<Output = Result<Change>> + Send;
@@ -113,6 +136,7 @@ pub(super) struct Command<T> {
 pub(super) trait Mutation: Send + Sync {
     fn by(&self) -> &By;
     fn stops(&self) -> bool;
+    fn is_bulk(&self) -> bool;
     fn kind(&self) -> Kind;
     fn plan<'a>(
         &'a self,
@@ -131,6 +155,10 @@ impl<T: Plan> Mutation for Command<T> {
         T::STOPS
     }
 
+    fn is_bulk(&self) -> bool {
+        T::BULK
+    }
+
     fn kind(&self) -> Kind {
         T::KIND
     }
@@ -141,7 +169,7 @@ impl<T: Plan> Mutation for Command<T> {
         at: Instant,
         reads: &'a mut Reads,
     ) -> Pin<Box<dyn Future<Output = Result<Change>> + Send + 'a>> {
-        Box::pin(self.change.plan(Context { node, actor: &self.by.actor, at }, reads))
+        Box::pin(self.change.plan(Context { node, actor: &self.by.actor, call: &self.by.call, at }, reads))
     }
 }
 
@@ -149,7 +177,7 @@ impl<T: Plan> Mutation for Command<T> {
 pub(super) fn draft(kind: Kind, by: &By, change: &Change) -> Draft {
     Draft {
         kind,
-        act: statement::act(by, &change.object, change.version),
+        act: statement::act_of(by, change),
         subject: Vec::new(),
         outcome: change.outcome.clone(),
         grounds: Vec::new(),

@@ -1,8 +1,8 @@
 //! What waits for the next batch: each agency has room of its own, and a batch is filled from the agencies by turns.
 //!
 //! So an agency that floods fills its own room and is turned away, while another agency's call goes into the very next
-//! batch. Whatever takes a permission away waits apart, where no ask can take its room, and goes first. Whether a call
-//! is turned away depends on what else its own agency has put, so nobody sees another's load in an error.
+//! batch. Whatever takes a permission away waits apart, where no ask can take its room, and goes first; what registers
+//! many records waits apart, too, and a batch has one such call at its end. Whether a call is turned away depends on what else its own agency has put, so nobody sees another's load in an error.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -16,6 +16,12 @@ const ROOM_AT_ONCE: usize = 256;
 const STOPS: usize = 64;
 /// How many calls that take a permission away go into one transaction, besides the others.
 const STOPS_AT_ONCE: usize = 32;
+
+/// How many calls of one agency that register many records may wait.
+const BULK: usize = 4;
+/// How many of these go into one transaction, after all else: each holds the ledger's head for some tens of
+/// milliseconds, and no ask and no other change is left out of a batch because of one.
+const BULK_AT_ONCE: usize = 1;
 
 /// What an ask or an offer takes of the room: a batch reads the facts of all of them together.
 pub(super) const ASK: usize = 1;
@@ -32,6 +38,8 @@ pub(super) struct Place {
     pub(super) key: String,
     /// Whether it takes a permission away.
     pub(super) stops: bool,
+    /// Whether it registers many records.
+    pub(super) bulk: bool,
     /// What it takes of the room.
     pub(super) takes: usize,
 }
@@ -45,31 +53,43 @@ pub(super) struct Full;
 pub(super) struct Waiting<T> {
     stops: Lanes<T>,
     others: Lanes<T>,
+    bulk: Lanes<T>,
 }
 
 impl<T> Waiting<T> {
     /// Nothing waits yet.
     pub(super) fn new() -> Self {
-        Self { stops: Lanes::new(STOPS, STOPS_AT_ONCE), others: Lanes::new(ROOM, ROOM_AT_ONCE) }
+        Self {
+            stops: Lanes::new(STOPS, STOPS_AT_ONCE),
+            others: Lanes::new(ROOM, ROOM_AT_ONCE),
+            bulk: Lanes::new(BULK, BULK_AT_ONCE),
+        }
     }
 
     /// How many calls wait.
     pub(super) fn len(&self) -> usize {
-        self.stops.len() + self.others.len()
+        self.stops.len() + self.others.len() + self.bulk.len()
     }
 
     /// Lets a call wait, behind its agency's other calls.
     pub(super) fn offer(&mut self, place: Place, call: T) -> Result<(), Full> {
-        if place.stops { self.stops.offer(Place { takes: ASK, ..place }, call) } else { self.others.offer(place, call) }
+        let lanes = match (place.stops, place.bulk) {
+            (true, _) => &mut self.stops,
+            (false, true) => &mut self.bulk,
+            (false, false) => return self.others.offer(place, call),
+        };
+        lanes.offer(Place { takes: 1, ..place }, call)
     }
 
-    /// Takes the calls of the next batch: those that take a permission away, then the others, each by turns.
+    /// Takes the calls of the next batch: those that take a permission away, then the others, then what registers many
+    /// records, each by turns.
     ///
     /// Of calls with the same key the first goes now; the others find its entry in a later batch.
     pub(super) fn next_batch(&mut self) -> Vec<T> {
         let mut keys = BTreeSet::new();
         let mut batch = self.stops.take(&mut keys);
         batch.append(&mut self.others.take(&mut keys));
+        batch.append(&mut self.bulk.take(&mut keys));
         batch
     }
 }

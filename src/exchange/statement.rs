@@ -10,7 +10,7 @@ use crate::domain::{AgencyId, Ask, Category, Digest, Instant, Quarter, Question,
 use crate::proto::v1;
 use crate::statistics::Rule;
 
-use super::plan::By;
+use super::plan::{By, Change, Keyed};
 use super::tables::Tables;
 use super::{Error, Result};
 
@@ -21,8 +21,23 @@ pub(crate) fn timestamp(at: Instant) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: micros.div_euclid(1_000_000), nanos }
 }
 
-/// What an officer did.
+/// What an officer did to one record.
 pub(super) fn act(by: &By, object: &str, version: i64) -> Vec<u8> {
+    act_on(by, object, version).encode_to_vec()
+}
+
+/// What an officer did, to one record or to several.
+pub(super) fn act_of(by: &By, change: &Change) -> Vec<u8> {
+    let ids = |records: &[Keyed]| records.iter().map(|record| record.object.clone()).collect();
+    v1::Act {
+        organisations: ids(&change.organisations),
+        incidents: ids(&change.incidents),
+        ..act_on(by, &change.object, change.version)
+    }
+    .encode_to_vec()
+}
+
+fn act_on(by: &By, object: &str, version: i64) -> v1::Act {
     v1::Act {
         method: by.call.method.to_owned(),
         agency: by.actor.agency.to_string(),
@@ -31,8 +46,8 @@ pub(super) fn act(by: &By, object: &str, version: i64) -> Vec<u8> {
         version,
         request_id: by.call.request_id.to_string(),
         request_digest: by.call.digest.as_bytes().to_vec(),
+        ..v1::Act::default()
     }
-    .encode_to_vec()
 }
 
 /// The payload of each slot of an ask's entry.

@@ -7,7 +7,7 @@ use prost::Message;
 use tonic::{Request, Status};
 
 use super::{Desk, status};
-use crate::domain::{CallKey, Digest, RequestId};
+use crate::domain::{CallKey, Digest, Invalid, RequestId};
 use crate::exchange::{By, Exchange, Page};
 use crate::identity::{Caller, Peer};
 use crate::proto;
@@ -49,20 +49,30 @@ impl Desk {
     }
 }
 
+/// The idempotency key of a call, or of one that a part of it stands for. The digest covers the officer and the whole
+/// request, so the same key with anything else is another call.
+pub(super) fn key(
+    caller: &Caller,
+    method: &'static str,
+    request_id: &str,
+    message: &impl Message,
+) -> Result<CallKey, Invalid> {
+    let request_id = RequestId::parse(request_id).map_err(|problem| problem.within("request_id"))?;
+    let (agency, officer) = (caller.agency().clone(), caller.actor().officer.as_str());
+    let mut all = Context::new(&SHA256);
+    all.update(&(officer.len() as u64).to_be_bytes());
+    all.update(officer.as_bytes());
+    all.update(&message.encode_to_vec());
+    let mut digest = [0; 32];
+    digest.copy_from_slice(all.finish().as_ref());
+    Ok(CallKey { agency, method, request_id, digest: Digest(digest) })
+}
+
 impl<T: Message> Admitted<T> {
-    /// The officer and the call's idempotency key. The digest covers the officer and the whole request, so the same
-    /// key with anything else is another call.
+    /// The officer and the call's idempotency key.
     pub(super) fn by(&self, request_id: &str) -> Result<By, Status> {
-        let request_id = RequestId::parse(request_id).map_err(|e| status::invalid(e.within("request_id")))?;
-        let actor = self.caller.actor().clone();
-        let mut digest = Context::new(&SHA256);
-        digest.update(&(actor.officer.as_str().len() as u64).to_be_bytes());
-        digest.update(actor.officer.as_str().as_bytes());
-        digest.update(&self.message.encode_to_vec());
-        let digest = Digest::from_slice(digest.finish().as_ref());
-        let digest = digest.ok_or_else(|| status::internal("a digest has the wrong length"))?;
-        let call = CallKey { agency: actor.agency.clone(), method: self.method, request_id, digest };
-        Ok(By { actor, call })
+        let call = key(&self.caller, self.method, request_id, &self.message).map_err(status::invalid)?;
+        Ok(By { actor: self.caller.actor().clone(), call })
     }
 
     /// A page of one of the caller's own lists.

@@ -3,43 +3,19 @@
 use tonic::{Request, Response, Status};
 
 use super::status::{failed, internal, invalid};
-use super::{Desk, convert};
-use crate::domain::{AgencyId, IncidentId, Invalid, Occurred, OrganisationId};
-use crate::exchange::{AmendIncident, IssueReference, RegisterIncident, VerifyNotification};
+use super::{Desk, convert, registration};
+use crate::domain::{AgencyId, IncidentId, OrganisationId};
+use crate::exchange::{AmendIncident, IssueReference, VerifyNotification};
 use crate::proto::v1::incident_service_server::IncidentService;
 use crate::proto::v1::{
     AmendIncidentRequest, AmendIncidentResponse, GetIncidentRequest, GetIncidentResponse, IssueReferenceRequest,
     IssueReferenceResponse, ListIncidentsRequest, ListIncidentsResponse, RegisterIncidentRequest,
-    RegisterIncidentResponse, VerifyNotificationRequest, VerifyNotificationResponse,
+    RegisterIncidentResponse, RegisterIncidentsRequest, RegisterIncidentsResponse, VerifyNotificationRequest,
+    VerifyNotificationResponse,
 };
 
 fn incident_id(text: &str) -> Result<IncidentId, Status> {
     convert::field("incident_id", text, IncidentId::parse).map_err(invalid)
-}
-
-fn registration(message: &RegisterIncidentRequest) -> Result<RegisterIncident, Invalid> {
-    let from = convert::required_instant("occurred_from", message.occurred_from)?;
-    let until = convert::required_instant("occurred_until", message.occurred_until)?;
-    let notification = match &message.notification {
-        None => None,
-        Some(notification) => {
-            let kind = convert::field("notification.kind", &notification.kind, |text| {
-                crate::domain::Purpose::parse(text).map_err(|_| Invalid::new("", "is not a kind, such as `nis-rdsp`"))
-            })?;
-            let received_at = convert::required_instant("notification.received_at", notification.received_at)?;
-            Some((kind.to_string(), received_at))
-        }
-    };
-    let campaign = convert::text("campaign", &message.campaign, 100)?;
-    Ok(RegisterIncident {
-        organisation: convert::field("organisation_id", &message.organisation_id, OrganisationId::parse)?,
-        occurred: Occurred::new(from, until, "occurred_until")?,
-        markings: convert::markings(message.markings.as_ref())?,
-        notification,
-        campaign: (!campaign.is_empty()).then_some(campaign),
-        retain_until: convert::instant("retain_until", message.retain_until)?,
-        content: convert::content(message.content.as_ref())?,
-    })
 }
 
 #[tonic::async_trait]
@@ -50,13 +26,26 @@ impl IncidentService for Desk {
     ) -> Result<Response<RegisterIncidentResponse>, Status> {
         let call = self.admit("IncidentService/RegisterIncident", request)?;
         let by = call.by(&call.message.request_id)?;
-        let change = registration(&call.message).map_err(invalid)?;
+        let change = registration::incident(&call.message).map_err(invalid)?;
         let done = call.exchange.change(by, change).await.map_err(failed)?;
         Ok(Response::new(RegisterIncidentResponse {
             incident_id: done.object,
             etag: done.version.to_string(),
             receipt: done.receipt,
         }))
+    }
+
+    async fn register_incidents(
+        &self,
+        request: Request<RegisterIncidentsRequest>,
+    ) -> Result<Response<RegisterIncidentsResponse>, Status> {
+        let call = self.admit("IncidentService/RegisterIncidents", request)?;
+        let by = call.by(&call.message.request_id)?;
+        let change = registration::many(&call.caller, &call.exchange, call.message).map_err(invalid)?;
+        let organisation_ids = change.organisations.iter().map(|new| new.id.to_string()).collect();
+        let incident_ids = change.incidents.iter().map(|new| new.id.to_string()).collect();
+        let done = call.exchange.change(by, change).await.map_err(failed)?;
+        Ok(Response::new(RegisterIncidentsResponse { organisation_ids, incident_ids, receipt: done.receipt }))
     }
 
     async fn amend_incident(

@@ -79,7 +79,7 @@ pub(super) fn failed(failure: Error) -> Status {
     let message = failure.to_string();
     match failure {
         Error::Rejected(rejected) => self::rejected(rejected),
-        Error::KeyReused => invalid_key(&message),
+        Error::KeyReused { field } => invalid_key(field, &message),
         Error::PurposeNotInToken(purpose) => purpose_not_in_token(&purpose),
         Error::Suspended { by, contact } => {
             let metadata = [("by", by.as_str()), ("contact", contact.as_str())];
@@ -101,17 +101,24 @@ pub(super) fn failed(failure: Error) -> Status {
 
 fn rejected(rejected: Rejected) -> Status {
     let message = rejected.to_string();
+    let (field, rejected) = match rejected {
+        Rejected::At { field, why } => (Some(field), *why),
+        rejected => (None, rejected),
+    };
+    let metadata: Vec<(&str, &str)> = field.iter().map(|field| ("field", field.as_str())).collect();
     match rejected {
         Rejected::Invalid(problem) => invalid(problem),
-        Rejected::NotFound(_) => error(Code::NotFound, "NOT_FOUND", message, &[]),
-        Rejected::WrongState(_) => error(Code::FailedPrecondition, "WRONG_STATE", message, &[]),
-        Rejected::SameOfficer => error(Code::FailedPrecondition, "SAME_OFFICER", message, &[]),
-        Rejected::Changed => error(Code::Aborted, "CHANGED", message, &[]),
+        Rejected::NotFound(_) => error(Code::NotFound, "NOT_FOUND", message, &metadata),
+        Rejected::WrongState(_) => error(Code::FailedPrecondition, "WRONG_STATE", message, &metadata),
+        Rejected::SameOfficer => error(Code::FailedPrecondition, "SAME_OFFICER", message, &metadata),
+        Rejected::Changed => error(Code::Aborted, "CHANGED", message, &metadata),
+        at @ Rejected::At { .. } => self::rejected(at),
     }
 }
 
-fn invalid_key(message: &str) -> Status {
-    let mut details = ErrorDetails::with_error_info("KEY_REUSED", DOMAIN, HashMap::new());
-    details.add_bad_request_violation("request_id", "was used for another call");
+fn invalid_key(field: String, message: &str) -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_error_info("KEY_REUSED", DOMAIN, HashMap::from([("field".to_owned(), field.clone())]));
+    details.add_bad_request_violation(field, "was used for another call");
     Status::with_error_details(Code::InvalidArgument, message, details)
 }

@@ -128,7 +128,7 @@ impl World {
             };
             fields_set(&valid.message, &mut set);
             // Accepted keys are used up by the first variant.
-            let again = |mutant: &Mutant| variant > 0 && mutant.place == "request_id";
+            let again = |mutant: &Mutant| variant > 0 && mutant.place.ends_with("request_id");
             for mutant in mutants::of(&valid.message).into_iter().filter(|mutant| !again(mutant)) {
                 let before = self.ledger_size().await;
                 let mutated = mutant.applied_to(&fresh(&valid.message));
@@ -191,7 +191,8 @@ fn judge(
             let violations = status.get_details_bad_request().map(|found| found.field_violations).unwrap_or_default();
             let fields: Vec<&str> = violations.iter().map(|violation| violation.field.as_str()).collect();
             let [field] = fields.as_slice() else { return Err(format!("names {fields:?}: {}", shown())) };
-            let path = named.unwrap_or(&mutant.path);
+            let path =
+                &named.map_or_else(|| mutant.path.clone(), |named| format!("{}{named}", mutant.record(rpc.name())));
             let is_within = |whole: &str, part: &str| {
                 part.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
             };

@@ -20,6 +20,7 @@ mod overload;
 mod previews;
 mod references;
 mod register;
+mod registration;
 mod row_a3a;
 mod row_a3b;
 mod row_a3c;

@@ -11,7 +11,7 @@ use crate::builders::{assert_open, identifier};
 use crate::harness::{World, on_both_databases, request_id};
 
 /// The number of rows of each table.
-type Rows = BTreeMap<String, i64>;
+pub(crate) type Rows = BTreeMap<String, i64>;
 
 /// Counts the rows of all tables of a database.
 macro_rules! rows_of {
@@ -70,7 +70,7 @@ impl World {
         }
     }
 
-    async fn rows(&self) -> Rows {
+    pub(crate) async fn rows(&self) -> Rows {
         let url = self.config.database_url();
         if url.starts_with("sqlite:") {
             let connection = SqliteConnection::connect(&url).await.unwrap();

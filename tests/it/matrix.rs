@@ -54,6 +54,7 @@ const ROWS: &[(&str, usize, Object)] = &[
     ("GetOrganisation", 0, Record("organisation_id")),
     ("ListOrganisations", 0, List),
     ("RegisterIncident", 0, Record("organisation_id")),
+    ("RegisterIncidents", 1, Record("incidents.organisation_id")),
     ("AmendIncident", 0, Record("incident_id")),
     ("VerifyNotification", 0, Record("incident_id")),
     ("IssueReference", 0, Record("incident_id")),
@@ -116,6 +117,7 @@ const NO_RECORD: &[(&str, &str)] = &[
     ("RecordMerger", "into_organisation_id"),
     ("RegisterOrganisation", "parents.organisation_id"),
     ("AmendOrganisation", "parents.organisation_id"),
+    ("RegisterIncidents", "organisations.parents.organisation_id"),
     // A place in the tree, which is public.
     ("GetInclusionProof", "index"),
 ];
@@ -209,7 +211,13 @@ fn with(message: &DynamicMessage, path: &str, value: Value) -> DynamicMessage {
         None => changed.set_field_by_name(path, value),
         Some((outer, rest)) => {
             let inner = message.get_field_by_name(outer).unwrap();
-            changed.set_field_by_name(outer, Value::Message(with(inner.as_message().unwrap(), rest, value)));
+            let within = |inner: &Value| Value::Message(with(inner.as_message().unwrap(), rest, value.clone()));
+            // Of several, the first.
+            let inner = match inner.as_list() {
+                Some([first, others @ ..]) => Value::List([&[within(first)], others].concat()),
+                _ => within(&inner),
+            };
+            changed.set_field_by_name(outer, inner);
         }
     }
     changed

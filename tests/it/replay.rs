@@ -11,7 +11,7 @@ use crate::harness::{World, on_both_databases, request_id};
 
 impl World {
     /// What `concordat ledger replay` says with these arguments, beside the serving node, and how it exits.
-    fn replayed(&self, arguments: &[&str]) -> (i32, Value) {
+    pub(crate) fn replayed(&self, arguments: &[&str]) -> (i32, Value) {
         let file = self.workspace.folder().join("node-one/node.toml");
         let command = ["ledger", "replay", "--config", text(&file)];
         let output = concordat(&[command.as_slice(), arguments].concat());

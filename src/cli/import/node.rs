@@ -1,6 +1,6 @@
-//! Puts drafts to the node, over the same contract as everybody: an organisation once, each incident at it.
+//! The node, over the same contract as everybody: each call is put until it is answered.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::time::Duration;
 
@@ -9,12 +9,13 @@ use concordat::proto::v1;
 use concordat::proto::v1::incident_service_client::IncidentServiceClient;
 use concordat::proto::v1::ledger_service_client::LedgerServiceClient;
 use concordat::proto::v1::organisation_service_client::OrganisationServiceClient;
+use prost::Message as _;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Response, Status};
 use tonic_types::StatusExt;
 
-use super::drafts::{Affected, Draft, Rejected};
+use super::drafts::{Affected, Rejected};
 
 /// How often a call is put, and how long is waited between; a node that says how long is waited for that long.
 const MOST_TRIES: u32 = 8;
@@ -32,25 +33,18 @@ pub(super) enum Kept {
     AlreadyThere,
 }
 
-/// Why an incident is not in the ledger.
+/// Why a call was not done.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// It cannot be, as it is.
-    Rejected(Rejected),
+    Rejected {
+        /// Why.
+        rejected: Rejected,
+        /// The field that the node names, if it names one.
+        field: String,
+    },
     /// Nothing can be put to the node any more.
     Stopped(String),
-}
-
-/// An organisation of this run. The first spelling of its name is the one that is registered, in every run.
-pub(super) struct Organisation {
-    affected: Affected,
-    id: OnceCell<String>,
-}
-
-impl Organisation {
-    pub(super) fn new(affected: Affected) -> Self {
-        Self { affected, id: OnceCell::new() }
-    }
 }
 
 /// The node, as one officer meets it.
@@ -78,54 +72,26 @@ impl Node {
         })
     }
 
-    /// Registers an incident, and its organisation before it. When this returns `Ok`, both are durable.
-    pub(super) async fn register(&self, organisation: &Organisation, draft: Draft) -> Result<Kept, Failure> {
-        let organisation_id =
-            organisation.id.get_or_try_init(|| self.register_organisation(&organisation.affected)).await?.clone();
-        let request = v1::RegisterIncidentRequest { organisation_id, ..draft.request };
+    /// Puts incidents together; gives what became of each, in their order.
+    pub(super) async fn put_many(&self, request: v1::RegisterIncidentsRequest) -> Result<Vec<Kept>, Failure> {
         let call = || {
             let (mut incidents, request) = (self.incidents.clone(), request.clone());
-            async move { incidents.register_incident(request).await }
+            async move { incidents.register_incidents(request).await }
         };
-        let response = self.put(call).await.map_err(|failure| match failure {
-            Failure::Rejected(rejected) if rejected.reason == "KEY_REUSED" => Failure::Rejected(Rejected::new(
-                "imported-otherwise",
-                "was imported before by another officer, with other markings, or by another version of this program; \
-                 nothing was changed. Whoever began this import can go on with it",
-            )),
-            failure => failure,
-        })?;
-        let index = response.receipt.map(|receipt| receipt.index);
-        Ok(if index.is_some_and(|index| index < self.before) { Kept::AlreadyThere } else { Kept::Registered })
+        let response = self.put(call).await?;
+        // The entry names what it registered; everything else was there.
+        let receipt = response.receipt.filter(|receipt| receipt.index >= self.before).unwrap_or_default();
+        let act = receipt.openings.iter().find(|opening| opening.slot() == v1::Slot::Act);
+        let act = act.and_then(|opening| v1::Act::decode(opening.payload.as_slice()).ok()).unwrap_or_default();
+        let new: HashSet<String> = act.incidents.into_iter().collect();
+        let kept = |id: &String| if new.contains(id) { Kept::Registered } else { Kept::AlreadyThere };
+        Ok(response.incident_ids.iter().map(kept).collect())
     }
 
-    async fn register_organisation(&self, affected: &Affected) -> Result<String, Failure> {
-        let request = v1::RegisterOrganisationRequest {
-            request_id: affected.request_id(),
-            name: affected.name.clone(),
-            identifiers: affected.identifiers.clone(),
-            ..v1::RegisterOrganisationRequest::default()
-        };
-        let call = || {
-            let (mut organisations, request) = (self.organisations.clone(), request.clone());
-            async move { organisations.register_organisation(request).await }
-        };
-        match self.put(call).await {
-            Ok(response) => Ok(response.organisation_id),
-            // A colleague's import had it, or another file spelt it otherwise, or somebody registered it by hand with
-            // these identifiers: it is in the agency's own register then.
-            Err(Failure::Rejected(rejected)) if matches!(rejected.reason, "KEY_REUSED" | "WRONG_STATE") => {
-                let listed = self.listed.get_or_try_init(|| self.list()).await?;
-                listed.get(&affected.same).cloned().flatten().ok_or_else(|| {
-                    Failure::Rejected(Rejected::new(
-                        "organisation-differs",
-                        "its organisation was registered before, by another officer or with other identifiers, and no \
-                         single one in the register has exactly this name or these identifiers now",
-                    ))
-                })
-            }
-            Err(failure) => Err(failure),
-        }
+    /// The one organisation of the agency's register that is the same as this.
+    pub(super) async fn registered(&self, affected: &Affected) -> Result<Option<String>, Failure> {
+        let listed = self.listed.get_or_try_init(|| self.list()).await?;
+        Ok(listed.get(&affected.same).cloned().flatten())
     }
 
     async fn list(&self) -> Result<HashMap<String, Option<String>>, Failure> {
@@ -168,7 +134,9 @@ impl Node {
             let reason = details.error_info().map(|info| info.reason.as_str());
             match judge(status.code(), reason) {
                 Judgement::Reject(reason) => {
-                    return Err(Failure::Rejected(Rejected::new(reason, status.message())));
+                    let metadata = details.error_info().map(|info| &info.metadata);
+                    let field = metadata.and_then(|named| named.get("field")).cloned().unwrap_or_default();
+                    return Err(Failure::Rejected { rejected: Rejected::new(reason, own_words(&status)), field });
                 }
                 Judgement::Again if tries < MOST_TRIES && !self.stop.is_cancelled() => {}
                 Judgement::Again | Judgement::Stop => return Err(Failure::Stopped(said(&status))),
@@ -182,6 +150,13 @@ impl Node {
             tries += 1;
         }
     }
+}
+
+/// An error's message without the record's place in its call, which means nothing to whoever has the file.
+fn own_words(status: &Status) -> &str {
+    let message = status.message();
+    let placed = ["incidents[", "organisations["].iter().any(|list| message.starts_with(list));
+    message.split_once("].").filter(|_| placed).map_or(message, |(_, rest)| rest)
 }
 
 /// What follows from an error.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn place(agency: &str, key: &str, stops: bool, takes: usize) -> Place {
-    Place { agency: AgencyId::known(agency), key: format!("{agency}/{key}"), stops, takes }
+    Place { agency: AgencyId::known(agency), key: format!("{agency}/{key}"), stops, bulk: false, takes }
 }
 
 /// Puts an ask, which is told apart by agency and number.
@@ -90,6 +90,29 @@ fn a_batch_of_changes_is_shorter_than_one_of_asks() {
     let put = (0..20_000).filter(|number| waiting.offer(change(*number), number.to_string()).is_ok()).count();
     assert_eq!(put, ROOM / CHANGE);
     assert_eq!(waiting.next_batch().len(), ROOM_AT_ONCE / CHANGE);
+}
+
+#[test]
+fn a_batch_has_one_call_with_many_records_after_all_else_and_agencies_take_turns() {
+    let mut waiting = Waiting::new();
+    let bulk = |agency: &str, number: usize| {
+        let place = Place { bulk: true, ..place(agency, &format!("many-{number}"), false, CHANGE) };
+        (place, format!("{agency}-many-{number}"))
+    };
+    let mut offer = |agency: &str, number| {
+        let (place, call) = bulk(agency, number);
+        waiting.offer(place, call)
+    };
+    assert_eq!((0..100).filter(|number| offer("ncsc", *number).is_ok()).count(), BULK);
+    offer("nca", 0).unwrap();
+    assert_eq!(flood(&mut waiting, "ncsc"), ROOM, "they take no room from the agency's other calls");
+    flood(&mut waiting, "ico");
+    withdrawal(&mut waiting, "ncsc", 0).unwrap();
+    let batch = waiting.next_batch();
+    assert_eq!(batch.len(), 1 + ROOM_AT_ONCE + BULK_AT_ONCE, "nobody else is left out for it");
+    assert_eq!((batch[0].as_str(), batch[batch.len() - 1].as_str()), ("ncsc-stop-0", "ncsc-many-0"));
+    assert_eq!(waiting.next_batch().last().map(String::as_str), Some("nca-many-0"));
+    assert_eq!(waiting.next_batch().last().map(String::as_str), Some("ncsc-many-1"));
 }
 
 #[test]

@@ -25,6 +25,12 @@ impl fmt::Display for Mutant {
 }
 
 impl Mutant {
+    /// The path of the record that the field is of, where the call is about many; with a full stop at its end.
+    pub(super) fn record(&self, rpc: &str) -> &str {
+        let end = self.path.find("].").filter(|_| rpc == "RegisterIncidents").map_or(0, |end| end + 2);
+        &self.path[..end]
+    }
+
     pub(super) fn applied_to(&self, message: &DynamicMessage) -> DynamicMessage {
         let mut message = message.clone();
         let mut inner = &mut message;

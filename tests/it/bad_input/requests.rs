@@ -2,6 +2,7 @@
 
 use concordat::proto::v1;
 use concordat::proto::v1::authorisation_service_client::AuthorisationServiceClient;
+use concordat::proto::v1::new_incident::Organisation as NewOrganisationAt;
 use concordat::proto::v1::request_release_request::Target;
 use prost::Message;
 
@@ -113,6 +114,39 @@ impl World {
         }
     }
 
+    /// An incident at a new organisation, or in the second variant at one that is registered.
+    async fn full_registrations(&self, variant: usize) -> v1::RegisterIncidentsRequest {
+        let full = self.full_registration("");
+        let incident = v1::NewIncident {
+            request_id: request_id(),
+            organisation: Some(NewOrganisationAt::NewOrganisation(1)),
+            occurred_from: full.occurred_from,
+            occurred_until: full.occurred_until,
+            markings: full.markings,
+            notification: full.notification,
+            campaign: full.campaign,
+            retain_until: full.retain_until,
+            content: full.content,
+        };
+        let organisation = |name: &str, parents| v1::NewOrganisation {
+            request_id: request_id(),
+            name: name.into(),
+            identifiers: vec![unused()],
+            former_names: vec![self.dated_name("Example Waterworks")],
+            trading_names: vec![self.dated_name("ExampleWater")],
+            parents,
+        };
+        let (organisations, incident) = if variant == 0 {
+            let first = organisation("Example Water plc", vec![self.parent_link().await]);
+            (vec![first, organisation("Example Power plc", vec![])], incident)
+        } else {
+            let registered = self.register_organisation("ncsc", vec![]).await;
+            let organisation = Some(NewOrganisationAt::OrganisationId(registered));
+            (vec![], v1::NewIncident { organisation, ..incident })
+        };
+        v1::RegisterIncidentsRequest { request_id: request_id(), organisations, incidents: vec![incident] }
+    }
+
     fn dated_name(&self, name: &str) -> v1::DatedName {
         v1::DatedName { name: name.into(), from: self.in_seconds(-86_400), until: self.in_seconds(0) }
     }
@@ -177,7 +211,7 @@ impl World {
     pub(crate) async fn valid_request(&self, rpc: &str, variant: usize) -> Option<Vec<u8>> {
         let variants = match rpc {
             "RequestRelease" => 4,
-            "OfferRelease" | "GiveAuthorisation" | "PublishStatistics" => 2,
+            "OfferRelease" | "GiveAuthorisation" | "RegisterIncidents" | "PublishStatistics" => 2,
             _ => 1,
         };
         if variant >= variants {
@@ -260,6 +294,7 @@ impl World {
                 let organisation = self.register_organisation("ncsc", vec![]).await;
                 v1::RegisterIncidentRequest { request_id, ..self.full_registration(&organisation) }.encode_to_vec()
             }
+            "RegisterIncidents" => self.full_registrations(variant).await.encode_to_vec(),
             "AmendIncident" => {
                 let held = self.hold("ncsc", "ico").await;
                 v1::AmendIncidentRequest {

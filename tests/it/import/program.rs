@@ -193,10 +193,10 @@ impl World {
         all
     }
 
-    /// Waits until the ledger has this many entries.
-    pub(super) async fn grown_to(&self, size: u64) {
+    /// Waits until the NCSC has this many incidents.
+    pub(super) async fn holding(&self, incidents: usize) {
         let grown = async {
-            while self.size().await < size {
+            while self.held_incidents().await.len() < incidents {
                 tokio::task::yield_now().await;
             }
         };

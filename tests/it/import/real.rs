@@ -25,7 +25,7 @@ fn real() -> Option<String> {
     Some(String::from_utf8(unpacked.stdout).unwrap())
 }
 
-/// On SQLite only: some five thousand entries.
+/// On SQLite only: some thousands of incidents.
 #[test]
 fn every_real_incident_is_imported_or_rejected_for_a_stated_reason() {
     let Some(text) = real() else { return };
@@ -50,7 +50,8 @@ fn every_real_incident_is_imported_or_rejected_for_a_stated_reason() {
         assert_eq!(incidents.len() as u64, ran.incidents("registered"));
         let folded: BTreeSet<String> = organisations.values().map(|held| Organisation::folded(&held.name)).collect();
         assert_eq!(folded.len(), organisations.len(), "one organisation for each name");
-        assert_eq!(world.size().await - before, (incidents.len() + organisations.len()) as u64);
+        let entries = usize::try_from(world.size().await - before).unwrap();
+        assert!(entries * 16 < incidents.len(), "{entries} entries for {} incidents", incidents.len());
         world
     });
 }
