@@ -64,6 +64,8 @@ pub use tables::Tables;
 
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 use crate::domain::Actor;
 
 /// A result of a use case.
@@ -74,6 +76,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Exchange {
     node: Arc<Node>,
     queue: batch::Queue,
+    /// Held while a quarter is counted: a million incidents take memory, so one at a time.
+    counting: Arc<Mutex<()>>,
     /// For whom is read. None: for the node itself.
     caller: Option<Arc<Actor>>,
 }
@@ -85,7 +89,7 @@ impl Exchange {
         control::announce();
         let node = Arc::new(node);
         let queue = batch::Queue::start(Arc::clone(&node));
-        Self { node, queue, caller: None }
+        Self { node, queue, counting: Arc::default(), caller: None }
     }
 
     /// The same for one caller: nothing is read for it while it is suspended here.

@@ -17,11 +17,11 @@ mod locked;
 mod obligations;
 mod open;
 mod organisations;
+mod publications;
 mod replay;
 mod requests;
 mod silence;
 mod sql;
-mod statistics;
 mod suspensions;
 mod write;
 
@@ -35,10 +35,10 @@ pub use entries::StoredEntry;
 pub use incidents::{IncidentKey, SealedCategory};
 pub use locked::{Appended, Commit, Committed, Locked};
 pub use open::Options;
+pub use publications::{PublicationRow, Standing};
 pub use replay::{Inside, KeptAnswer, WholeEntry};
 pub use requests::{Answer, KnownCall, QuestionRow};
 pub use sql::{STATEMENTS, Sql};
-pub use statistics::{PublicationRow, Standing};
 pub use write::Write;
 
 /// What can go wrong with the store. None of it says anything about records.

@@ -3,9 +3,6 @@
 //! As pure as a decision on an incident, and simpler: a table is about no organisation, so there is neither consent nor
 //! authorisation, and whatever the answer is may be said plainly.
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -159,3 +156,6 @@ pub fn decide_sharing(facts: &SharingFacts, agreements: &[&Agreement]) -> Sharin
     let clauses = clauses.into_iter().map(|clause| clause.id.clone()).collect();
     Sharing::Permit(SharingPermit { digest: published.digest, clauses, obligations })
 }
+
+#[cfg(test)]
+mod tests;

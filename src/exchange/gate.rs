@@ -311,7 +311,7 @@ impl<'a> Passage<'a> {
         let Decided { draft, facts, answer, shareable } = asked.first_time()?;
         let entered = Entered::Table { answer: answer.clone(), shareable };
         let appended = self.locked.append(entered, &draft, Some(&facts), Slots::REQUESTER, at, &node.seal)?;
-        let object = format!("{}/{}/{}", call.ask.holder, call.ask.quarter, call.ask.table);
+        let object = sharing::object(&call.ask.holder, call.ask.quarter, &call.ask.table);
         self.writes.push(Write::call(&by.call, appended.index(), &object, 0, at, Some(&answer))?);
         self.appended.push((Some(place), appended));
         Ok(())

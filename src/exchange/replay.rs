@@ -26,7 +26,7 @@ use crate::store::{Inside, Reads, Store, WholeEntry};
 
 use super::acts::Acts;
 use super::offers::offered;
-use super::{Error, Result, asks, statement};
+use super::{Error, Result, asks, sharing, statement};
 
 /// How many entries are read in one transaction: a long one would hold up the database of a node that serves.
 const PAGE: i64 = 100;
@@ -156,7 +156,7 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
     if leaf.kind() == Kind::Statistics {
         let sealed = sealed.ok_or_else(|| unreadable("it has no facts"))?;
         let stated = [Slot::Act, Slot::Outcome, Slot::Grounds].map(committed);
-        return table(reads, known, &sealed, leaf.at_micros, stated).await;
+        return table(reads, known, &sealed, (entry.index, leaf.at_micros), stated).await;
     }
     if leaf.kind() != Kind::Ask {
         let act = Act::decode(committed(Slot::Act)).map_err(|_| unreadable("its act cannot be decoded"))?;
@@ -251,14 +251,18 @@ async fn table(
     reads: &mut Reads,
     known: &mut Known,
     sealed: &[u8],
-    at_micros: i64,
+    (index, at_micros): (u64, i64),
     [act, outcome, grounds]: [&[u8]; 3],
 ) -> Result<Replayed, Stopped> {
     let facts: SharingFacts = read(sealed)?;
     let agreements = known.texts.in_force(reads, &facts.in_force).await?;
     let agreements: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();
-    let stated = statement::of_table_ask(&facts, sealed, &decide_sharing(&facts, &agreements));
+    let decision = decide_sharing(&facts, &agreements);
+    let stated = statement::of_table_ask(&facts, sealed, &decision);
+    let object = sharing::object(&facts.holder, facts.quarter, &facts.table);
+    let kept = reads.kept_telling(&object, index).await?;
     let compared = [
+        (kept == Some(sharing::answer(&decision)), "answer: what is kept for repeats is not what the facts give"),
         (at_micros == facts.at.micros(), "time: the facts have another than the leaf"),
         (stated.act == act, "ask: the facts have another than the one committed to"),
         (stated.outcome == outcome, "outcome: the facts give another than was committed to"),

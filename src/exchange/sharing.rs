@@ -26,6 +26,11 @@ pub struct AskForTable {
     pub table: String,
 }
 
+/// What such an ask's call is kept with.
+pub(super) fn object(holder: &AgencyId, quarter: Quarter, table: &str) -> String {
+    format!("{holder}/{quarter}/{table}")
+}
+
 /// One call that asks for a table.
 #[derive(Debug)]
 pub(super) struct TableCall {

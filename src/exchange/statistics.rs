@@ -135,6 +135,7 @@ impl Node {
 impl Exchange {
     /// The tables of a quarter as they would be published now; none if it is published. Nothing is written.
     pub async fn prepare_statistics(&self, holder: &AgencyId, quarter: Quarter) -> Result<Option<Prepared>> {
+        let _one_at_a_time = self.counting.lock().await;
         let agency = holder.clone();
         let counted = self.read(move |node, reads| {
             Box::pin(async move {

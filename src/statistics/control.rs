@@ -15,8 +15,6 @@
 mod complement;
 mod noise;
 mod tally;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 
@@ -191,3 +189,6 @@ fn stand<S: Secret>(rule: &Rule, cell: &Cell, key: Option<&noise::Key<'_, S>>) -
     let spared = spare.is_some_and(|spare| spare.saturating_add_signed(spare_by) >= rule.margin);
     Standing { moved, shown: above.is_some() && passes && spared }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,6 +80,8 @@ statements! {
         "SELECT c.answer, r.open_until FROM call c JOIN request r ON r.id = c.object WHERE c.object = $1 AND c.idx = $2"
     );
 
+    TABLE_ASK_AT = both ("SELECT c.answer FROM call c WHERE c.object = $1 AND c.idx = $2");
+
     AGREEMENTS = both ("SELECT id, version, digest, state, activated_at FROM agreement ORDER BY id, version");
     AGREEMENTS_IN_FORCE = both ("SELECT id, digest FROM agreement WHERE state = 'in-force' ORDER BY id");
     AGREEMENT_TEXT = both ("SELECT text FROM agreement_text WHERE digest = $1");

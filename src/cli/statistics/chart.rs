@@ -17,17 +17,25 @@ pub(super) struct Number<'a> {
     pub(super) organisations: Option<i64>,
 }
 
-/// The titles of an axis; one that is empty where there is no axis.
-fn titles(axis: Option<&StatisticsAxis>) -> Vec<&str> {
-    axis.map_or_else(|| vec![""], |axis| axis.values.iter().map(|value| value.title.as_str()).collect())
+/// Values that a reader looks at last.
+const LAST: [&str; 2] = ["other", "not-known"];
+
+/// The titles of an axis with their places, in the order for a reader; one that is empty where there is no axis.
+fn titles(axis: Option<&StatisticsAxis>) -> Vec<(usize, &str)> {
+    let Some(axis) = axis else { return vec![(0, "")] };
+    let mut values: Vec<_> = axis.values.iter().enumerate().collect();
+    values.sort_by_key(|(_, value)| LAST.iter().position(|last| *last == value.id).map_or(0, |place| place + 1));
+    values.into_iter().map(|(place, value)| (place, value.title.as_str())).collect()
 }
 
 /// Every number of a table, row by row.
 pub(super) fn numbers(table: &StatisticsTable) -> Vec<Number<'_>> {
     let (rows, columns) = (titles(table.axes.first()), titles(table.axes.get(1)));
-    let places = rows.iter().flat_map(|row| columns.iter().map(move |column| (*row, *column)));
-    let cells = table.cells.iter().map(|cell| cell.organisations);
-    places.zip(cells).map(|((row, column), organisations)| Number { row, column, organisations }).collect()
+    let number = |(row_place, row): (usize, _), (column_place, column): (usize, _)| {
+        let cell = table.cells.get(row_place * columns.len() + column_place);
+        Number { row, column, organisations: cell.and_then(|cell| cell.organisations) }
+    };
+    rows.iter().flat_map(|row| columns.iter().map(|column| number(*row, *column))).collect()
 }
 
 /// What stands beside a number.
@@ -117,6 +125,15 @@ pub(super) mod tests {
                      ico,2026-Q3,health,\"error, or so\",\nico,2026-Q3,legal,hacking,40\n\
                      ico,2026-Q3,legal,\"error, or so\",20\n";
         assert_eq!(csv(&table()), lines);
+    }
+
+    #[test]
+    fn what_is_not_known_stands_last_with_its_own_number() {
+        let mut table = table();
+        "not-known".clone_into(&mut table.axes[0].values[0].id);
+        let rows: Vec<(&str, Option<i64>)> =
+            numbers(&table).iter().map(|number| (number.row, number.organisations)).collect();
+        assert_eq!(rows, [("Legal", Some(40)), ("Legal", Some(20)), ("Health", Some(80)), ("Health", None)]);
     }
 
     #[test]

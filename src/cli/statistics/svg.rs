@@ -4,8 +4,8 @@ use concordat::proto::v1::StatisticsTable;
 
 use super::chart::{LEFT_OUT, label, numbers};
 
-const WIDTH: i64 = 900;
-const LABELS: i64 = 360;
+const WIDTH: i64 = 960;
+const LABELS: i64 = 420;
 const BAR: i64 = 18;
 const STEP: i64 = 26;
 const TOP: i64 = 64;
