@@ -59,6 +59,19 @@ fn each_memorandum_lets_the_ico_share_with_its_own_party() {
 }
 
 #[test]
+fn no_clause_lets_an_agency_share_with_itself() {
+    let (there, itself) = (
+        "receiving = \"ncsc\"\nform = \"anonymised-aggregated\"",
+        "receiving = \"ico\"\nform = \"anonymised-aggregated\"",
+    );
+    assert!(NCSC.0.contains(there));
+    let agreement = Agreement::load(&text((&NCSC.0.replace(there, itself), NCSC.1))).unwrap();
+    let Sharing::NotCovered(why) = decide_sharing(&facts("ico", "ico", RULE), &[&agreement]) else { panic!("shared") };
+    assert_eq!(why.reason, "STATISTICS_FORBIDDEN");
+    assert!(why.explanation.contains("limit/recipient"), "{}", why.explanation);
+}
+
+#[test]
 fn what_was_published_under_a_weaker_rule_is_not_shared() {
     for weaker in [Rule { threshold: 9, ..RULE }, Rule { margin: 14, ..RULE }, Rule { largest_share: 1, ..RULE }] {
         assert_eq!(said(&facts("ico", "ncsc", weaker)), Err("STATISTICS_FORBIDDEN"), "{weaker:?}");
