@@ -70,18 +70,18 @@ fn guard(record: bool) -> Result<()> {
     let recorded = Recorded::read()?;
     let mut counts = Recorded::default();
     let mut wrong = Vec::new();
-    writeln!(out, "{:<16}{:>12}{:>12}{:>10}", "for one call", "counted", "recorded", "change")?;
+    writeln!(out, "{:<24}{:>12}{:>12}{:>10}", "for one call", "counted", "recorded", "change")?;
     for work in Work::ALL {
         let (name, counted) = (work.name(), count::instructions(work)?);
         counts.0.insert(name.to_owned(), counted);
         if let Some(&before) = recorded.0.get(name) {
             let change = (ratio_of(counted, before) - 1.0) * 100.0;
-            writeln!(out, "{name:<16}{counted:>12}{before:>12}{change:>+9.2}%")?;
+            writeln!(out, "{name:<24}{counted:>12}{before:>12}{change:>+9.2}%")?;
             if change > MOST_PERCENT {
                 wrong.push(format!("{name} takes {change:.2} % more instructions than recorded"));
             }
         } else {
-            writeln!(out, "{name:<16}{counted:>12}{:>12}{:>10}", "-", "-")?;
+            writeln!(out, "{name:<24}{counted:>12}{:>12}{:>10}", "-", "-")?;
             wrong.push(format!("{name} was never recorded"));
         }
     }

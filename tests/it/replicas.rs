@@ -2,6 +2,7 @@
 
 mod crash;
 mod cut;
+mod everywhere;
 mod judge;
 mod officers;
 mod proxy;

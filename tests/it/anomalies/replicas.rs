@@ -25,7 +25,7 @@ const HEAD: &str = "SELECT size, at, frontier, (EXTRACT%FOR UPDATE";
 /// A writer's first entry: by then everything was read and decided.
 const ENTRY: &str = "INSERT INTO entry (%";
 /// The last facts that are read.
-const AUTHORISATIONS: &str = "SELECT id, holder, incident_id, recipient%WHERE incident_id%";
+const AUTHORISATIONS: &str = "SELECT a.id, a.holder, a.incident_id, a.recipient%JOIN authorisation%";
 
 /// Sees the nodes' sessions from outside.
 struct Watch(PgConnection);

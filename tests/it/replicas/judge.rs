@@ -59,6 +59,13 @@ struct Permission {
     authorised: bool,
 }
 
+/// What permits or stops releases in every case: all of them rest on one agreement, and are to one agency.
+#[derive(Debug, Default)]
+struct Everywhere {
+    in_force: bool,
+    suspended: BTreeSet<String>,
+}
+
 /// Reads the ledger as it is and compares it with what the clients say. Panics where the two differ; what lies in the
 /// wrong order is counted.
 pub(super) async fn judge(database: &str, testimony: &Testimony) -> Verdict {
@@ -162,6 +169,7 @@ impl Entry {
 fn order(entries: &[Entry], testimony: &Testimony) -> Verdict {
     let mut verdict = Verdict { entries: entries.len(), ..Verdict::default() };
     let mut cases: HashMap<usize, Permission> = HashMap::new();
+    let mut everywhere = Everywhere::default();
     for (index, entry) in entries.iter().enumerate() {
         let record = testimony.records.get(&entry.object).copied();
         match (entry.method.as_str(), record) {
@@ -176,15 +184,29 @@ fn order(entries: &[Entry], testimony: &Testimony) -> Verdict {
                 cases.entry(case).or_default().authorised = false;
                 verdict.endings += 1;
             }
+            ("AgreementService/ActivateAgreement", _) => everywhere.in_force = true,
+            ("AgreementService/EndAgreement", _) => {
+                everywhere.in_force = false;
+                verdict.endings += 1;
+            }
+            ("AdminService/SuspendAgency" | "AdminService/SuspendOfficer", _) => {
+                everywhere.suspended.insert(entry.object.clone());
+                verdict.endings += 1;
+            }
+            ("AdminService/ResumeAgency" | "AdminService/ResumeOfficer", _) => {
+                assert!(everywhere.suspended.remove(&entry.object), "entry {index} resumes what was not suspended");
+            }
             ("ReleaseService/RequestRelease", _) => {
                 let case = testimony.asks.get(&entry.request_id).expect("an ask in the ledger that nobody put");
                 verdict.asks += 1;
                 if entry.outcome().as_deref() == Some("released") {
                     verdict.releases += 1;
                     let permission = cases.get(case).copied().unwrap_or_default();
-                    if !(permission.consented && permission.authorised) {
+                    let stands = everywhere.in_force && everywhere.suspended.is_empty();
+                    if !(permission.consented && permission.authorised && stands) {
                         let request_id = &entry.request_id;
-                        verdict.inversions.push(format!("entry {index}, {request_id}, case {case}: {permission:?}"));
+                        let found = format!("entry {index}, {request_id}, case {case}: {permission:?}, {everywhere:?}");
+                        verdict.inversions.push(found);
                     }
                 }
             }
