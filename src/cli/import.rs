@@ -1,8 +1,9 @@
 //! `concordat import`: registers incidents from a file, over the same contract as everybody else.
 //!
 //! One thread reads and cuts the file. Records wait for a call until it is full, or until nothing is under way: so a
-//! batch is full where the file has more, and what is fed slowly waits for nothing. Nothing is kept on disk: what was done is known by each record's `request_id`, however
-//! the records are batched, so running the same command again goes on.
+//! batch is full where the file has more, and what is fed slowly waits for nothing. Nothing is kept on disk: what was
+//! done is known by each record's `request_id`, however the records are batched, so running the same command again goes
+//! on.
 
 mod batch;
 mod drafts;

@@ -85,8 +85,8 @@ impl Incident {
         }
     }
 
-    /// Whether it stands where nothing was found. No agency has its holder's name.
+    /// Whether it stands where nothing was found. No incident that is held has its id.
     pub fn is_placeholder(&self) -> bool {
-        self.holder.as_str() == "-"
+        self.id.as_str() == "-"
     }
 }

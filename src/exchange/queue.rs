@@ -2,7 +2,8 @@
 //!
 //! So an agency that floods fills its own room and is turned away, while another agency's call goes into the very next
 //! batch. Whatever takes a permission away waits apart, where no ask can take its room, and goes first; what registers
-//! many records waits apart, too, and a batch has one such call at its end. Whether a call is turned away depends on what else its own agency has put, so nobody sees another's load in an error.
+//! many records waits apart, too, and a batch has one such call at its end. Whether a call is turned away depends on what
+//! else its own agency has put, so nobody sees another's load in an error.
 
 use std::collections::{BTreeSet, VecDeque};
 

@@ -115,6 +115,9 @@ impl Store {
             ("statement_timeout", "10s"),
             // A process that stops while it holds the lock must not hold it for ever.
             ("idle_in_transaction_session_timeout", "5s"),
+            // A prepared statement keeps the plan that was made while its tables were small: that must not be one that
+            // reads all of a table, since every look-up is made while the ledger's head is held.
+            ("enable_seqscan", "off"),
         ]);
         let serves = options.serves;
         if serves && is_standby(&mut connect.connect().await?).await? {

