@@ -44,7 +44,7 @@ Exit codes:
 `concordat explain REASON` says more of any reason in any error."
 )]
 struct Cli {
-    /// How to print. Default: a table in a terminal, JSON elsewhere.
+    /// How to print. Default: a table in a terminal, JSON elsewhere. `statistics show` can print csv, too.
     #[arg(long, short, global = true, value_enum, value_name = "table|json", hide_possible_values = true)]
     output: Option<Format>,
     #[command(subcommand)]
@@ -132,9 +132,13 @@ fn parse_and_run() -> anyhow::Result<Verdict> {
     let contract = Contract::load(&Cli::command())?;
     let mut commands = commands(&contract);
     let matches = commands.get_matches_mut();
+    let words = matches.subcommand().and_then(|(noun, inner)| Some((noun, inner.subcommand()?)));
+    let shows = matches!(words, Some(("statistics", ("show", _))));
+    if !shows && matches.get_one::<Format>("output") == Some(&Format::Csv) {
+        return Err(Usage("-o csv: only `statistics show` prints it; elsewhere table or json".to_owned()).into());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    if let Some((noun, (verb, flags))) =
-        matches.subcommand().and_then(|(noun, inner)| Some((noun, inner.subcommand()?)))
+    if let Some((noun, (verb, flags))) = words
         && let Some(rpc) = contract.typed(noun, verb)
     {
         let format = output::format(flags.get_one::<Format>("output").copied());

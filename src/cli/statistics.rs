@@ -1,6 +1,6 @@
 //! `concordat statistics show`: a published table to look at.
 
-mod chart;
+pub(super) mod chart;
 mod svg;
 
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show a published table: bars in a terminal, CSV, JSON, or an SVG chart with what is left out marked.
+    /// Show a published table: bars in a terminal, JSON, CSV, or an SVG chart with what is left out marked.
     #[command(
         after_help = "With --holder, that agency is asked for the table; without it, your own agency's publication is read.
 
@@ -38,7 +38,7 @@ Exit code: 0 shown, 1 not published, 3 could not tell, 11 not covered.
 
 Examples:
   concordat statistics show --holder ico --quarter 2026-Q3 --table sector
-  concordat statistics show --quarter 2026-Q3 --table sector-type --csv > sector-type.csv
+  concordat statistics show --quarter 2026-Q3 --table sector-type -o csv > sector-type.csv
   concordat statistics show --quarter 2026-Q3 --table sector --svg > sector.svg"
     )]
     Show(Show),
@@ -55,11 +55,8 @@ struct Show {
     /// The table, as `statistics list-publications` names it.
     #[arg(long)]
     table: String,
-    /// Print CSV: one line for each cell; empty where it is left out.
-    #[arg(long, conflicts_with = "svg")]
-    csv: bool,
     /// Print a chart as SVG.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "output")]
     svg: bool,
     /// The idempotency key of the ask. Default: a new one.
     #[arg(long, requires = "holder")]
@@ -90,11 +87,11 @@ pub(super) async fn run(arguments: Arguments, stated: Option<Format>) -> anyhow:
             Ok(verdict)
         }
         Found::Table(table) => {
-            match (show.csv, show.svg, format(stated)) {
-                (true, ..) => text(&chart::csv(&table)),
-                (_, true, _) => text(&svg::chart(&table)),
-                (_, _, Format::Table) => text(&chart::bars(&table)),
-                (_, _, Format::Json) => line(&json::written(&as_json(&table)?)?),
+            match format(stated) {
+                _ if show.svg => text(&svg::chart(&table)),
+                Format::Table => line(chart::bars(&table).trim_end()),
+                Format::Csv => text(&chart::csv(&table)),
+                Format::Json => line(&json::written(&as_json(&table)?)?),
             }
             Ok(Verdict::Well)
         }

@@ -48,7 +48,7 @@ pub(super) fn label(number: &Number<'_>) -> String {
 }
 
 /// Bars for a terminal, with the rule below.
-pub(super) fn bars(table: &StatisticsTable) -> String {
+pub(in crate::cli) fn bars(table: &StatisticsTable) -> String {
     let numbers = numbers(table);
     let most = numbers.iter().filter_map(|number| number.organisations).max().unwrap_or_default().max(1);
     let widest = numbers.iter().map(|number| label(number).chars().count()).max().unwrap_or_default();
