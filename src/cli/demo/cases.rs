@@ -64,7 +64,8 @@ pub(super) fn invented() -> Cases {
 /// What the ICO registered in the last quarter, at a time in seconds, as calls that each register as many as one may: by
 /// sector so many organisations that one of the numbers is too small to be shown.
 pub(super) fn of_last_quarter(at: i64) -> Vec<v1::RegisterIncidentsRequest> {
-    let sectors = [("62", 120), ("61", 90), ("52", 60), ("44", 50), ("5411", 7), ("813", 6), ("22", 5)];
+    let sectors =
+        [("62", 180), ("61", 140), ("52", 90), ("92", 80), ("44", 70), ("54", 50), ("813", 9), ("5411", 7), ("22", 4)];
     let codes: Vec<&str> = sectors.iter().flat_map(|(code, count)| iter::repeat_n(*code, *count)).collect();
     codes.chunks(RegisterIncidents::MOST).enumerate().map(|(number, codes)| call(number, codes, at)).collect()
 }
@@ -76,17 +77,20 @@ fn call(number: usize, codes: &[&str], at: i64) -> v1::RegisterIncidentsRequest 
         name: format!("Organisation {} (invented)", number * RegisterIncidents::MOST + place),
         ..v1::NewOrganisation::default()
     };
-    let incident = |(place, code): (i32, &&str)| {
-        let action = if place % 3 == 0 { "hacking" } else { "malware" };
+    // Every sector has all kinds and all sizes.
+    let kinds = ["hacking", "malware", "error", "hacking", "social"].into_iter().cycle();
+    let sizes = [40, 400, 4_000].into_iter().cycle();
+    let incident = |((place, code), (action, people)): ((usize, &&str), (&str, i64))| {
         let sector = v1::Sector { scheme: "naics".to_owned(), code: (*code).to_owned(), ..v1::Sector::default() };
         v1::NewIncident {
-            request_id: key("incident", usize::try_from(place).unwrap_or_default()),
-            organisation: Some(v1::new_incident::Organisation::NewOrganisation(place)),
+            request_id: key("incident", place),
+            organisation: i32::try_from(place).ok().map(v1::new_incident::Organisation::NewOrganisation),
             occurred_from: Some(prost_types::Timestamp { seconds: at - 86_400, nanos: 0 }),
             occurred_until: Some(prost_types::Timestamp { seconds: at, nanos: 0 }),
             content: Some(v1::IncidentContent {
                 sector: Some(sector),
                 root_cause: Some(v1::RootCause { actions: vec![action.to_owned()], ..v1::RootCause::default() }),
+                impact: Some(v1::Impact { people_affected: Some(people), ..v1::Impact::default() }),
                 ..v1::IncidentContent::default()
             }),
             ..v1::NewIncident::default()
@@ -95,7 +99,7 @@ fn call(number: usize, codes: &[&str], at: i64) -> v1::RegisterIncidentsRequest 
     v1::RegisterIncidentsRequest {
         request_id: key("call", 0),
         organisations: (0..codes.len()).map(organisation).collect(),
-        incidents: (0..).zip(codes).map(incident).collect(),
+        incidents: codes.iter().enumerate().zip(kinds.zip(sizes)).map(incident).collect(),
     }
 }
 
