@@ -1,5 +1,5 @@
 //! What the other benchmark leaves out: withdrawals under load, whether "open" costs the same whatever the reason, large
-//! tables, idle connections, imports.
+//! tables, idle connections, imports, statistics.
 //!
 //! Each axis compares two things in one run, by turns: figures of one machine alone say little. Every run also checks
 //! that the answers are what they must be and that the ledger's tree verifies.
@@ -16,6 +16,8 @@ mod import;
 mod open;
 #[path = "axes/size.rs"]
 mod size;
+#[path = "axes/statistics.rs"]
+mod statistics;
 #[path = "axes/table.rs"]
 mod table;
 #[path = "axes/withdrawal.rs"]
@@ -71,6 +73,8 @@ enum Role {
     Idle,
     /// Imports beside PostgreSQL's `COPY`.
     Import,
+    /// Publishing a quarter beside a plain `GROUP BY`, and a table beside a release.
+    Statistics,
     #[command(hide = true)]
     ServeConcordat { file: PathBuf },
 }
@@ -129,6 +133,9 @@ impl Site {
         }
         if wanted(|role| matches!(role, Role::Import)) && self.postgres.is_some() {
             figures.extend(import::measure(self, arguments).await.context("import")?);
+        }
+        if wanted(|role| matches!(role, Role::Statistics)) {
+            figures.extend(statistics::measure(self, arguments).await.context("statistics")?);
         }
         Ok(figures)
     }

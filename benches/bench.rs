@@ -28,7 +28,7 @@ use serde::Serialize;
 pub(crate) use asks::{Asks, Expected};
 pub(crate) use figures::{Side, Spread, measure, median, micros, percentile};
 pub(crate) use hold::{Held, Officers, Permits, activate_agreements};
-pub(crate) use load::{Answered, Idle, Load, Payloads};
+pub(crate) use load::{Answered, Idle, Load, Payloads, Source, frame};
 pub(crate) use machine::Machine;
 pub(crate) use servers::{Server, serve_concordat, serve_echo};
 pub(crate) use world::{CATEGORIES, HOLDER, INCIDENTS, PURPOSE, REQUESTER, Watch, World};

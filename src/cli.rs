@@ -15,6 +15,7 @@ mod output;
 mod raw;
 mod reference;
 mod serve;
+mod statistics;
 mod table;
 mod verify;
 
@@ -43,7 +44,7 @@ Exit codes:
 `concordat explain REASON` says more of any reason in any error."
 )]
 struct Cli {
-    /// How to print. Default: a table in a terminal, JSON elsewhere.
+    /// How to print. Default: a table in a terminal, JSON elsewhere. `statistics show` can print csv, too.
     #[arg(long, short, global = true, value_enum, value_name = "table|json", hide_possible_values = true)]
     output: Option<Format>,
     #[command(subcommand)]
@@ -62,6 +63,8 @@ enum Command {
     Ledger(ledger::Arguments),
     /// Register incidents from a file.
     Import(import::Arguments),
+    /// Look at a table; publish a quarter, ask for tables, list what there is.
+    Statistics(statistics::Arguments),
     /// Explain a reason, an outcome or a verdict.
     Explain(explain::Arguments),
     /// Call any RPC of a node as an officer, with the request as JSON.
@@ -129,9 +132,13 @@ fn parse_and_run() -> anyhow::Result<Verdict> {
     let contract = Contract::load(&Cli::command())?;
     let mut commands = commands(&contract);
     let matches = commands.get_matches_mut();
+    let words = matches.subcommand().and_then(|(noun, inner)| Some((noun, inner.subcommand()?)));
+    let shows = matches!(words, Some(("statistics", ("show", _))));
+    if !shows && matches.get_one::<Format>("output") == Some(&Format::Csv) {
+        return Err(Usage("-o csv: only `statistics show` prints it; elsewhere table or json".to_owned()).into());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    if let Some((noun, (verb, flags))) =
-        matches.subcommand().and_then(|(noun, inner)| Some((noun, inner.subcommand()?)))
+    if let Some((noun, (verb, flags))) = words
         && let Some(rpc) = contract.typed(noun, verb)
     {
         let format = output::format(flags.get_one::<Format>("output").copied());
@@ -149,6 +156,7 @@ async fn run_fixed(contract: &Contract, commands: &mut clap::Command, matches: &
         Command::Verify(arguments) => verify::run(&arguments, output::format(stated)),
         Command::Ledger(arguments) => ledger::run(arguments, stated).await,
         Command::Import(arguments) => import::run(arguments, output::format(stated)).await,
+        Command::Statistics(arguments) => statistics::run(arguments, stated).await,
         Command::Explain(arguments) => Ok(explain::run(&arguments, stated)),
         Command::Call(arguments) => raw::run(contract, arguments, stated).await,
         Command::Token(arguments) => raw::token(&arguments, stated),

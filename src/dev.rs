@@ -117,6 +117,16 @@ impl Workspace {
         Ok(file)
     }
 
+    /// Lets a node go on with what the same node of an earlier folder left behind: its secret, its ledger's key and its
+    /// SQLite database. Neither may be running.
+    pub fn take_over(&self, name: &str, from: &Self) -> Result<(), Error> {
+        let node = format!("node-{name}");
+        for file in ["node.secret", "ledger.key", "ledger.pub", "node.db"] {
+            fs::copy(from.folder.join(&node).join(file), self.folder.join(&node).join(file))?;
+        }
+        Ok(())
+    }
+
     /// A context for one officer of an agency towards a node, with these roles.
     pub fn context(
         &self,

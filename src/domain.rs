@@ -15,6 +15,7 @@ mod invalid;
 mod marking;
 mod obligation;
 mod organisation;
+mod quarter;
 mod scheme;
 mod suspension;
 
@@ -38,5 +39,6 @@ pub use obligation::Obligation;
 pub use organisation::{
     Candidate, DatedName, Merger, NameKind, Organisation, ParentLink, Profile, Resemblance, Span, folded_name,
 };
+pub use quarter::Quarter;
 pub use scheme::{Rule, Scheme};
 pub use suspension::{Suspended, Suspension, Suspensions};

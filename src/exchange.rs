@@ -30,8 +30,11 @@ mod queue;
 mod reading;
 mod registration;
 mod replay;
+mod sharing;
 mod statement;
+mod statistics;
 mod suspensions;
+mod tables;
 
 pub use agreements::{ActivateAgreement, AgreementView, EndAgreement};
 pub use asks::{AskFor, Asked, Outcome};
@@ -53,10 +56,15 @@ pub use preview::{Covering, Preview, PreviewFor};
 pub use reading::{Page, Pages};
 pub use registration::{NewIncident, NewOrganisation, RegisterIncidents};
 pub use replay::{Replay, Replayed, replay};
+pub use sharing::{AskForTable, Telling, Told};
 pub(crate) use statement::{handling, timestamp};
+pub use statistics::Prepared;
 pub use suspensions::{Resume, Suspend};
+pub use tables::Tables;
 
 use std::sync::Arc;
+
+use tokio::sync::Mutex;
 
 use crate::domain::Actor;
 
@@ -68,6 +76,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Exchange {
     node: Arc<Node>,
     queue: batch::Queue,
+    /// Held while a quarter is counted: a million incidents take memory, so one at a time.
+    counting: Arc<Mutex<()>>,
     /// For whom is read. None: for the node itself.
     caller: Option<Arc<Actor>>,
 }
@@ -79,7 +89,7 @@ impl Exchange {
         control::announce();
         let node = Arc::new(node);
         let queue = batch::Queue::start(Arc::clone(&node));
-        Self { node, queue, caller: None }
+        Self { node, queue, counting: Arc::default(), caller: None }
     }
 
     /// The same for one caller: nothing is read for it while it is suspended here.
@@ -124,6 +134,19 @@ impl Exchange {
             asked.receipt = Some(self.receipt(&agency, asked.index).await?);
         }
         Ok(asked)
+    }
+
+    /// Asks for a table of a holder's statistics.
+    ///
+    /// When this returns, the entry is durable. The table comes with it if it was permitted, by `release` and nowhere
+    /// else.
+    pub async fn ask_for_table(&self, by: By, ask: AskForTable) -> Result<Told> {
+        let agency = by.actor.agency.clone();
+        let mut told = self.queue.ask_for_table(Box::new(sharing::TableCall { by, ask })).await?;
+        if told.receipt.is_none() {
+            told.receipt = Some(self.receipt(&agency, told.index).await?);
+        }
+        Ok(told)
     }
 
     async fn with_receipt(&self, by: &By, mut done: Done) -> Result<Done> {

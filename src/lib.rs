@@ -14,6 +14,8 @@
 //! ledger               leaves, tree, checkpoints, receipts, purely
 //! store                transactions on two databases      -> Committed<Permit>
 //! release, seal        Committed<Permit>                  -> content
+//! menu                 an incident's content, purely      -> where it stands in the statistics
+//! statistics           incidents of a quarter, purely     -> tables that may be shown
 //! domain               the nouns and their rules
 //! ```
 
@@ -35,6 +37,9 @@ pub mod store;
 
 pub mod release;
 pub mod seal;
+
+pub mod menu;
+pub mod statistics;
 
 pub mod clock;
 pub mod domain;

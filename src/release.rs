@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::decision::{Handling, Permit, Permitted};
-use crate::domain::{Category, Incident, IncidentId, Reference};
+use crate::decision::{Handling, Permit, Permitted, SharingPermit};
+use crate::domain::{Category, Digest, Incident, IncidentId, Reference};
+use crate::proto::v1::StatisticsTable;
 use crate::seal::Seal;
 use crate::store::{self, Committed, Reads, SealedCategory, Store};
 
@@ -34,6 +35,26 @@ impl Releasable {
     pub fn incidents(&self) -> impl Iterator<Item = (&Reference, &Permitted)> {
         self.references.iter().zip(self.permit.permitted())
     }
+}
+
+/// A table of statistics, with the permit to share it.
+#[derive(Debug)]
+pub struct Shareable {
+    permit: SharingPermit,
+    table: StatisticsTable,
+}
+
+impl Shareable {
+    /// None unless the permit is for the table with this digest.
+    pub(crate) fn new(permit: SharingPermit, digest: Digest, table: StatisticsTable) -> Option<Self> {
+        (permit.digest() == digest).then_some(Self { permit, table })
+    }
+}
+
+/// The table that a committed permit is for, and what the recipient is obliged to.
+pub fn share(committed: &Committed<Shareable>) -> (StatisticsTable, Vec<String>) {
+    let Shareable { permit, table } = committed.decided();
+    (table.clone(), permit.obligations().to_vec())
 }
 
 /// One category as it leaves: exactly the bytes that the entry commits to.

@@ -79,6 +79,7 @@ impl DataKey {
 pub struct Seal {
     wrapping: SealingKey,
     tokens: SealingKey,
+    statistics: StatisticsKey,
     lookup: hmac::Key,
     ids: hmac::Key,
     pseudonym: [u8; 32],
@@ -87,6 +88,41 @@ pub struct Seal {
 impl std::fmt::Debug for Seal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Seal(..)")
+    }
+}
+
+/// The key of what is counted, and of the noise on the counts.
+pub struct StatisticsKey {
+    sealing: SealingKey,
+    noise: hmac::Key,
+}
+
+impl std::fmt::Debug for StatisticsKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StatisticsKey(..)")
+    }
+}
+
+impl StatisticsKey {
+    /// Seals where an incident stands in the statistics. One key for all of them: a quarter has a million.
+    pub fn seal(&self, bound_to: &[&str], plain: &[u8]) -> Result<Vec<u8>, Unopened> {
+        self.sealing.seal(bound_to, plain)
+    }
+
+    /// Opens what was sealed for exactly these names.
+    pub fn open(&self, bound_to: &[&str], sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
+        self.sealing.open(bound_to, sealed)
+    }
+
+    /// An organisation's secret number: the same in every quarter, and nothing about the organisation.
+    pub fn number_of(&self, organisation: &str) -> u64 {
+        let drawn = hmac::sign(&self.noise, &binding(&["organisation", organisation]));
+        drawn.as_ref().first_chunk().copied().map_or(0, u64::from_be_bytes)
+    }
+
+    /// The first half of the HMAC-SHA-256 of a message.
+    pub fn draw(&self, message: &[u8]) -> [u8; 16] {
+        hmac::sign(&self.noise, message).as_ref().first_chunk().copied().unwrap_or_default()
     }
 }
 
@@ -111,6 +147,10 @@ impl Seal {
         Ok(Self {
             wrapping: SealingKey::new(&*derive("wrap data keys")?)?,
             tokens: SealingKey::new(&*derive("page tokens")?)?,
+            statistics: StatisticsKey {
+                sealing: SealingKey::new(&*derive("statistics at rest")?)?,
+                noise: hmac::Key::new(hmac::HMAC_SHA256, derive("noise on statistics")?.as_ref()),
+            },
             lookup: hmac::Key::new(hmac::HMAC_SHA256, derive("look up identifiers")?.as_ref()),
             ids: hmac::Key::new(hmac::HMAC_SHA256, derive("ids of records")?.as_ref()),
             pseudonym: *derive("officer pseudonyms")?,
@@ -157,6 +197,11 @@ impl Seal {
     /// Tells this secret from another without saying anything about it.
     pub fn check_value(&self) -> String {
         data_encoding::HEXLOWER.encode(hmac::sign(&self.lookup, b"which node secret is this").as_ref())
+    }
+
+    /// The key of what is counted for the statistics.
+    pub fn statistics(&self) -> &StatisticsKey {
+        &self.statistics
     }
 
     /// The key of officers' pseudonyms towards this node.

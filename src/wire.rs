@@ -21,6 +21,7 @@ mod look;
 mod organisations;
 mod registration;
 mod releases;
+mod statistics;
 mod status;
 
 use std::sync::Arc;
@@ -90,6 +91,7 @@ impl Desk {
             v1::inbox_service_server::InboxServiceServer,
             v1::duty_service_server::DutyServiceServer,
             v1::event_service_server::EventServiceServer,
+            v1::statistics_service_server::StatisticsServiceServer,
             v1::ledger_service_server::LedgerServiceServer
         );
         Ok((routes, readiness))

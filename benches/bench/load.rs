@@ -20,9 +20,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use super::world::World;
+use super::world::{REQUESTER, World};
 
-const PATH: &str = "/concordat.v1.ReleaseService/RequestRelease";
 /// One connection is one task in h2, so a busy caller has several.
 const CONNECTIONS: usize = 4;
 /// A case system keeps a token for most of its five minutes; it does not sign one for each call.
@@ -40,6 +39,12 @@ pub(crate) fn frame(message: &impl Message) -> Result<Vec<u8>> {
 
 /// What is sent, call by call.
 pub(crate) trait Source: Send + Sync + 'static {
+    /// The agency that sends it.
+    const AGENCY: &'static str = REQUESTER;
+    /// The role in which it does.
+    const ROLE: &'static str = "requester";
+    /// The RPC.
+    const RPC: &'static str = "ReleaseService/RequestRelease";
     /// The frame of the next call.
     fn frame(&self) -> Bytes;
     /// Whether the message is the answer that there must be.
@@ -128,7 +133,7 @@ impl<S: Source> Load<S> {
     ) -> Result<Self> {
         let mut connections = Vec::new();
         for _ in 0..concurrency.min(CONNECTIONS) {
-            connections.push(Arc::new(Connection::open(world, address).await?));
+            connections.push(Arc::new(Connection::open::<S>(world, address).await?));
         }
         Ok(Self { connections, concurrency, source })
     }
@@ -163,10 +168,10 @@ pub(crate) struct Idle {
 
 impl Idle {
     /// Opens them one after the other.
-    pub(crate) async fn open(world: &World, address: SocketAddr, count: usize, source: &impl Source) -> Result<Self> {
+    pub(crate) async fn open<S: Source>(world: &World, address: SocketAddr, count: usize, source: &S) -> Result<Self> {
         let mut connections = Vec::new();
         for _ in 0..count {
-            let connection = Connection::open(world, address).await?;
+            let connection = Connection::open::<S>(world, address).await?;
             let answer = connection.call(&mut connection.sender.clone().ready().await?, source.frame()).await?;
             ensure!(source.accepts(&answer), "an answer is not what it must be");
             connections.push(connection);
@@ -176,8 +181,8 @@ impl Idle {
 }
 
 impl Connection {
-    async fn open(world: &World, address: SocketAddr) -> Result<Self> {
-        let requester = world.requester();
+    async fn open<S: Source>(world: &World, address: SocketAddr) -> Result<Self> {
+        let requester = world.requester(S::AGENCY, S::ROLE);
         let config = client_config(requester.roots()?, Some(requester.credentials()?))?;
         let socket = TcpStream::connect(address).await?;
         socket.set_nodelay(true)?;
@@ -189,7 +194,8 @@ impl Connection {
             .await?;
         // Its failure shows in the calls.
         tokio::spawn(async move { drop(connection.await) });
-        let uri = Uri::builder().scheme("https").authority("localhost").path_and_query(PATH).build()?;
+        let path = format!("/concordat.v1.{}", S::RPC);
+        let uri = Uri::builder().scheme("https").authority("localhost").path_and_query(path).build()?;
         Ok(Self { sender, uri, tokens: requester.tokens()?, headers: Mutex::default() })
     }
 

@@ -13,11 +13,12 @@ use concordat::dev::{self, Workspace};
 use concordat::ledger::{Keyring, verify};
 use concordat::proto::v1::request_release_response::Outcome;
 use concordat::proto::v1::{self};
+use concordat::seal::Seal;
 use concordat::store::{Options, Store};
 use concordat::tls::{Credentials, certificates_from_file};
 use prost::Message;
 use rustls::pki_types::CertificateDer;
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
 
 use super::asks::{Asks, Expected};
 use super::hold::{Officers, Permits, activate_agreements};
@@ -71,12 +72,12 @@ pub(crate) struct Found {
 }
 
 impl World {
-    /// A node that holds the NCSC's records, its ledger empty. `database` none: a file in the folder.
+    /// A node that holds the records of both agencies, its ledger empty. `database` none: a file in the folder.
     pub(crate) async fn create(folder: &Path, database: Option<String>) -> Result<Self> {
         let now = Clock::system().now();
         let workspace = Workspace::create(folder, now).map_err(|e| anyhow!(e))?;
         let config_file = workspace
-            .add_node(NODE, &[HOLDER], dev::loopback(0), database.as_deref(), now)
+            .add_node(NODE, &[HOLDER, REQUESTER], dev::loopback(0), database.as_deref(), now)
             .await
             .map_err(|e| anyhow!(e))?;
         let config = Config::load(&config_file)?;
@@ -102,9 +103,14 @@ impl World {
         self.workspace.context(agency, role, &[role], &[PURPOSE], NODE, address)
     }
 
-    /// The system that puts the asks.
-    pub(crate) fn requester(&self) -> Requester<'_> {
-        Requester { context: self.context(REQUESTER, "requester", dev::loopback(0)), folder: self.folder() }
+    /// A system of an agency that puts asks.
+    pub(crate) fn requester(&self, agency: &str, role: &str) -> Requester<'_> {
+        Requester { context: self.context(agency, role, dev::loopback(0)), folder: self.folder() }
+    }
+
+    /// What the node seals with.
+    pub(crate) fn seal(&self) -> Result<Seal> {
+        Ok(Seal::new(&*self.config.node_secret()?)?)
     }
 
     /// An officer of an agency, with one role.
@@ -166,6 +172,14 @@ impl World {
 }
 
 impl Watch {
+    pub(crate) async fn run(&self, sql: String) -> Result<()> {
+        match self {
+            Self::Sqlite(pool) => drop(sqlx::query(AssertSqlSafe(sql)).execute(pool).await?),
+            Self::Postgres(pool) => drop(sqlx::query(AssertSqlSafe(sql)).execute(pool).await?),
+        }
+        Ok(())
+    }
+
     pub(crate) async fn count(&self, sql: &'static str) -> Result<i64> {
         Ok(match self {
             Self::Sqlite(pool) => sqlx::query_scalar(sql).fetch_one(pool).await?,

@@ -158,6 +158,7 @@ fn outcome(response: &DynamicMessage) -> Verdict {
     match json::outcome(response).as_deref() {
         Some("open") => Verdict::Open,
         Some("not_covered") => Verdict::NotCovered,
+        Some("not_published") => Verdict::NotWell,
         _ => Verdict::Well,
     }
 }

@@ -131,7 +131,7 @@ pub(super) async fn run(arguments: Arguments, output: output::Format) -> anyhow:
     bar.finish_and_clear();
     match output {
         output::Format::Table => tally.print_table(dry_run),
-        output::Format::Json => tally.print_json(stopped.is_none(), dry_run),
+        output::Format::Json | output::Format::Csv => tally.print_json(stopped.is_none(), dry_run),
     }
     if let Some(why) = stopped {
         let hint = "Run the same command again as the same officer to go on: nothing is registered twice.";

@@ -22,6 +22,8 @@ pub(super) enum Format {
     Table,
     /// For programs.
     Json,
+    /// For spreadsheets: a table of statistics alone.
+    Csv,
 }
 
 /// The format that was stated, else the one that suits where stdout goes.

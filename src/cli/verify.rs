@@ -230,6 +230,18 @@ pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
         put("offered", format!("{} to {}: {about} for {}", offer.holder, offer.recipient, offer.purpose));
         put("categories", offer.categories.join(", "));
     }
+    if let Some(published) = &verified.publication {
+        let tables: Vec<&str> = published.tables.iter().map(|table| table.id.as_str()).collect();
+        put("published", format!("{} of {}: {}", published.quarter, published.holder, tables.join(", ")));
+    }
+    if let Some(ask) = &verified.table_ask {
+        put("asked", format!("{} ({}, {}) asked {}", ask.requester, ask.unit, ask.officer_pseudonym, ask.holder));
+        put("table", format!("{} of {}", ask.table, ask.quarter));
+    }
+    if let Some(outcome) = &verified.table_outcome {
+        put("outcome", outcome.outcome.clone());
+        put("under", outcome.clauses.join(", "));
+    }
     if let Some(grounds) = &verified.grounds {
         put("grounds", grounds.reasons.join("; "));
     }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::cedar;
 use crate::domain::{AgencyId, AgreementId, Category, ClauseId, Digest, Ground, Instant, Purpose};
+use crate::statistics::Rule;
 
 const SCHEMA: &str = include_str!("../../agreements/schema.cedarschema");
 const LIMITS: &str = include_str!("../../agreements/limits.cedar");
@@ -34,6 +35,8 @@ pub enum Activity {
     Disclose,
     /// Naming an organisation in a request.
     NameInRequest,
+    /// Sharing statistics.
+    ShareStatistics,
 }
 
 /// With what force a clause speaks.
@@ -96,6 +99,7 @@ struct Terms {
     citation: String,
     #[serde(default)]
     interpretations: Vec<String>,
+    statistics: Option<Rule>,
     purpose: Vec<PurposeTerm>,
     clause: Vec<ClauseTerms>,
 }
@@ -168,9 +172,21 @@ pub struct Clause {
 }
 
 impl Clause {
+    /// The form of statistics.
+    pub const ANONYMISED_AGGREGATED: &str = "anonymised-aggregated";
+
+    /// Whether it speaks of sharing the holder's statistics with the requester, permitting or not.
+    pub(super) fn shares_statistics(&self, holder: &AgencyId, requester: &AgencyId) -> bool {
+        self.speaks(Activity::ShareStatistics, holder, requester)
+    }
+
     /// Whether it speaks of disclosure from holder to requester, permitting or not.
     pub(super) fn discloses(&self, holder: &AgencyId, requester: &AgencyId) -> bool {
-        self.activity == Activity::Disclose && self.disclosing == *holder && self.receiving == *requester
+        self.speaks(Activity::Disclose, holder, requester)
+    }
+
+    fn speaks(&self, activity: Activity, holder: &AgencyId, requester: &AgencyId) -> bool {
+        self.activity == activity && self.disclosing == *holder && self.receiving == *requester
     }
 }
 
@@ -340,6 +356,11 @@ impl Agreement {
         &self.terms.interpretations
     }
 
+    /// The rule for statistics that are shared under it.
+    pub fn statistics(&self) -> Option<Rule> {
+        self.terms.statistics
+    }
+
     /// SHA-256 over its text.
     pub fn digest(&self) -> Digest {
         self.digest
@@ -400,6 +421,9 @@ fn check_terms(terms: &Terms, clauses: &BTreeSet<String>, limits: &BTreeSet<Stri
     if !matches!(terms.kind.as_str(), "memorandum" | "statute") {
         return fail(format!("kind `{}` must be `memorandum` or `statute`", terms.kind));
     }
+    if let Some(rule) = &terms.statistics {
+        rule.check().map_err(|problem| format!("[statistics]: {problem}"))?;
+    }
     let purposes: BTreeSet<&Purpose> = terms.purpose.iter().map(|purpose| &purpose.id).collect();
     let mut seen = BTreeSet::new();
     for clause in &terms.clause {
@@ -421,7 +445,15 @@ fn check_terms(terms: &Terms, clauses: &BTreeSet<String>, limits: &BTreeSet<Stri
         if let Some(purpose) = clause.purposes.iter().find(|purpose| !purposes.contains(purpose)) {
             return fail(format!("the clause `{id}` names the purpose `{purpose}`, which no [[purpose]] defines"));
         }
-        let permits = clause.modality != Modality::Prohibition;
+        // Statistics are about no organisation: whoever may have them may have them for any purpose.
+        let is_statistics = clause.activity == Activity::ShareStatistics;
+        if is_statistics && (terms.statistics.is_none() || clause.form != Clause::ANONYMISED_AGGREGATED) {
+            let form = Clause::ANONYMISED_AGGREGATED;
+            return fail(format!(
+                "the clause `{id}` is about statistics: it needs form `{form}` and a [statistics] rule"
+            ));
+        }
+        let permits = clause.modality != Modality::Prohibition && !is_statistics;
         if permits && clause.purposes.is_empty() {
             return fail(format!("the clause `{id}` permits something and must say for which purposes"));
         }

@@ -10,7 +10,7 @@ use cedar_policy::{
 
 use super::agreement::{Agreement, Clause};
 use super::preview::{suppose, supposed_consent};
-use super::{Coverage, Facts, Match};
+use super::{Coverage, Facts, Match, Published, SharingFacts};
 use crate::domain::{
     Ask, Authorisation, Consent, Coverage as ConsentCoverage, Ground, Incident, Instant, Notification,
 };
@@ -58,6 +58,22 @@ pub(super) fn may_name(agreements: &[&Agreement], ask: &Ask, ground: &Ground, at
     all.errors.is_empty() && all.forbids.is_empty() && !all.permits.is_empty()
 }
 
+/// What the agreements say to sharing a table; they must be those that speak of it.
+pub(super) fn evaluate_sharing<'a>(
+    facts: &SharingFacts,
+    published: &Published,
+    agreements: &[&'a Agreement],
+) -> Answer<'a> {
+    let mut all = Answer::default();
+    for agreement in agreements {
+        match sharing(agreement, facts, published) {
+            Ok((request, entities)) => all.ask(agreement, &request, &entities),
+            Err(error) => all.errors.push(error),
+        }
+    }
+    all
+}
+
 impl<'a> Answer<'a> {
     /// Adds what one agreement says.
     fn ask(&mut self, agreement: &'a Agreement, request: &Request, entities: &Entities) {
@@ -89,6 +105,38 @@ fn naming(agreement: &Agreement, ask: &Ask, ground: &Ground, at: Instant) -> Res
         agreement.checked_by.as_ref(),
     );
     request.map_err(|e| e.to_string())
+}
+
+fn sharing(agreement: &Agreement, facts: &SharingFacts, published: &Published) -> Result<(Request, Entities), String> {
+    let SharingFacts { at, requester, holder, quarter, .. } = facts;
+    let asked = agreement.statistics().ok_or("the agreement has no rule for statistics")?;
+    let whole = |value: u64| i64::try_from(value).map(Value::new_long).map_err(|e| e.to_string());
+    let context = Context::from_pairs([
+        field("at", long(*at)),
+        field("form", text(Clause::ANONYMISED_AGGREGATED)),
+        field("threshold", whole(asked.threshold)?),
+        field("margin", whole(asked.margin)?),
+        field("largestShare", whole(asked.largest_share)?),
+    ]);
+    let publication = uid(&KINDS.publication, &format!("{holder}/{quarter}"));
+    let attributes = HashMap::from([
+        field("holder", agency(holder.as_str())),
+        field("threshold", whole(published.rule.threshold)?),
+        field("margin", whole(published.rule.margin)?),
+        field("largestShare", whole(published.rule.largest_share)?),
+        field("quarterEnd", long(quarter.end())),
+        field("publishedAt", long(published.at)),
+    ]);
+    let request = Request::new(
+        uid(&KINDS.agency, requester.agency.as_str()),
+        uid(&KINDS.action, "share-statistics"),
+        publication.clone(),
+        context.map_err(|e| e.to_string())?,
+        agreement.checked_by.as_ref(),
+    );
+    let own = Entity::new(publication, attributes, HashSet::new()).map_err(|e| e.to_string())?;
+    let entities = agreement.entities.clone().add_entities([own], agreement.checked_by.as_ref());
+    Ok((request.map_err(|e| e.to_string())?, entities.map_err(|e| e.to_string())?))
 }
 
 /// What the clauses of every agreement are shown alike.
@@ -281,6 +329,7 @@ struct Kinds {
     clause: EntityTypeName,
     incident: EntityTypeName,
     organisation: EntityTypeName,
+    publication: EntityTypeName,
 }
 
 static KINDS: LazyLock<Kinds> = LazyLock::new(|| {
@@ -292,5 +341,6 @@ static KINDS: LazyLock<Kinds> = LazyLock::new(|| {
         clause: kind("Clause"),
         incident: kind("Incident"),
         organisation: kind("Organisation"),
+        publication: kind("Publication"),
     }
 });

@@ -214,7 +214,7 @@ pub(super) fn state<'a>(
         last = match (&ask.answer, last) {
             (_, "released") | (Some(Answer::Released { .. }), _) => "released",
             (Some(Answer::NotCovered { .. }), _) => "not-covered",
-            (Some(Answer::Open) | None, _) => "open",
+            _ => "open",
         };
     }
     if question.open_until <= at && last != "released" { "expired" } else { last }
@@ -328,7 +328,8 @@ impl From<Answer> for Outcome {
     fn from(answer: Answer) -> Self {
         match answer {
             Answer::Released { .. } => Self::Released(None),
-            Answer::Open => Self::Open,
+            // What is kept of an ask for a table is never an ask's about an incident.
+            Answer::Open | Answer::Shared { .. } | Answer::NotPublished { .. } => Self::Open,
             Answer::NotCovered { reason, explanation } => Self::NotCovered { reason, explanation },
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::release::{self, Releasable};
+use crate::release::{self, Releasable, Shareable};
 use crate::store::{self, Committed};
 
 use super::asks::{AskCall, Asked, Outcome};
@@ -18,6 +18,7 @@ use super::health::Health;
 use super::offers::OfferCall;
 use super::plan::{By, Done, Mutation};
 use super::queue::{ASK, CHANGE, Full, Place, Waiting};
+use super::sharing::{TableCall, Telling, Told};
 use super::{Error, Node, Result, gate};
 
 /// What is to be done.
@@ -25,6 +26,7 @@ pub(super) enum Work {
     Change(Box<dyn Mutation>),
     Ask(Box<AskCall>),
     Offer(Box<OfferCall>),
+    Table(Box<TableCall>),
 }
 
 impl Work {
@@ -37,13 +39,14 @@ impl Work {
             Self::Change(mutation) => mutation.by(),
             Self::Ask(ask) => &ask.by,
             Self::Offer(offer) => &offer.by,
+            Self::Table(call) => &call.by,
         }
     }
 
     fn place(&self) -> Place {
         let (stops, bulk, takes) = match self {
             Self::Change(mutation) => (mutation.stops(), mutation.is_bulk(), CHANGE),
-            Self::Ask(_) | Self::Offer(_) => (false, false, ASK),
+            Self::Ask(_) | Self::Offer(_) | Self::Table(_) => (false, false, ASK),
         };
         Place { agency: self.by().actor.agency.clone(), key: self.key(), stops, bulk, takes }
     }
@@ -54,13 +57,15 @@ pub(super) enum Reply {
     Done(Done),
     /// With what may be opened for it, if anything.
     Asked(Box<Asked>, Option<Committed<Releasable>>),
+    /// With the table that may be shared, if any.
+    Told(Box<Told>, Option<Committed<Shareable>>),
 }
 
 impl Reply {
     fn permit(&self) -> Option<&Committed<Releasable>> {
         match self {
             Self::Asked(_, permit) => permit.as_ref(),
-            Self::Done(_) => None,
+            Self::Done(_) | Self::Told(..) => None,
         }
     }
 }
@@ -114,21 +119,28 @@ impl Queue {
     pub(super) async fn change(&self, mutation: Box<dyn Mutation>) -> Result<Done> {
         match self.put(Work::Change(mutation)).await? {
             Reply::Done(done) => Ok(done),
-            Reply::Asked(..) => Err(Error::Internal("a change was answered as an ask")),
+            Reply::Asked(..) | Reply::Told(..) => Err(Error::Internal("a change was answered as an ask")),
         }
     }
 
     pub(super) async fn offer(&self, offer: Box<OfferCall>) -> Result<Done> {
         match self.put(Work::Offer(offer)).await? {
             Reply::Done(done) => Ok(done),
-            Reply::Asked(..) => Err(Error::Internal("an offer was answered as an ask")),
+            Reply::Asked(..) | Reply::Told(..) => Err(Error::Internal("an offer was answered as an ask")),
         }
     }
 
     pub(super) async fn ask(&self, ask: Box<AskCall>) -> Result<Asked> {
         match self.put(Work::Ask(ask)).await? {
             Reply::Asked(asked, _) => Ok(*asked),
-            Reply::Done(_) => Err(Error::Internal("an ask was answered as a change")),
+            Reply::Done(_) | Reply::Told(..) => Err(Error::Internal("an ask was answered as a change")),
+        }
+    }
+
+    pub(super) async fn ask_for_table(&self, call: Box<TableCall>) -> Result<Told> {
+        match self.put(Work::Table(call)).await? {
+            Reply::Told(told, _) => Ok(*told),
+            Reply::Done(_) | Reply::Asked(..) => Err(Error::Internal("an ask for a table was answered as another")),
         }
     }
 
@@ -214,6 +226,13 @@ async fn deliver(node: Arc<Node>, items: Vec<Item>, replies: Vec<Result<Reply>>)
                     asked.outcome = Outcome::Released(Some(incidents));
                     Reply::Asked(asked, None)
                 })
+            }
+            (Ok(Reply::Told(mut told, Some(permit))), _) => {
+                let (shared, obliged) = release::share(&permit);
+                if let Telling::Shared { table, obligations, .. } = &mut told.outcome {
+                    (*table, *obligations) = (Some(shared), obliged);
+                }
+                Ok(Reply::Told(told, None))
             }
             // The permit stands: asking again with the same request id opens it later.
             (Ok(Reply::Asked(_, Some(_))), Err(error)) => Err(error.clone()),

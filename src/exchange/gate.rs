@@ -19,7 +19,7 @@ use std::sync::Arc;
 use crate::decision::{Decision, decide};
 use crate::domain::{AgencyId, Instant, Question, Rejected};
 use crate::ledger::Slots;
-use crate::release::Releasable;
+use crate::release::{Releasable, Shareable};
 use crate::store::{Answer, Appended, Committed, KnownCall, Locked, Write};
 
 use super::asks::{self, Asked, Asking};
@@ -31,6 +31,7 @@ use super::gather::{Gathered, gather};
 use super::node::Timing;
 use super::offers::{OfferFor, Offering};
 use super::plan::{self, By, Done, Keyed, Mutation};
+use super::sharing::{self, Decided, TableCall, Told};
 use super::{Error, Node, Result, events, obligations};
 
 /// Takes a batch through the gate. One answer for each of its works, in their order.
@@ -44,6 +45,9 @@ pub(super) async fn pass(node: &Node, works: &[Arc<Work>]) -> Result<Vec<Result<
     }
     for (matter, gathered) in passage.gather(works).await? {
         passage.decide(matter, &gathered)?;
+    }
+    for (place, call) in table_calls(works) {
+        passage.tell(place, call).await?;
     }
     passage.commit(works.len()).await
 }
@@ -68,6 +72,7 @@ struct Passage<'a> {
 enum Entered {
     Change { object: String, version: i64 },
     Ask { asked: About, answer: Answer, releasable: Option<Releasable> },
+    Table { answer: Answer, shareable: Option<Shareable> },
 }
 
 /// The question that an ask put.
@@ -85,11 +90,19 @@ fn changes(works: &[Arc<Work>]) -> Vec<(usize, &dyn Mutation)> {
         .enumerate()
         .filter_map(|(place, work)| match &**work {
             Work::Change(mutation) => Some((place, &**mutation)),
-            Work::Ask(_) | Work::Offer(_) => None,
+            Work::Ask(_) | Work::Offer(_) | Work::Table(_) => None,
         })
         .collect();
     changes.sort_by_key(|(_, mutation)| !mutation.stops());
     changes
+}
+
+/// The asks for tables of a batch.
+fn table_calls(works: &[Arc<Work>]) -> impl Iterator<Item = (usize, &TableCall)> {
+    works.iter().enumerate().filter_map(|(place, work)| match &**work {
+        Work::Table(call) => Some((place, &**call)),
+        Work::Change(_) | Work::Ask(_) | Work::Offer(_) => None,
+    })
 }
 
 impl<'a> Passage<'a> {
@@ -143,7 +156,7 @@ impl<'a> Passage<'a> {
             self.replies.insert(place, Ok(Reply::Done(done)));
             return Ok(());
         }
-        let draft = plan::draft(mutation.kind(), by, &change);
+        let (draft, sees) = (plan::draft(mutation.kind(), by, &change), change.sees());
         let (mut writes, index) = (change.writes, self.locked.next_index());
         // At once, so that a later change of the same batch finds which records there are.
         for Keyed { call, object } in change.organisations.iter().chain(&change.incidents) {
@@ -151,7 +164,7 @@ impl<'a> Passage<'a> {
         }
         self.locked.write(writes).await?;
         let entered = Entered::Change { object: change.object.clone(), version: change.version };
-        let appended = self.locked.append(entered, &draft, None, Slots::ACT, at, &node.seal)?;
+        let appended = self.locked.append(entered, &draft, None, sees, at, &node.seal)?;
         self.writes.push(Write::call(&by.call, appended.index(), &change.object, change.version, at, None)?);
         self.due.extend(change.offers.into_iter().map(|offer| (by.clone(), offer)));
         self.appended.push((Some(place), appended));
@@ -263,6 +276,47 @@ impl<'a> Passage<'a> {
         Ok(())
     }
 
+    /// Decides an ask for a table, and appends an entry for one that is put for the first time, whatever was decided.
+    async fn tell(&mut self, place: usize, call: &TableCall) -> Result<()> {
+        let (node, at, by) = (self.node, self.timing.at, &call.by);
+        if let Err(error) = &self.timing.releases {
+            self.replies.insert(place, Err(error.clone()));
+            return Ok(());
+        }
+        match node.turn_away_between(self.locked.reads(), &by.actor, &call.ask.holder).await {
+            Err(suspended @ Error::Suspended { .. }) => {
+                self.replies.insert(place, Err(suspended));
+                return Ok(());
+            }
+            other => other?,
+        }
+        let earlier = self.known.get(&by.call.stored()).cloned();
+        if earlier.as_ref().is_some_and(|earlier| earlier.digest != by.call.digest) {
+            self.replies.insert(place, Err(Error::key_reused()));
+            return Ok(());
+        }
+        let asked = match sharing::Asked::read(node, self.locked.reads(), call, at).await {
+            Ok(asked) => asked,
+            Err(Error::Store(error)) => return Err(Error::Store(error)),
+            Err(error) => {
+                self.replies.insert(place, Err(error));
+                return Ok(());
+            }
+        };
+        if let Some(earlier) = earlier {
+            let (told, permit) = asked.again(&self.locked, &earlier);
+            self.replies.insert(place, Ok(Reply::Told(Box::new(told), permit)));
+            return Ok(());
+        }
+        let Decided { draft, facts, answer, shareable } = asked.first_time()?;
+        let entered = Entered::Table { answer: answer.clone(), shareable };
+        let appended = self.locked.append(entered, &draft, Some(&facts), Slots::REQUESTER, at, &node.seal)?;
+        let object = sharing::object(&call.ask.holder, call.ask.quarter, &call.ask.table);
+        self.writes.push(Write::call(&by.call, appended.index(), &object, 0, at, Some(&answer))?);
+        self.appended.push((Some(place), appended));
+        Ok(())
+    }
+
     /// Makes the batch durable, and only then turns what was appended into answers.
     async fn commit(mut self, works: usize) -> Result<Vec<Result<Reply>>> {
         if !self.locked.is_empty() {
@@ -283,9 +337,17 @@ impl<'a> Passage<'a> {
 /// The answer to what was committed.
 fn answered(committed: Committed<Entered>) -> Reply {
     let (index, receipt) = (committed.index(), committed.receipt().cloned());
+    if let Entered::Table { answer, .. } = committed.decided() {
+        let told = Told { outcome: answer.clone().into(), index, receipt };
+        let (shareable, ()) = committed.split(|entered| match entered {
+            Entered::Table { shareable, .. } => (shareable, ()),
+            Entered::Ask { .. } | Entered::Change { .. } => (None, ()),
+        });
+        return Reply::Told(Box::new(told), shareable);
+    }
     let (releasable, entered) = committed.split(|entered| match entered {
         Entered::Ask { asked, answer, releasable } => (releasable, Entered::Ask { asked, answer, releasable: None }),
-        change @ Entered::Change { .. } => (None, change),
+        other => (None, other),
     });
     match entered {
         Entered::Change { object, version } => Reply::Done(Done { object, version, index, receipt }),
@@ -293,5 +355,6 @@ fn answered(committed: Committed<Entered>) -> Reply {
             let asked = Asked { question, holder, open_until, outcome: answer.into(), index, receipt };
             Reply::Asked(Box::new(asked), releasable)
         }
+        Entered::Table { answer, .. } => Reply::Told(Box::new(Told { outcome: answer.into(), index, receipt }), None),
     }
 }

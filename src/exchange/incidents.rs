@@ -12,7 +12,7 @@ use crate::seal;
 use crate::store::{Reads, Write};
 
 use super::plan::{Change, Context, Plan};
-use super::{Result, events, obligations};
+use super::{Result, events, obligations, statistics};
 
 /// How long an incident is kept unless its holder says otherwise: seven years.
 const RETAIN_DAYS: i64 = 2_557;
@@ -160,6 +160,7 @@ pub(super) async fn register(
         let organisation = at.get(&terms.organisation).ok_or_else(unknown)?;
         let incident = terms.incident(context, id.clone()).map_err(|why| why.within(path, ""))?;
         change.writes.extend(rows(context, &incident, &terms.content)?);
+        change.writes.push(statistics::counted(context, &incident, &terms.content)?);
         incidents.push((organisation.profile.identifiers.as_slice(), incident));
     }
     // Requests that were put before the records were there, and are still open.
@@ -185,6 +186,7 @@ impl Plan for AmendIncident {
         }
         let mut change = Change::new(&incident.id, incident.revision, rows(context, &incident, &self.content)?);
         change.writes.push(Write::notification(&incident)?);
+        change.writes.extend(statistics::amended(context, reads, &incident, &self.content).await?);
         obligations::arise(context, reads, &[&incident], &mut change).await?;
         Ok(change)
     }

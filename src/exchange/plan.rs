@@ -42,6 +42,8 @@ pub struct Change {
     pub(super) writes: Vec<Write>,
     /// What this gives rise to offering, once it is written.
     pub(super) offers: Vec<OfferFor>,
+    /// What came of it, where the entry states more than who did what.
+    pub(super) outcome: Vec<u8>,
     /// The organisations that it registers under keys of their own, where it registers many records.
     pub(super) organisations: Vec<Keyed>,
     /// The same of incidents.
@@ -65,10 +67,16 @@ impl Change {
             version,
             writes,
             offers: Vec::new(),
+            outcome: Vec::new(),
             organisations: Vec::new(),
             incidents: Vec::new(),
             earlier: None,
         }
+    }
+
+    /// What the officer's agency may open of its entry.
+    pub(super) fn sees(&self) -> Slots {
+        if self.outcome.is_empty() { Slots::ACT } else { Slots::REQUESTER }
     }
 }
 
@@ -165,15 +173,15 @@ impl<T: Plan> Mutation for Command<T> {
     }
 }
 
-/// The entry of a change: what was done, for the officer's own agency alone.
+/// The entry of a change: what was done and what came of it, for the officer's own agency alone.
 pub(super) fn draft(kind: Kind, by: &By, change: &Change) -> Draft {
     Draft {
         kind,
         act: statement::act_of(by, change),
         subject: Vec::new(),
-        outcome: Vec::new(),
+        outcome: change.outcome.clone(),
         grounds: Vec::new(),
         salts: Salts::from_seed(&seal::random()),
-        parties: vec![(by.actor.agency.clone(), Slots::ACT)],
+        parties: vec![(by.actor.agency.clone(), change.sees())],
     }
 }

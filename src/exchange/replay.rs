@@ -15,8 +15,9 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
+use serde::de::DeserializeOwned;
 
-use crate::decision::{Agreement, Decision, Facts, InForce, Permitted, decide};
+use crate::decision::{Agreement, Decision, Facts, InForce, Permitted, SharingFacts, decide, decide_sharing};
 use crate::domain::{Digest, Instant, Question, Reference, Subject};
 use crate::ledger::{Kind, commit_to};
 use crate::proto::v1::{Act, GroundsStatement, LedgerEntry, OfferStatement, Opening, OutcomeStatement, Slot};
@@ -25,7 +26,7 @@ use crate::store::{Inside, Reads, Store, WholeEntry};
 
 use super::acts::Acts;
 use super::offers::offered;
-use super::{Error, Result, asks, statement};
+use super::{Error, Result, asks, sharing, statement};
 
 /// How many entries are read in one transaction: a long one would hold up the database of a node that serves.
 const PAGE: i64 = 100;
@@ -152,6 +153,11 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
     let committed = |slot: Slot| {
         openings.iter().find(|opening| opening.slot() == slot).map_or(&[][..], |opening| opening.payload.as_slice())
     };
+    if leaf.kind() == Kind::Statistics {
+        let sealed = sealed.ok_or_else(|| unreadable("it has no facts"))?;
+        let stated = [Slot::Act, Slot::Outcome, Slot::Grounds].map(committed);
+        return table(reads, known, &sealed, (entry.index, leaf.at_micros), stated).await;
+    }
     if leaf.kind() != Kind::Ask {
         let act = Act::decode(committed(Slot::Act)).map_err(|_| unreadable("its act cannot be decoded"))?;
         if let Some(acts) = &mut known.acts {
@@ -166,7 +172,7 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
         };
     }
     let sealed = sealed.ok_or_else(|| unreadable("it has no facts"))?;
-    let facts = read(&sealed)?;
+    let facts: Facts = read(&sealed)?;
     let agreements = known.texts.in_force(reads, &facts.in_force).await?;
     let agreements: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();
     let decision = decide(&facts, &agreements);
@@ -222,7 +228,7 @@ async fn offer(
     outcome: &[u8],
     grounds: &[u8],
 ) -> Result<Replayed, Stopped> {
-    let facts = read(sealed)?;
+    let facts: Facts = read(sealed)?;
     let agreements = known.texts.in_force(reads, &facts.in_force).await?;
     let agreements: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();
     let Decision::Permit(permit) = decide(&facts, &agreements) else {
@@ -240,13 +246,40 @@ async fn offer(
     Ok(if differences.is_empty() { Replayed::Same } else { Replayed::Different(differences) })
 }
 
+/// Decides again whether a table might be shared.
+async fn table(
+    reads: &mut Reads,
+    known: &mut Known,
+    sealed: &[u8],
+    (index, at_micros): (u64, i64),
+    [act, outcome, grounds]: [&[u8]; 3],
+) -> Result<Replayed, Stopped> {
+    let facts: SharingFacts = read(sealed)?;
+    let agreements = known.texts.in_force(reads, &facts.in_force).await?;
+    let agreements: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();
+    let decision = decide_sharing(&facts, &agreements);
+    let stated = statement::of_table_ask(&facts, sealed, &decision);
+    let object = sharing::object(&facts.holder, facts.quarter, &facts.table);
+    let kept = reads.kept_telling(&object, index).await?;
+    let compared = [
+        (kept == Some(sharing::answer(&decision)), "answer: what is kept for repeats is not what the facts give"),
+        (at_micros == facts.at.micros(), "time: the facts have another than the leaf"),
+        (stated.act == act, "ask: the facts have another than the one committed to"),
+        (stated.outcome == outcome, "outcome: the facts give another than was committed to"),
+        (stated.grounds == grounds, "grounds: the facts give other reasons than were committed to"),
+    ];
+    let differences: Vec<String> =
+        compared.iter().filter(|(same, _)| !same).map(|(_, what)| (*what).to_owned()).collect();
+    Ok(if differences.is_empty() { Replayed::Same } else { Replayed::Different(differences) })
+}
+
 /// Whether an opening is of what the leaf commits to in its slot.
 fn is_of(leaf: &LedgerEntry, opening: &Opening) -> bool {
     let commitment = usize::try_from(opening.slot - 1).ok().and_then(|place| leaf.commitments.get(place));
     commitment.is_some_and(|commitment| *commitment == commit_to(&opening.salt, &opening.payload))
 }
 
-fn read(sealed: &[u8]) -> Result<Facts, Stopped> {
+fn read<T: DeserializeOwned>(sealed: &[u8]) -> Result<T, Stopped> {
     let wrong = |error| unreadable(format!("its facts cannot be read: {error}"));
     let all: serde_json::Value = serde_json::from_slice(sealed).map_err(wrong)?;
     match all.get("format").and_then(serde_json::Value::as_u64) {

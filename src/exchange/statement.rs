@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
 
-use crate::decision::{Decision, Facts, Handling, Onward, Permitted};
-use crate::domain::{Ask, Category, Instant, Question, Reference, Subject, Urgency};
+use crate::decision::{Decision, Facts, Handling, Onward, Permitted, Sharing, SharingFacts};
+use crate::domain::{AgencyId, Ask, Category, Digest, Instant, Quarter, Question, Reference, Subject, Urgency};
 use crate::proto::v1;
+use crate::statistics::Rule;
 
 use super::plan::{By, Change, Keyed};
+use super::tables::Tables;
 use super::{Error, Result};
 
 /// A time as the contract writes it.
@@ -203,6 +205,68 @@ fn grounds(decision: &Decision, sealed: &[u8]) -> Vec<u8> {
 pub(super) fn reasons(reasons: &[String], sealed: &[u8]) -> Vec<u8> {
     v1::GroundsStatement { facts_digest: digest(&SHA256, sealed).as_ref().to_vec(), reasons: reasons.to_vec() }
         .encode_to_vec()
+}
+
+/// What a holder published for a quarter.
+pub(super) fn publication(holder: &AgencyId, quarter: Quarter, rule: Rule, tables: &Tables) -> Vec<u8> {
+    let stated = |(digest, table): &(Digest, v1::StatisticsTable)| v1::PublishedTableStatement {
+        id: table.id.clone(),
+        digest: digest.as_bytes().to_vec(),
+    };
+    v1::PublicationStatement {
+        holder: holder.to_string(),
+        quarter: quarter.to_string(),
+        threshold: rule.threshold,
+        margin: rule.margin,
+        largest_share: rule.largest_share,
+        tables: tables.all().iter().map(stated).collect(),
+    }
+    .encode_to_vec()
+}
+
+/// The facts of an ask for a table as they are sealed beside its entry.
+pub(super) fn sharing_facts(facts: &SharingFacts) -> Result<Vec<u8>> {
+    serde_json::to_vec(facts).map_err(|_| Error::Internal("facts could not be written"))
+}
+
+/// What the entry of an ask for a table states.
+///
+/// INVARIANT: the same arguments give the same bytes, in this version and in every later one. A replay relies on it.
+pub(super) fn of_table_ask(facts: &SharingFacts, sealed: &[u8], decision: &Sharing) -> Statements {
+    let act = v1::StatisticsAskStatement {
+        requester: facts.requester.agency.to_string(),
+        unit: facts.requester.unit.to_string(),
+        officer_pseudonym: facts.requester.pseudonym.clone(),
+        holder: facts.holder.to_string(),
+        quarter: facts.quarter.to_string(),
+        table: facts.table.clone(),
+        request_id: facts.request_id.to_string(),
+    };
+    let mut outcome = v1::StatisticsOutcomeStatement::default();
+    let reason = match decision {
+        Sharing::Permit(permit) => {
+            "shared".clone_into(&mut outcome.outcome);
+            outcome.digest = permit.digest().as_bytes().to_vec();
+            outcome.clauses = permit.clauses().iter().map(ToString::to_string).collect();
+            format!("permitted by {}", outcome.clauses.join(", "))
+        }
+        Sharing::NotCovered(why) => {
+            "not-covered".clone_into(&mut outcome.outcome);
+            outcome.explanation.clone_from(&why.explanation);
+            format!("{}: {}", why.reason, why.explanation)
+        }
+        Sharing::NotPublished(explanation) => {
+            "not-published".clone_into(&mut outcome.outcome);
+            outcome.explanation.clone_from(explanation);
+            explanation.clone()
+        }
+    };
+    Statements {
+        act: act.encode_to_vec(),
+        subject: Vec::new(),
+        outcome: outcome.encode_to_vec(),
+        grounds: reasons(&[reason], sealed),
+    }
 }
 
 /// The handling terms as the contract writes them.

@@ -100,6 +100,14 @@ impl Node {
             None => Ok(()),
         }
     }
+
+    /// The same, and a caller whom this holder has suspended.
+    pub(super) async fn turn_away_between(&self, reads: &mut Reads, caller: &Actor, holder: &AgencyId) -> Result<()> {
+        let caller = Requester::from(caller);
+        let found = reads.suspensions_of([&caller]).await?;
+        let by = found.of_caller(&caller, !self.holds(&caller.agency)).or_else(|| found.between(holder, &caller));
+        by.map_or(Ok(()), |by| Err(self.suspended(&caller, by)))
+    }
 }
 
 /// Whether each of these may pass from its holder to whoever would receive it.

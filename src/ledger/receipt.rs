@@ -4,9 +4,10 @@ use aws_lc_rs::constant_time::verify_slices_are_equal as equal;
 use prost::Message;
 
 use super::entry::commit_to;
-use super::{Checkpoint, Keyring, tree};
+use super::{Checkpoint, Keyring, Kind, tree};
 use crate::proto::v1::{
-    Act, AskStatement, GroundsStatement, LedgerEntry, OfferStatement, OutcomeStatement, Receipt, Slot, SubjectStatement,
+    Act, AskStatement, GroundsStatement, LedgerEntry, OfferStatement, OutcomeStatement, PublicationStatement, Receipt,
+    Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement,
 };
 
 /// What a receipt that verifies says.
@@ -26,6 +27,12 @@ pub struct Verified {
     pub outcome: Option<OutcomeStatement>,
     /// What was offered, if this is an offer and it was opened.
     pub offer: Option<OfferStatement>,
+    /// What was published, if this is a publication.
+    pub publication: Option<PublicationStatement>,
+    /// Which table was asked for, if this is an ask for one.
+    pub table_ask: Option<StatisticsAskStatement>,
+    /// What came of that.
+    pub table_outcome: Option<StatisticsOutcomeStatement>,
     /// Why, if that was opened.
     pub grounds: Option<GroundsStatement>,
 }
@@ -63,9 +70,20 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
             entry.format
         )));
     }
-    let (is_ask, is_offer) = (entry.kind() == super::Kind::Ask, entry.kind() == super::Kind::Offer);
-    let mut verified =
-        Verified { checkpoint, entry, act: None, ask: None, subject: None, outcome: None, offer: None, grounds: None };
+    let kind = entry.kind();
+    let mut verified = Verified {
+        checkpoint,
+        entry,
+        act: None,
+        ask: None,
+        subject: None,
+        outcome: None,
+        offer: None,
+        publication: None,
+        table_ask: None,
+        table_outcome: None,
+        grounds: None,
+    };
     for opening in &receipt.openings {
         let place = usize::try_from(opening.slot - 1).ok();
         let promised = place.and_then(|place| verified.entry.commitments.get(place));
@@ -76,14 +94,25 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         }
         let unreadable = |_| invalid("an opening cannot be read");
         let payload = opening.payload.as_slice();
-        match opening.slot() {
-            Slot::Unspecified => return Err(invalid("an opening names no slot")),
-            Slot::Act if is_ask => verified.ask = Some(AskStatement::decode(payload).map_err(unreadable)?),
-            Slot::Act => verified.act = Some(Act::decode(payload).map_err(unreadable)?),
-            Slot::Subject => verified.subject = Some(SubjectStatement::decode(payload).map_err(unreadable)?),
-            Slot::Outcome if is_offer => verified.offer = Some(OfferStatement::decode(payload).map_err(unreadable)?),
-            Slot::Outcome => verified.outcome = Some(OutcomeStatement::decode(payload).map_err(unreadable)?),
-            Slot::Grounds => verified.grounds = Some(GroundsStatement::decode(payload).map_err(unreadable)?),
+        match (opening.slot(), kind) {
+            (Slot::Unspecified, _) => return Err(invalid("an opening names no slot")),
+            (Slot::Act, Kind::Ask) => verified.ask = Some(AskStatement::decode(payload).map_err(unreadable)?),
+            (Slot::Act, Kind::Statistics) => {
+                verified.table_ask = Some(StatisticsAskStatement::decode(payload).map_err(unreadable)?);
+            }
+            (Slot::Act, _) => verified.act = Some(Act::decode(payload).map_err(unreadable)?),
+            (Slot::Subject, _) => verified.subject = Some(SubjectStatement::decode(payload).map_err(unreadable)?),
+            (Slot::Outcome, Kind::Offer) => {
+                verified.offer = Some(OfferStatement::decode(payload).map_err(unreadable)?);
+            }
+            (Slot::Outcome, Kind::Publication) => {
+                verified.publication = Some(PublicationStatement::decode(payload).map_err(unreadable)?);
+            }
+            (Slot::Outcome, Kind::Statistics) => {
+                verified.table_outcome = Some(StatisticsOutcomeStatement::decode(payload).map_err(unreadable)?);
+            }
+            (Slot::Outcome, _) => verified.outcome = Some(OutcomeStatement::decode(payload).map_err(unreadable)?),
+            (Slot::Grounds, _) => verified.grounds = Some(GroundsStatement::decode(payload).map_err(unreadable)?),
         }
     }
     Ok(verified)

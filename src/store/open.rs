@@ -27,7 +27,8 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     3 "requests" "0003_requests",
     4 "suspension" "0004_suspension",
     5 "lighter release" "0005_lighter_release",
-    6 "placeholder" "0006_placeholder"
+    6 "placeholder" "0006_placeholder",
+    7 "statistics" "0007_statistics"
 );
 const POSTGRES: &[(i64, &str, &str)] = scripts!(
     "postgres":
@@ -36,7 +37,8 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     3 "requests" "0003_requests",
     4 "suspension" "0004_suspension",
     5 "lighter release" "0005_lighter_release",
-    6 "placeholder" "0006_placeholder"
+    6 "placeholder" "0006_placeholder",
+    7 "statistics" "0007_statistics"
 );
 
 /// How to open a database.

@@ -103,6 +103,12 @@ impl Reads {
         Ok(found.into_iter().map(|row| row.open(seal)).collect())
     }
 
+    /// What is kept of the ask for a table with the entry at this index.
+    pub async fn kept_telling(&mut self, object: &str, at: u64) -> Result<Option<Answer>> {
+        let kept = row!(self, sql::TABLE_ASK_AT, (Option<String>,), object, stored(at));
+        Ok(kept.and_then(|(answer,)| from_json("call", object, &answer?).ok()))
+    }
+
     /// What is kept of the ask that put this question with the entry at this index.
     pub async fn kept_answer(&mut self, question: &Question, at: u64) -> Result<Option<KeptAnswer>> {
         let kept = row!(self, sql::ASK_AT, AnswerRow, question.as_str(), stored(at));

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::decision::Basis;
 use crate::domain::{
-    AgencyId, CallKey, Category, Digest, Instant, Purpose, Question, RequestId, Requester, Subject, Unit, Urgency,
+    AgencyId, CallKey, Category, ClauseId, Digest, Instant, Purpose, Question, RequestId, Requester, Subject, Unit,
+    Urgency,
 };
 use crate::seal::Seal;
 
@@ -51,6 +52,18 @@ pub enum Answer {
     },
     /// Nothing was released.
     Open,
+    /// A table of a publication was shared.
+    Shared {
+        /// Its digest.
+        digest: Digest,
+        /// The clauses under which it was.
+        clauses: BTreeSet<ClauseId>,
+    },
+    /// There was no such table.
+    NotPublished {
+        /// The same in words.
+        explanation: String,
+    },
     /// The agreements did not allow it.
     NotCovered {
         /// The reason.

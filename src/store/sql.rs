@@ -80,6 +80,8 @@ statements! {
         "SELECT c.answer, r.open_until FROM call c JOIN request r ON r.id = c.object WHERE c.object = $1 AND c.idx = $2"
     );
 
+    TABLE_ASK_AT = both ("SELECT c.answer FROM call c WHERE c.object = $1 AND c.idx = $2");
+
     AGREEMENTS = both ("SELECT id, version, digest, state, activated_at FROM agreement ORDER BY id, version");
     AGREEMENTS_IN_FORCE = both ("SELECT id, digest FROM agreement WHERE state = 'in-force' ORDER BY id");
     AGREEMENT_TEXT = both ("SELECT text FROM agreement_text WHERE digest = $1");
@@ -290,6 +292,23 @@ statements! {
          WHERE agency = $1 AND kind = 'request-to-look-at'
          GROUP BY object HAVING MIN(due_at) > $2 OR (MIN(due_at) = $2 AND object > $3)
          ORDER BY matched_at, object LIMIT $4"
+    );
+
+    STATISTIC_OF = both (
+        "SELECT s.quarter, p.published_at FROM incident_statistic s
+         LEFT JOIN publication p ON p.holder = s.holder AND p.quarter = s.quarter WHERE s.incident_id = $1"
+    );
+    SET_STATISTIC = both ("UPDATE incident_statistic SET sealed = $1 WHERE incident_id = $2");
+    STATISTICS_IN = both (
+        "SELECT incident_id, organisation_id, sealed FROM incident_statistic
+         WHERE holder = $1 AND quarter = $2 AND incident_id > $3 ORDER BY incident_id LIMIT $4"
+    );
+    PUBLICATION = both (
+        "SELECT holder, quarter, published_at, rule, digest, tables FROM publication WHERE holder = $1 AND quarter = $2"
+    );
+    PUBLICATIONS = both (
+        "SELECT holder, quarter, published_at, rule, digest, tables FROM publication
+         WHERE holder = $1 AND quarter > $2 ORDER BY quarter LIMIT $3"
     );
 
     OBLIGATIONS = both (

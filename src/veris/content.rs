@@ -83,7 +83,7 @@ fn sector(code: &str) -> v1::Sector {
     if code.chars().all(|digit| digit == '0') {
         return v1::Sector::default();
     }
-    v1::Sector { code: code.to_owned(), scheme: "naics".to_owned(), employees: String::new() }
+    v1::Sector { code: code.to_owned(), scheme: "naics".to_owned(), ..v1::Sector::default() }
 }
 
 fn discovery(record: &Value) -> String {

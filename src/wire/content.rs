@@ -33,7 +33,8 @@ pub(super) fn check(content: &v1::IncidentContent) -> Result<(), Invalid> {
     within("sector", content.sector.as_ref(), |sector| {
         word("code", &sector.code)?;
         word("scheme", &sector.scheme)?;
-        word("employees", &sector.employees)
+        word("employees", &sector.employees)?;
+        word("region", &sector.region)
     })?;
     within("timeline", content.timeline.as_ref(), timeline)?;
     within("technical_indicators", content.technical_indicators.as_ref(), |technical| {

@@ -319,6 +319,7 @@ pub(super) fn agreement(view: &AgreementView) -> v1::Agreement {
         activity: match clause.activity {
             Activity::Disclose => "disclose",
             Activity::NameInRequest => "name-in-request",
+            Activity::ShareStatistics => "share-statistics",
         }
         .to_owned(),
         disclosing: clause.disclosing.to_string(),
@@ -343,6 +344,7 @@ pub(super) fn agreement(view: &AgreementView) -> v1::Agreement {
         citation: agreement.citation().to_owned(),
         interpretations: agreement.interpretations().to_vec(),
         clauses: agreement.clauses().map(clause).collect(),
+        statistics: agreement.statistics().map_or_else(String::new, |rule| rule.to_string()),
     }
 }
 

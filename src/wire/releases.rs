@@ -179,7 +179,7 @@ impl ReleaseService for Desk {
                 outcome: match ask.answer {
                     Some(Answer::Released { .. }) => "released",
                     Some(Answer::NotCovered { .. }) => "not-covered",
-                    Some(Answer::Open) | None => "open",
+                    _ => "open",
                 }
                 .to_owned(),
                 receipt: Some(receipt),

@@ -118,28 +118,42 @@ const RULES: &[Rule] = &[
         // Without random bytes there is nothing better to do than to stop.
         outside: &["process"],
     },
+    // What a menu file says, and where content stands in it.
+    Rule {
+        module: "menu",
+        modules: &["proto", "statistics"],
+        crates: &["prost_reflect", "serde", "toml"],
+        outside: &[],
+    },
+    // Incidents of a quarter in, tables out: what is published must be the same whoever computes it.
+    Rule { module: "statistics", modules: &[], crates: &["serde"], outside: &[] },
     // Facts in, decision out: a decision must replay years later.
     Rule {
         module: "decision",
-        modules: &["domain"],
+        modules: &["domain", "statistics"],
         crates: &["aws_lc_rs", "cedar_policy", "miette", "serde", "thiserror", "toml"],
         outside: &[],
     },
     Rule {
         module: "store",
-        modules: &["decision", "domain", "ledger", "proto", "seal"],
+        modules: &["decision", "domain", "ledger", "proto", "seal", "statistics"],
         crates: &["prost", "rustix", "serde", "serde_json", "sqlx", "thiserror"],
         outside: &["fs", "time"],
     },
     // The use cases know neither the wire's framework nor the database's.
     Rule {
         module: "exchange",
-        modules: &["clock", "decision", "domain", "ledger", "proto", "release", "seal", "store"],
-        crates: &["aws_lc_rs", "prost", "prost_types", "serde_json", "thiserror", "tokio", "tracing"],
+        modules: &["clock", "decision", "domain", "ledger", "menu", "proto", "release", "seal", "statistics", "store"],
+        crates: &["aws_lc_rs", "prost", "prost_types", "serde", "serde_json", "thiserror", "tokio", "tracing"],
         // How long a batch may take.
         outside: &["time"],
     },
-    Rule { module: "release", modules: &["decision", "domain", "seal", "store"], crates: &["thiserror"], outside: &[] },
+    Rule {
+        module: "release",
+        modules: &["decision", "domain", "proto", "seal", "store"],
+        crates: &["thiserror"],
+        outside: &[],
+    },
     Rule {
         module: "wire",
         modules: &["decision", "domain", "exchange", "identity", "ledger", "proto", "release", "store"],
@@ -201,7 +215,13 @@ const RULES: &[Rule] = &[
 const NARROW: &[(&str, &str, &[&str])] = &[
     // What the gate rests on is stored; nothing is decided here.
     ("store", "decision", &["Basis"]),
-    ("wire", "store", &["Answer", "QuestionRow"]),
+    // What was counted and what was published is stored; nothing is counted here.
+    // What an agreement asks of statistics; nothing is counted where it is decided.
+    ("decision", "statistics", &["Rule"]),
+    ("store", "statistics", &["Coordinates", "Rule"]),
+    // The contract's own description, not its messages.
+    ("menu", "proto", &["DESCRIPTORS"]),
+    ("wire", "store", &["Answer", "PublicationRow", "QuestionRow"]),
     ("wire", "decision", &["Activity", "Clause", "Modality"]),
     ("wire", "ledger", &["read_checkpoint"]),
     ("wire", "release", &["ReleasedIncident"]),

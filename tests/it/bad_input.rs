@@ -51,9 +51,9 @@ impl Rpc {
         self.roles().first().copied().unwrap_or("auditor")
     }
 
-    /// The agency whose records the valid requests speak of: duties are the ICO's.
+    /// The agency whose records the valid requests speak of: duties are the ICO's, and so are statistics.
     pub(crate) fn owner(&self) -> &'static str {
-        let asks = matches!(self.roles().first(), Some(&("requester" | "operator")));
+        let asks = matches!(self.roles().first(), Some(&("requester" | "operator" | "statistician")));
         if asks || self.name() == "ListObligations" { "ico" } else { "ncsc" }
     }
 
@@ -83,6 +83,7 @@ impl Rpc {
             "RequestRelease",
             "OfferRelease",
             "AcknowledgeEvents",
+            "GetStatistics",
         ];
         !self.changes() || again.contains(&self.name())
     }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod contract;
+mod statistics;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -22,10 +22,13 @@ mod references;
 mod register;
 mod registration;
 mod row_a3a;
+mod row_a3b;
 mod row_a3c;
 mod row_n3a;
+mod row_n3b;
 mod row_n3c;
 mod row_reg12_8;
+mod statistics;
 mod suspension;
 
 pub(crate) use batch::Pending;

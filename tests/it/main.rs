@@ -10,6 +10,7 @@ mod cancelled;
 mod cli;
 mod completeness;
 mod config;
+mod disclosure;
 mod flow;
 mod footprint;
 mod harness;

@@ -32,13 +32,20 @@ impl World {
     }
 
     async fn bytes(&self, select: &str) -> Vec<u8> {
+        self.all_bytes(select).await.remove(0)
+    }
+
+    /// What one column of bytes has, row by row.
+    pub(crate) async fn all_bytes(&self, select: &str) -> Vec<Vec<u8>> {
         let (url, select) = (self.config.database_url(), AssertSqlSafe(select.to_owned()));
         if url.starts_with("postgres") {
             let mut connection = PgConnection::connect(&url).await.unwrap();
-            sqlx::query(select).fetch_one(&mut connection).await.unwrap().get(0)
+            let rows = sqlx::query(select).fetch_all(&mut connection).await.unwrap();
+            rows.iter().map(|row| row.get(0)).collect()
         } else {
             let mut connection = SqliteConnection::connect(&url).await.unwrap();
-            sqlx::query(select).fetch_one(&mut connection).await.unwrap().get(0)
+            let rows = sqlx::query(select).fetch_all(&mut connection).await.unwrap();
+            rows.iter().map(|row| row.get(0)).collect()
         }
     }
 

@@ -100,7 +100,7 @@ fn long() -> bool {
 
 /// How often a test does something: what its variable says, else few times, or many in a long run.
 #[expect(clippy::disallowed_methods, reason = "a test reads its own settings")]
-fn times(variable: &str, few: usize, many: usize) -> usize {
+pub(crate) fn times(variable: &str, few: usize, many: usize) -> usize {
     let set = std::env::var(variable).ok().map(|number| number.parse().expect("the variable is a number"));
     set.unwrap_or(if long() { many } else { few })
 }

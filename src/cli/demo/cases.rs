@@ -2,9 +2,11 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::iter;
 use std::path::Path;
 
 use anyhow::Context as _;
+use concordat::exchange::RegisterIncidents;
 use concordat::proto::v1;
 use concordat::veris::{self, VerisIncident};
 
@@ -56,6 +58,48 @@ pub(super) fn invented() -> Cases {
             incident("invented-2", "Tarn Valley Council (invented)", 17, "A supplier's account was misused."),
             incident("invented-3", "Brackenfield Clinics (invented)", 40, "Appointment records were copied."),
         ],
+    }
+}
+
+/// What the ICO registered in the last quarter, at a time in seconds, as calls that each register as many as one may: by
+/// sector so many organisations that one of the numbers is too small to be shown.
+pub(super) fn of_last_quarter(at: i64) -> Vec<v1::RegisterIncidentsRequest> {
+    let sectors =
+        [("62", 180), ("61", 140), ("52", 90), ("92", 80), ("44", 70), ("54", 50), ("813", 9), ("5411", 7), ("22", 4)];
+    let codes: Vec<&str> = sectors.iter().flat_map(|(code, count)| iter::repeat_n(*code, *count)).collect();
+    codes.chunks(RegisterIncidents::MOST).enumerate().map(|(number, codes)| call(number, codes, at)).collect()
+}
+
+fn call(number: usize, codes: &[&str], at: i64) -> v1::RegisterIncidentsRequest {
+    let key = |what: &str, place: usize| format!("quarter-{what}-{number}-{place}");
+    let organisation = |place: usize| v1::NewOrganisation {
+        request_id: key("organisation", place),
+        name: format!("Organisation {} (invented)", number * RegisterIncidents::MOST + place),
+        ..v1::NewOrganisation::default()
+    };
+    // Every sector has all kinds and all sizes.
+    let kinds = ["hacking", "malware", "error", "hacking", "social"].into_iter().cycle();
+    let sizes = [40, 400, 4_000].into_iter().cycle();
+    let incident = |((place, code), (action, people)): ((usize, &&str), (&str, i64))| {
+        let sector = v1::Sector { scheme: "naics".to_owned(), code: (*code).to_owned(), ..v1::Sector::default() };
+        v1::NewIncident {
+            request_id: key("incident", place),
+            organisation: i32::try_from(place).ok().map(v1::new_incident::Organisation::NewOrganisation),
+            occurred_from: Some(prost_types::Timestamp { seconds: at - 86_400, nanos: 0 }),
+            occurred_until: Some(prost_types::Timestamp { seconds: at, nanos: 0 }),
+            content: Some(v1::IncidentContent {
+                sector: Some(sector),
+                root_cause: Some(v1::RootCause { actions: vec![action.to_owned()], ..v1::RootCause::default() }),
+                impact: Some(v1::Impact { people_affected: Some(people), ..v1::Impact::default() }),
+                ..v1::IncidentContent::default()
+            }),
+            ..v1::NewIncident::default()
+        }
+    };
+    v1::RegisterIncidentsRequest {
+        request_id: key("call", 0),
+        organisations: (0..codes.len()).map(organisation).collect(),
+        incidents: codes.iter().enumerate().zip(kinds.zip(sizes)).map(incident).collect(),
     }
 }
 

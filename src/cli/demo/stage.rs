@@ -1,6 +1,7 @@
 //! Three nodes on loopback, one for each agency, and their officers.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -8,15 +9,17 @@ use concordat::client::OfficerChannel;
 use concordat::clock::Clock;
 use concordat::config::Config;
 use concordat::dev::{self, Workspace};
-use concordat::domain::Instant;
+use concordat::domain::{Instant, Quarter};
 use concordat::ledger::{Keyring, Verified, verify};
 use concordat::proto::v1::Receipt;
 use concordat::proto::v1::agreement_service_client::AgreementServiceClient;
+use concordat::proto::v1::incident_service_client::IncidentServiceClient;
 use concordat::server::Running;
 use concordat::store::{Options, Store};
 
 use super::super::output::{BOLD, DIM, KEY, line};
 use super::super::serve::activate_all;
+use super::cases;
 
 const PURPOSES: [&str; 5] =
     ["regulatory-assessment", "regulatory-enforcement", "harm-reduction", "serious-organised-crime", "nis-csirt"];
@@ -42,19 +45,54 @@ impl Stage {
         let clock = Clock::system();
         let workspace = Workspace::create(folder, clock.now()).map_err(anyhow::Error::from_boxed)?;
         let mut stage = Self { folder: folder.to_owned(), workspace, clock, nodes: Vec::new() };
+        let earlier = Self::last_quarter(folder, stage.quarter_before()).await?;
         for agency in dev::AGENCIES {
-            let now = stage.clock.now();
-            let file = stage.workspace.add_node(agency, &[agency], dev::loopback(0), None, now).await;
-            let config = Config::load(&file.map_err(anyhow::Error::from_boxed)?)?;
-            let running = Running::start(&config, stage.clock.clone()).await.map_err(anyhow::Error::from_boxed)?;
-            let address = running.address;
-            stage.nodes.push(AgencyNode { agency, config, running });
+            let address = stage.start(agency, (agency == "ico").then_some(&earlier)).await?;
             let mut operator = AgreementServiceClient::new(stage.officer(agency, "operator", &["operator"], agency)?);
             let active = activate_all(&mut operator).await?;
             let name = agency.to_uppercase();
             line(&format!("  {KEY}{name:<5}{KEY:#} node on {address}  {DIM}in force: {}{DIM:#}", active.join(", ")));
         }
         Ok(stage)
+    }
+
+    /// Starts an agency's node, with what it has from before.
+    async fn start(&mut self, agency: &'static str, before: Option<&Workspace>) -> anyhow::Result<SocketAddr> {
+        let now = Clock::system().now();
+        let file = self.workspace.add_node(agency, &[agency], dev::loopback(0), None, now).await;
+        let config = Config::load(&file.map_err(anyhow::Error::from_boxed)?)?;
+        if let Some(before) = before {
+            self.workspace.take_over(agency, before).map_err(anyhow::Error::from_boxed)?;
+        }
+        let running = Running::start(&config, self.clock.clone()).await.map_err(anyhow::Error::from_boxed)?;
+        let address = running.address;
+        self.nodes.push(AgencyNode { agency, config, running });
+        Ok(address)
+    }
+
+    /// The ICO's node as it was in a quarter that is over, with what it registered then.
+    async fn last_quarter(folder: &Path, quarter: Quarter) -> anyhow::Result<Workspace> {
+        let folder = folder.join("last-quarter");
+        let (clock, _) = Clock::set_to(quarter.end().plus_days(-30));
+        // Certificates go by the machine's clock.
+        let workspace = Workspace::create(&folder, Clock::system().now()).map_err(anyhow::Error::from_boxed)?;
+        let mut then = Self { folder, workspace, clock, nodes: Vec::new() };
+        then.start("ico", None).await?;
+        let mut records = IncidentServiceClient::new(then.officer("ico", "r.example", &["recorder"], "ico")?);
+        for call in cases::of_last_quarter(then.now().micros() / 1_000_000) {
+            records.register_incidents(call).await?;
+        }
+        for node in std::mem::take(&mut then.nodes) {
+            node.running.stop().await;
+        }
+        Ok(then.workspace)
+    }
+
+    /// The last quarter that is over and may be published.
+    pub(super) fn quarter_before(&self) -> Quarter {
+        let an_hour_ago = self.now().plus_seconds(-3_600);
+        // A quarter has 90 to 92 days.
+        Quarter::of(Quarter::of(an_hour_ago).end().plus_days(-100))
     }
 
     pub(super) fn now(&self) -> Instant {

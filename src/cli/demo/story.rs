@@ -5,18 +5,21 @@ use concordat::domain::Instant;
 use concordat::ledger::Verified;
 use concordat::proto::v1::authorisation_service_client::AuthorisationServiceClient;
 use concordat::proto::v1::consent_service_client::ConsentServiceClient;
+use concordat::proto::v1::get_statistics_response::Outcome as TableOutcome;
 use concordat::proto::v1::incident_service_client::IncidentServiceClient;
 use concordat::proto::v1::ledger_service_client::LedgerServiceClient;
 use concordat::proto::v1::organisation_service_client::OrganisationServiceClient;
 use concordat::proto::v1::release_service_client::ReleaseServiceClient;
 use concordat::proto::v1::request_release_request::Target;
 use concordat::proto::v1::request_release_response::Outcome;
+use concordat::proto::v1::statistics_service_client::StatisticsServiceClient;
 use concordat::proto::v1::{self, Receipt, RequestReleaseResponse};
 use concordat::veris::VerisIncident;
 use prost::Message;
 use tokio::task::JoinSet;
 
 use super::super::output::{BAD, BOLD, DIM, GOOD, KEY, line, progress, table};
+use super::super::statistics::chart;
 use super::super::verify::statement;
 use super::cases::{Cases, invented_identifier};
 use super::stage::Stage;
@@ -113,7 +116,39 @@ pub(super) async fn tell(stage: &Stage, cases: Cases) -> anyhow::Result<Told> {
 
     chapter("6. The ledger shows it all");
     show_ledger(stage, &mut told).await?;
+
+    chapter("7. The ICO publishes the statistics of the last quarter, and the NCSC has a table");
+    show_table(stage, &mut told).await?;
     Ok(told)
+}
+
+/// Published once, controlled against disclosure, and shared through the gate.
+async fn show_table(stage: &Stage, told: &mut Told) -> anyhow::Result<()> {
+    let quarter = stage.quarter_before().to_string();
+    let mut ico = StatisticsServiceClient::new(stage.officer("ico", "s.example", &["statistician"], "ico")?);
+    let publish = v1::PublishStatisticsRequest { request_id: key(), quarter: quarter.clone(), validate_only: false };
+    let published = ico.publish_statistics(publish).await?.into_inner();
+    let what = format!("{} tables of {quarter} are published, once and for all", published.tables.len());
+    told.step(published.receipt.is_some() && !published.tables.is_empty(), &what);
+
+    let mut ncsc = StatisticsServiceClient::new(stage.officer("ncsc", "s.example", &["statistician"], "ico")?);
+    let (request_id, holder, table) = (key(), "ico".to_owned(), "sector".to_owned());
+    let answer =
+        ncsc.get_statistics(v1::GetStatisticsRequest { request_id, holder, quarter, table }).await?.into_inner();
+    let Some(TableOutcome::Shared(shared)) = answer.outcome else {
+        told.step(false, "the table was not shared");
+        return Ok(());
+    };
+    let table = shared.table.context("a shared table is missing")?;
+    line(chart::bars(&table).trim_end());
+    let small = table.cells.iter().zip(table.axes.iter().flat_map(|axis| &axis.values));
+    let mut small = small.filter(|(_, value)| value.id == "legal").map(|(cell, _)| cell.organisations);
+    told.step(small.next() == Some(None), "seven legal practices are too few to be shown");
+    let verified = stage.verify("ico", answer.receipt.as_ref());
+    let stated = verified.ok().and_then(|verified| verified.table_outcome);
+    let binds = stated.is_some_and(|stated| stated.digest == shared.digest);
+    told.step(binds, &format!("the receipt verifies, and binds this table to {}", shared.clauses.join(", ")));
+    Ok(())
 }
 
 /// Registers every incident at the NCSC's node; the first is the story's.

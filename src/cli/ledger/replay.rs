@@ -55,7 +55,7 @@ pub(super) async fn run(arguments: &Arguments, format: Format) -> anyhow::Result
     store.close().await;
     let replayed = replayed?;
     match format {
-        Format::Json => line(&as_json(&replayed, from, until).to_string()),
+        Format::Json | Format::Csv => line(&as_json(&replayed, from, until).to_string()),
         Format::Table => print(&replayed, from, until),
     }
     Ok(verdict(&replayed))

@@ -171,6 +171,9 @@ const EXCEPTIONS: &[Exception] = &[
     ("OfferRelease", "request", ABSENT, Invalid(Some("offered"))),
     ("OfferRelease", "incident", ABSENT, Invalid(Some("offered"))),
     ("OfferRelease", "incident.purpose", SLUG, Status(Code::FailedPrecondition)),
+    // Statistics. A table that is not there is not published, and looking first is another call.
+    ("GetStatistics", "table", NOT_BLANK, Accepted),
+    ("PublishStatistics", "validate_only", OVER, Accepted),
     // Looking first: with nobody named, naming is looked at by its ground alone.
     ("RequestRelease/3", "organisation", ABSENT, Accepted),
     ("RequestRelease/3", "validate_only", OVER, Invalid(Some("organisation.identifiers"))),

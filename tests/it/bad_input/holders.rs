@@ -17,6 +17,13 @@ fn unseen() -> String {
     format!("officer-abcdefghijkl{letters}")
 }
 
+/// A quarter that is long over and that nobody has published.
+fn unpublished() -> String {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let quarter = LAST.fetch_add(1, Ordering::Relaxed) % 200;
+    format!("{}-Q{}", 1970 + quarter / 4, 1 + quarter % 4)
+}
+
 impl World {
     pub(super) async fn valid_holders_request(&self, rpc: &str, request_id: String, variant: usize) -> Option<Vec<u8>> {
         let page_size = 1;
@@ -93,6 +100,28 @@ impl World {
                 let request = v1::ListSuspensionsRequest { page_size, page_token: String::new() };
                 let first = self.admin("ico").list_suspensions(request).await.unwrap().into_inner();
                 v1::ListSuspensionsRequest { page_size, page_token: first.next_page_token }.encode_to_vec()
+            }
+            "PublishStatistics" => {
+                let validate_only = variant == 1;
+                v1::PublishStatisticsRequest { request_id, quarter: unpublished(), validate_only }.encode_to_vec()
+            }
+            "GetStatistics" => {
+                // Not covered, and answered.
+                let (holder, quarter, table) = ("ncsc".into(), "2020-Q1".into(), "total".into());
+                v1::GetStatisticsRequest { request_id, holder, quarter, table }.encode_to_vec()
+            }
+            "GetPublication" => {
+                let quarter = unpublished();
+                self.publish("ico", &quarter).await.unwrap();
+                v1::GetPublicationRequest { quarter }.encode_to_vec()
+            }
+            "ListPublications" => {
+                self.publish("ico", &unpublished()).await.unwrap();
+                self.publish("ico", &unpublished()).await.unwrap();
+                let (holder, page_token) = ("ico".to_owned(), String::new());
+                let request = v1::ListPublicationsRequest { holder, page_size, page_token };
+                let first = self.statistics("ico").list_publications(request.clone()).await.unwrap().into_inner();
+                v1::ListPublicationsRequest { page_token: first.next_page_token, ..request }.encode_to_vec()
             }
             // A new RPC has its valid request to add here or in `requests`.
             _ => return None,

@@ -32,7 +32,12 @@ fn full_content(world: &World) -> v1::IncidentContent {
             email: "operations@example.org".into(),
             telephone: "+44 20 7946 0000".into(),
         }),
-        sector: Some(v1::Sector { code: "22".into(), scheme: "naics".into(), employees: "101 to 1000".into() }),
+        sector: Some(v1::Sector {
+            code: "22".into(),
+            scheme: "naics".into(),
+            employees: "101 to 1000".into(),
+            region: "TLM".into(),
+        }),
         timeline: Some(v1::Timeline {
             occurred: Some(v1::PartialDate { year: 2024, month: 2, day: 29 }),
             aware_at: at,
@@ -206,7 +211,7 @@ impl World {
     pub(crate) async fn valid_request(&self, rpc: &str, variant: usize) -> Option<Vec<u8>> {
         let variants = match rpc {
             "RequestRelease" => 4,
-            "OfferRelease" | "GiveAuthorisation" | "RegisterIncidents" => 2,
+            "OfferRelease" | "GiveAuthorisation" | "RegisterIncidents" | "PublishStatistics" => 2,
             _ => 1,
         };
         if variant >= variants {

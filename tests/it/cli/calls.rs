@@ -10,14 +10,14 @@ use super::{exit, text};
 use crate::harness::{Engine, PURPOSES, World, real_now, run};
 
 /// A world whose officers type.
-struct Desk {
-    world: World,
+pub(super) struct Desk {
+    pub(super) world: World,
     ico: PathBuf,
     ncsc: PathBuf,
 }
 
 impl Desk {
-    fn of(world: World) -> Self {
+    pub(super) fn of(world: World) -> Self {
         let file = |agency: &str, roles: &[&str]| {
             let context = world.workspace.context(agency, "typing", roles, &PURPOSES, "one", world.node.address);
             world.workspace.write_context(agency, &context).unwrap()
@@ -35,7 +35,7 @@ impl Desk {
     }
 
     /// What the words come to, typed by an officer of the ICO or the NCSC, with this on stdin.
-    async fn types_with(&self, context: &PathBuf, words: &[&str], stdin: &str) -> Output {
+    pub(super) async fn types_with(&self, context: &PathBuf, words: &[&str], stdin: &str) -> Output {
         self.keep_time();
         let mut command = super::command();
         command.args(words).env("CONCORDAT_CONTEXT", context);
@@ -65,16 +65,16 @@ async fn piped(mut command: Command, stdin: String) -> Output {
     tokio::task::spawn_blocking(typed).await.unwrap()
 }
 
-fn json(output: &Output) -> Value {
+pub(super) fn json(output: &Output) -> Value {
     assert_eq!(exit(output), 0, "{output:?}");
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
-fn said(output: &Output) -> String {
+pub(super) fn said(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn complained(output: &Output) -> String {
+pub(super) fn complained(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 

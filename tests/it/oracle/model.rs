@@ -113,7 +113,11 @@ impl Agreement {
                 word(&table, "effective_until").map(|until| date(&until)),
             ),
             enforcement: tables("purpose").filter(is_enforcement).map(|one| word(&one, "id").unwrap()).collect(),
-            clauses: tables("clause").map(|clause| Clause::read(&clause)).collect(),
+            // Of no interest to an ask about an incident: what is shared is about none.
+            clauses: tables("clause")
+                .filter(|clause| word(clause, "activity").unwrap() != "share-statistics")
+                .map(|clause| Clause::read(&clause))
+                .collect(),
         }
     }
 
