@@ -174,8 +174,8 @@ impl World {
 impl Watch {
     pub(crate) async fn run(&self, sql: String) -> Result<()> {
         match self {
-            Self::Sqlite(pool) => drop(sqlx::query(AssertSqlSafe(sql)).execute(pool).await?),
-            Self::Postgres(pool) => drop(sqlx::query(AssertSqlSafe(sql)).execute(pool).await?),
+            Self::Sqlite(pool) => sqlx::query(AssertSqlSafe(sql)).execute(pool).await.map(|_| ())?,
+            Self::Postgres(pool) => sqlx::query(AssertSqlSafe(sql)).execute(pool).await.map(|_| ())?,
         }
         Ok(())
     }

@@ -122,9 +122,9 @@ async fn own(node: &mut StatisticsServiceClient<OfficerChannel>, show: &Show) ->
     let request = GetPublicationRequest { quarter: show.quarter.clone() };
     let answer = node.get_publication(request).await.map_err(|status| said(&status))?.into_inner();
     let ids: Vec<&str> = answer.tables.iter().map(|table| table.id.as_str()).collect();
-    let none = format!("--table: there is no table `{}`; one of {}", show.table, ids.join(", "));
+    let missing = format!("--table: there is no table `{}`; one of {}", show.table, ids.join(", "));
     let table = answer.tables.iter().find(|table| table.id == show.table).cloned();
-    Ok(Found::Table(Box::new(table.ok_or(Usage(none))?)))
+    Ok(Found::Table(Box::new(table.ok_or(Usage(missing))?)))
 }
 
 fn as_json(table: &StatisticsTable) -> anyhow::Result<serde_json::Value> {

@@ -23,15 +23,15 @@ use super::{Error, Exchange, Node, Result, statement};
 /// How long after its end a quarter may be published: no clock is so wrong that another replica still registers in it.
 const SETTLES_SECONDS: i64 = 3_600;
 
-fn coordinates(content: &Content) -> Coordinates {
+fn coordinates(categories: &Content) -> Coordinates {
     // Each category is an encoded field, so any of them put together are an `IncidentContent`.
-    MENU.coordinates(&content.iter().flat_map(|(_, field)| field.as_slice()).copied().collect::<Vec<u8>>())
+    MENU.coordinates(&categories.iter().flat_map(|(_, field)| field.as_slice()).copied().collect::<Vec<u8>>())
 }
 
 /// Lets a new incident count in the quarter of its registration.
-pub(super) fn counted(context: Context<'_>, incident: &Incident, content: &Content) -> Result<Write> {
+pub(super) fn counted(context: Context<'_>, incident: &Incident, categories: &Content) -> Result<Write> {
     let quarter = Quarter::of(context.at);
-    Ok(Write::statistic(incident, quarter, coordinates(content), context.seal())?)
+    Ok(Write::statistic(incident, quarter, coordinates(categories), context.seal())?)
 }
 
 /// Lets an amended incident count by its new content, until the quarter in which it counts is published.
@@ -39,11 +39,11 @@ pub(super) async fn amended(
     context: Context<'_>,
     reads: &mut Reads,
     incident: &Incident,
-    content: &Content,
+    categories: &Content,
 ) -> Result<Option<Write>> {
     Ok(match reads.counts_in(&incident.id).await? {
         Some((quarter, false)) => {
-            Some(Write::moved_statistic(&incident.id, quarter, coordinates(content), context.seal())?)
+            Some(Write::moved_statistic(&incident.id, quarter, coordinates(categories), context.seal())?)
         }
         Some((_, true)) | None => None,
     })

@@ -59,6 +59,9 @@ struct Row {
     tables: Vec<u8>,
 }
 
+/// Of an incident: itself, its organisation, and its values sealed.
+type Found = (String, String, Vec<u8>);
+
 fn quarter(table: &'static str, text: &str) -> Result<Quarter> {
     Quarter::parse(text).map_err(|problem| inconsistent(table, text, problem))
 }
@@ -98,7 +101,6 @@ impl Reads {
         seal: &Seal,
     ) -> Result<Vec<Standing>> {
         let quarter = quarter.to_string();
-        type Found = (String, String, Vec<u8>);
         let found = rows!(self, sql::STATISTICS_IN, Found, holder.as_str(), quarter.as_str(), after, PAGE);
         let open = |(incident, organisation, sealed): Found| {
             let incident = IncidentId::known(incident);
