@@ -24,6 +24,8 @@ use crate::{Arguments, Running, Site};
 const EACH: u64 = 4;
 /// So many rows in one statement: seven values each, and SQLite takes 32,766.
 const AT_ONCE: u64 = 4_000;
+/// As long as a node lets a call take.
+const LONGEST: Duration = Duration::from_secs(30);
 const CONCURRENCY: [usize; 2] = [1, 64];
 
 /// Incidents in plain columns, as a database without disclosure control would count them.
@@ -175,6 +177,8 @@ pub(crate) async fn measure(site: &Site, arguments: &Arguments) -> Result<Vec<Fi
     let mut publish = async |validate_only| {
         let request =
             v1::PublishStatisticsRequest { request_id: new_id("bench"), quarter: quarter.clone(), validate_only };
+        let mut request = tonic::Request::new(request);
+        request.set_timeout(LONGEST);
         let begun = Instant::now();
         let tables = statistician.publish_statistics(request).await?.into_inner().tables;
         ensure!(tables.len() == MENU.menu().tables().len(), "tables are missing");

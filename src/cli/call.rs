@@ -1,6 +1,7 @@
 //! How a node is asked, whichever command asks it: `concordat NOUN VERB`, `concordat call`, `concordat token`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Args;
@@ -203,6 +204,8 @@ fn turned_away(status: &Status, input: &MessageDescriptor, key: Option<&str>) ->
 
 /// A page of 200 receipts with long statements fits many times over.
 const MOST_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
+/// As long as a node lets a call take: publishing a quarter of many incidents takes a while.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// A connection to the context's node.
 struct Line {
@@ -221,7 +224,9 @@ impl Line {
     async fn unary(&mut self, method: &MethodDescriptor, request: DynamicMessage) -> Result<DynamicMessage, Status> {
         self.ready().await?;
         let codec = DynamicCodec(method.output());
-        Ok(self.grpc.unary(tonic::Request::new(request), path(method)?, codec).await?.into_inner())
+        let mut request = tonic::Request::new(request);
+        request.set_timeout(LONGEST);
+        Ok(self.grpc.unary(request, path(method)?, codec).await?.into_inner())
     }
 
     async fn stream(
