@@ -148,12 +148,7 @@ impl SharingPermit {
 
 /// The rule under which a holder makes what it may share: the strictest of the agreements under which it may. None: it
 /// may share under none.
-pub fn publishing_rule(
-    activity: Activity,
-    holder: &AgencyId,
-    agreements: &[&Agreement],
-    at: Instant,
-) -> Option<Rule> {
+pub fn publishing_rule(activity: Activity, holder: &AgencyId, agreements: &[&Agreement], at: Instant) -> Option<Rule> {
     let shares = |agreement: &&&Agreement| {
         agreement.is_effective(at)
             && agreement.clauses().any(|clause| {
@@ -171,8 +166,7 @@ fn between<'a>(
     agreements: &[&'a Agreement],
     at: Instant,
 ) -> Vec<&'a Agreement> {
-    let speaks =
-        |agreement: &&Agreement| agreement.clauses().any(|clause| clause.speaks(activity, holder, requester));
+    let speaks = |agreement: &&Agreement| agreement.clauses().any(|clause| clause.speaks(activity, holder, requester));
     agreements.iter().copied().filter(|agreement| agreement.is_effective(at)).filter(speaks).collect()
 }
 

@@ -291,12 +291,7 @@ pub(super) fn of_table_ask(facts: &SharingFacts, sealed: &[u8], decision: &Shari
             why.clone()
         }
     };
-    Statements {
-        act,
-        subject: Vec::new(),
-        outcome: outcome.encode_to_vec(),
-        grounds: reasons(&[reason], sealed),
-    }
+    Statements { act, subject: Vec::new(), outcome: outcome.encode_to_vec(), grounds: reasons(&[reason], sealed) }
 }
 
 /// The handling terms as the contract writes them.

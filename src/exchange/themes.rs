@@ -197,12 +197,7 @@ fn check_sectors(theme: &Theme) -> Result<(), Invalid> {
 }
 
 /// Tells the agencies that a theme was shared with. That there is a new version, only those with which it still may be.
-async fn tell(
-    context: Context<'_>,
-    reads: &mut Reads,
-    held: &HeldTheme,
-    kind: EventKind,
-) -> Result<Vec<Write>> {
+async fn tell(context: Context<'_>, reads: &mut Reads, held: &HeldTheme, kind: EventKind) -> Result<Vec<Write>> {
     let agreements = context.node.in_force(reads).await?;
     let agreements: Vec<_> = agreements.iter().map(Arc::as_ref).collect();
     let mut writes = Vec::new();
@@ -345,13 +340,7 @@ impl Exchange {
 }
 
 /// Whether the gate would share a theme with an agency now.
-async fn may_have(
-    node: &Node,
-    reads: &mut Reads,
-    agency: &AgencyId,
-    held: &HeldTheme,
-    now: Instant,
-) -> Result<bool> {
+async fn may_have(node: &Node, reads: &mut Reads, agency: &AgencyId, held: &HeldTheme, now: Instant) -> Result<bool> {
     let requester = Requester { agency: agency.clone(), unit: Unit::known(""), pseudonym: String::new() };
     let ask = AskForTable { holder: held.holder.clone(), item: Item::Theme(held.id.clone()) };
     Ok(Asked::by(node, reads, requester, RequestId::known("-"), &ask, now).await?.is_permitted())

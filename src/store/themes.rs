@@ -18,8 +18,7 @@ const THEME_VERSION: Table = Table {
 };
 const THEME_INCIDENT: Table =
     Table { name: "theme_incident", columns: &["theme_id", "version", "incident_id"], keep_existing: false };
-const THEME_RECIPIENT: Table =
-    Table { name: "theme_recipient", columns: &["theme_id", "agency"], keep_existing: true };
+const THEME_RECIPIENT: Table = Table { name: "theme_recipient", columns: &["theme_id", "agency"], keep_existing: true };
 
 #[derive(sqlx::FromRow)]
 struct Row {
