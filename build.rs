@@ -40,7 +40,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Messages that carry what an organisation told in confidence.
-const UNPRINTED: [&str; 17] = [
+const UNPRINTED: [&str; 18] = [
     "concordat.v1.IncidentContent",
     "concordat.v1.Identity",
     "concordat.v1.Identifier",
@@ -58,6 +58,7 @@ const UNPRINTED: [&str; 17] = [
     "concordat.v1.ConsentEvidence",
     "concordat.v1.SubjectStatement",
     "concordat.v1.Opening",
+    "concordat.v1.ThemeContent",
 ];
 
 /// `(id, what it is for, whether it may see content)` for each role.

@@ -27,7 +27,9 @@ pub use agreement::{Activity, Agreement, Clause, LoadError, Modality, Onward, Pr
 pub use coverage::{Coverage, NotCovered, cover};
 pub use facts::{Facts, InForce, Match};
 pub use preview::{Missing, missing, suppose};
-pub use sharing::{Published, Sharing, SharingFacts, SharingPermit, decide_sharing, may_list, publishing_rule};
+pub use sharing::{
+    Published, SharedTheme, Sharing, SharingFacts, SharingPermit, Wanted, decide_sharing, may_list, publishing_rule,
+};
 
 /// The most incidents that one ask may match. Above it nothing is released and the holder is alarmed.
 pub const MOST_MATCHES: usize = 16;

@@ -13,11 +13,13 @@ mod incident;
 mod instant;
 mod invalid;
 mod marking;
+mod mention;
 mod obligation;
 mod organisation;
 mod quarter;
 mod scheme;
 mod suspension;
+mod theme;
 
 pub use agency::{Actor, Agency, AgencyName, AgencyNames, Requester};
 pub use ask::{Ask, NamedOrganisation, Subject, Urgency};
@@ -28,7 +30,7 @@ pub use consent_history::{ConsentHistory, ConsentStep};
 pub use event::{Event, EventDetail, EventKind, notice_before};
 pub use id::{
     AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, EventId, Ground, IncidentId, ObligationId,
-    OfficerId, OrganisationId, Purpose, Question, Reference, RequestId, Role, Unit,
+    OfficerId, OrganisationId, Purpose, Question, Reference, RequestId, Role, Sector, Technique, ThemeId, Unit,
 };
 pub use identifier::Identifier;
 pub use incident::{Incident, Notification, Occurred};
@@ -42,3 +44,4 @@ pub use organisation::{
 pub use quarter::Quarter;
 pub use scheme::{Rule, Scheme};
 pub use suspension::{Suspended, Suspension, Suspensions};
+pub use theme::{Backing, Confirmation, HeldTheme, Theme, ThemeVersion};

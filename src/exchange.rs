@@ -35,6 +35,7 @@ mod statement;
 mod statistics;
 mod suspensions;
 mod tables;
+mod themes;
 
 pub use agreements::{ActivateAgreement, AgreementView, EndAgreement};
 pub use asks::{AskFor, Asked, Outcome};
@@ -56,11 +57,13 @@ pub use preview::{Covering, Preview, PreviewFor};
 pub use reading::{Page, Pages};
 pub use registration::{NewIncident, NewOrganisation, RegisterIncidents};
 pub use replay::{Replay, Replayed, replay};
-pub use sharing::{AskForTable, Telling, Told};
+pub use sharing::{AskForTable, Item, Telling, Told};
 pub(crate) use statement::{handling, timestamp};
 pub use statistics::Prepared;
 pub use suspensions::{Resume, Suspend};
 pub use tables::Tables;
+pub(crate) use themes::content as theme_content;
+pub use themes::{ConfirmTheme, DraftTheme, ReviseTheme, ThemeView, WithdrawTheme};
 
 use std::sync::Arc;
 
@@ -136,9 +139,9 @@ impl Exchange {
         Ok(asked)
     }
 
-    /// Asks for a table of a holder's statistics.
+    /// Asks for a table of a holder's statistics, or for a theme.
     ///
-    /// When this returns, the entry is durable. The table comes with it if it was permitted, by `release` and nowhere
+    /// When this returns, the entry is durable. The content comes with it if it was permitted, by `release` and nowhere
     /// else.
     pub async fn ask_for_table(&self, by: By, ask: AskForTable) -> Result<Told> {
         let agency = by.actor.agency.clone();

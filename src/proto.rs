@@ -24,6 +24,7 @@ pub mod v1 {
         ConsentEvidence,
         SubjectStatement,
         Opening,
+        ThemeContent,
     );
 }
 

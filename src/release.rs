@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decision::{Handling, Permit, Permitted, SharingPermit};
 use crate::domain::{Category, Digest, Incident, IncidentId, Reference};
-use crate::proto::v1::StatisticsTable;
+use crate::proto::v1::{StatisticsTable, Theme};
 use crate::seal::Seal;
 use crate::store::{self, Committed, Reads, SealedCategory, Store};
 
@@ -37,24 +37,33 @@ impl Releasable {
     }
 }
 
-/// A table of statistics, with the permit to share it.
+/// What a holder made of many incidents, and may share.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shared {
+    /// A table of its statistics.
+    Table(StatisticsTable),
+    /// A theme.
+    Theme(Theme),
+}
+
+/// A table or a theme, with the permit to share it.
 #[derive(Debug)]
 pub struct Shareable {
     permit: SharingPermit,
-    table: StatisticsTable,
+    shared: Shared,
 }
 
 impl Shareable {
-    /// None unless the permit is for the table with this digest.
-    pub(crate) fn new(permit: SharingPermit, digest: Digest, table: StatisticsTable) -> Option<Self> {
-        (permit.digest() == digest).then_some(Self { permit, table })
+    /// None unless the permit is for what has this digest.
+    pub(crate) fn new(permit: SharingPermit, digest: Digest, shared: Shared) -> Option<Self> {
+        (permit.digest() == digest).then_some(Self { permit, shared })
     }
 }
 
-/// The table that a committed permit is for, and what the recipient is obliged to.
-pub fn share(committed: &Committed<Shareable>) -> (StatisticsTable, Vec<String>) {
-    let Shareable { permit, table } = committed.decided();
-    (table.clone(), permit.obligations().to_vec())
+/// What a committed permit is for, and what the recipient is obliged to.
+pub fn share(committed: &Committed<Shareable>) -> (Shared, Vec<String>) {
+    let Shareable { permit, shared } = committed.decided();
+    (shared.clone(), permit.obligations().to_vec())
 }
 
 /// One category as it leaves: exactly the bytes that the entry commits to.

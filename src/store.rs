@@ -23,6 +23,7 @@ mod requests;
 mod silence;
 mod sql;
 mod suspensions;
+mod themes;
 mod write;
 
 use sqlx::{Postgres, Sqlite, SqlitePool, Transaction};
@@ -39,6 +40,7 @@ pub use publications::{PublicationRow, Standing};
 pub use replay::{Inside, KeptAnswer, WholeEntry};
 pub use requests::{Answer, KnownCall, QuestionRow};
 pub use sql::{STATEMENTS, Sql};
+pub use themes::ThemeRow;
 pub use write::Write;
 
 /// What can go wrong with the store. None of it says anything about records.

@@ -23,6 +23,7 @@ mod registration;
 mod releases;
 mod statistics;
 mod status;
+mod themes;
 
 use std::sync::Arc;
 
@@ -92,6 +93,7 @@ impl Desk {
             v1::duty_service_server::DutyServiceServer,
             v1::event_service_server::EventServiceServer,
             v1::statistics_service_server::StatisticsServiceServer,
+            v1::theme_service_server::ThemeServiceServer,
             v1::ledger_service_server::LedgerServiceServer
         );
         Ok((routes, readiness))

@@ -238,6 +238,13 @@ pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
         put("asked", format!("{} ({}, {}) asked {}", ask.requester, ask.unit, ask.officer_pseudonym, ask.holder));
         put("table", format!("{} of {}", ask.table, ask.quarter));
     }
+    if let Some(theme) = &verified.theme {
+        put("confirmed", format!("{} version {} of {}", theme.theme, theme.version, theme.holder));
+    }
+    if let Some(ask) = &verified.theme_ask {
+        put("asked", format!("{} ({}, {}) asked {}", ask.requester, ask.unit, ask.officer_pseudonym, ask.holder));
+        put("theme", ask.theme.clone());
+    }
     if let Some(outcome) = &verified.table_outcome {
         put("outcome", outcome.outcome.clone());
         put("under", outcome.clauses.join(", "));

@@ -37,6 +37,8 @@ pub enum Activity {
     NameInRequest,
     /// Sharing statistics.
     ShareStatistics,
+    /// Sharing systemic themes.
+    ShareThemes,
 }
 
 /// With what force a clause speaks.
@@ -174,18 +176,16 @@ pub struct Clause {
 impl Clause {
     /// The form of statistics.
     pub const ANONYMISED_AGGREGATED: &str = "anonymised-aggregated";
-
-    /// Whether it speaks of sharing the holder's statistics with the requester, permitting or not.
-    pub(super) fn shares_statistics(&self, holder: &AgencyId, requester: &AgencyId) -> bool {
-        self.speaks(Activity::ShareStatistics, holder, requester)
-    }
+    /// The form of themes.
+    pub const SYSTEMIC: &str = "systemic";
 
     /// Whether it speaks of disclosure from holder to requester, permitting or not.
     pub(super) fn discloses(&self, holder: &AgencyId, requester: &AgencyId) -> bool {
         self.speaks(Activity::Disclose, holder, requester)
     }
 
-    fn speaks(&self, activity: Activity, holder: &AgencyId, requester: &AgencyId) -> bool {
+    /// Whether it speaks of this activity from holder to requester, permitting or not.
+    pub(super) fn speaks(&self, activity: Activity, holder: &AgencyId, requester: &AgencyId) -> bool {
         self.activity == activity && self.disclosing == *holder && self.receiving == *requester
     }
 }
@@ -356,7 +356,7 @@ impl Agreement {
         &self.terms.interpretations
     }
 
-    /// The rule for statistics that are shared under it.
+    /// The rule for statistics and themes that are shared under it.
     pub fn statistics(&self) -> Option<Rule> {
         self.terms.statistics
     }
@@ -445,15 +445,18 @@ fn check_terms(terms: &Terms, clauses: &BTreeSet<String>, limits: &BTreeSet<Stri
         if let Some(purpose) = clause.purposes.iter().find(|purpose| !purposes.contains(purpose)) {
             return fail(format!("the clause `{id}` names the purpose `{purpose}`, which no [[purpose]] defines"));
         }
-        // Statistics are about no organisation: whoever may have them may have them for any purpose.
-        let is_statistics = clause.activity == Activity::ShareStatistics;
-        if is_statistics && (terms.statistics.is_none() || clause.form != Clause::ANONYMISED_AGGREGATED) {
-            let form = Clause::ANONYMISED_AGGREGATED;
-            return fail(format!(
-                "the clause `{id}` is about statistics: it needs form `{form}` and a [statistics] rule"
-            ));
+        // Statistics and themes are about no organisation: whoever may have them may have them for any purpose.
+        let shared = match clause.activity {
+            Activity::ShareStatistics => Some(("statistics", Clause::ANONYMISED_AGGREGATED)),
+            Activity::ShareThemes => Some(("themes", Clause::SYSTEMIC)),
+            Activity::Disclose | Activity::NameInRequest => None,
+        };
+        if let Some((what, form)) = shared
+            && (terms.statistics.is_none() || clause.form != form)
+        {
+            return fail(format!("the clause `{id}` is about {what}: it needs form `{form}` and a [statistics] rule"));
         }
-        let permits = clause.modality != Modality::Prohibition && !is_statistics;
+        let permits = clause.modality != Modality::Prohibition && shared.is_none();
         if permits && clause.purposes.is_empty() {
             return fail(format!("the clause `{id}` permits something and must say for which purposes"));
         }

@@ -10,7 +10,7 @@ use cedar_policy::{
 
 use super::agreement::{Agreement, Clause};
 use super::preview::{suppose, supposed_consent};
-use super::{Coverage, Facts, Match, Published, SharingFacts};
+use super::{Coverage, Facts, Match, SharingFacts, Wanted};
 use crate::domain::{
     Ask, Authorisation, Consent, Coverage as ConsentCoverage, Ground, Incident, Instant, Notification,
 };
@@ -58,15 +58,11 @@ pub(super) fn may_name(agreements: &[&Agreement], ask: &Ask, ground: &Ground, at
     all.errors.is_empty() && all.forbids.is_empty() && !all.permits.is_empty()
 }
 
-/// What the agreements say to sharing a table; they must be those that speak of it.
-pub(super) fn evaluate_sharing<'a>(
-    facts: &SharingFacts,
-    published: &Published,
-    agreements: &[&'a Agreement],
-) -> Answer<'a> {
+/// What the agreements say to sharing a table or a theme that there is; they must be those that speak of it.
+pub(super) fn evaluate_sharing<'a>(facts: &SharingFacts, agreements: &[&'a Agreement]) -> Answer<'a> {
     let mut all = Answer::default();
     for agreement in agreements {
-        match sharing(agreement, facts, published) {
+        match sharing(agreement, facts) {
             Ok((request, entities)) => all.ask(agreement, &request, &entities),
             Err(error) => all.errors.push(error),
         }
@@ -107,34 +103,54 @@ fn naming(agreement: &Agreement, ask: &Ask, ground: &Ground, at: Instant) -> Res
     request.map_err(|e| e.to_string())
 }
 
-fn sharing(agreement: &Agreement, facts: &SharingFacts, published: &Published) -> Result<(Request, Entities), String> {
-    let SharingFacts { at, requester, holder, quarter, .. } = facts;
+fn sharing(agreement: &Agreement, facts: &SharingFacts) -> Result<(Request, Entities), String> {
+    let SharingFacts { at, requester, holder, wanted, .. } = facts;
     let asked = agreement.statistics().ok_or("the agreement has no rule for statistics")?;
     let whole = |value: u64| i64::try_from(value).map(Value::new_long).map_err(|e| e.to_string());
-    let context = Context::from_pairs([
+    let mut context = vec![
         field("at", long(*at)),
-        field("form", text(Clause::ANONYMISED_AGGREGATED)),
         field("threshold", whole(asked.threshold)?),
-        field("margin", whole(asked.margin)?),
         field("largestShare", whole(asked.largest_share)?),
-    ]);
-    let publication = uid(&KINDS.publication, &format!("{holder}/{quarter}"));
-    let attributes = HashMap::from([
-        field("holder", agency(holder.as_str())),
-        field("threshold", whole(published.rule.threshold)?),
-        field("margin", whole(published.rule.margin)?),
-        field("largestShare", whole(published.rule.largest_share)?),
-        field("quarterEnd", long(quarter.end())),
-        field("publishedAt", long(published.at)),
-    ]);
+    ];
+    let mut attributes = HashMap::from([field("holder", agency(holder.as_str()))]);
+    let (action, resource) = match wanted {
+        Wanted::Table { quarter, published: Some(published), .. } => {
+            context.push(field("form", text(Clause::ANONYMISED_AGGREGATED)));
+            context.push(field("margin", whole(asked.margin)?));
+            attributes.extend([
+                field("threshold", whole(published.rule.threshold)?),
+                field("margin", whole(published.rule.margin)?),
+                field("largestShare", whole(published.rule.largest_share)?),
+                field("quarterEnd", long(quarter.end())),
+                field("publishedAt", long(published.at)),
+            ]);
+            ("share-statistics", uid(&KINDS.publication, &format!("{holder}/{quarter}")))
+        }
+        Wanted::Theme { theme, shared: Some(shared) } => {
+            context.push(field("form", text(Clause::SYSTEMIC)));
+            attributes.extend([
+                field("version", Value::new_long(shared.version)),
+                field("organisations", whole(shared.backing.organisations)?),
+                field("incidents", whole(shared.backing.incidents)?),
+                field("largest", whole(shared.backing.largest)?),
+                field("periodEnd", long(shared.period_end)),
+                field("draftedBy", text(shared.drafted_by.as_str())),
+                field("confirmedBy", text(shared.confirmed_by.as_str())),
+                field("confirmedAt", long(shared.confirmed_at)),
+            ]);
+            attributes.extend(shared.withdrawn_at.map(|at| field("withdrawnAt", long(at))));
+            ("share-themes", uid(&KINDS.theme, theme.as_str()))
+        }
+        _ => return Err("there is nothing to share".to_owned()),
+    };
     let request = Request::new(
         uid(&KINDS.agency, requester.agency.as_str()),
-        uid(&KINDS.action, "share-statistics"),
-        publication.clone(),
-        context.map_err(|e| e.to_string())?,
+        uid(&KINDS.action, action),
+        resource.clone(),
+        Context::from_pairs(context).map_err(|e| e.to_string())?,
         agreement.checked_by.as_ref(),
     );
-    let own = Entity::new(publication, attributes, HashSet::new()).map_err(|e| e.to_string())?;
+    let own = Entity::new(resource, attributes, HashSet::new()).map_err(|e| e.to_string())?;
     let entities = agreement.entities.clone().add_entities([own], agreement.checked_by.as_ref());
     Ok((request.map_err(|e| e.to_string())?, entities.map_err(|e| e.to_string())?))
 }
@@ -330,6 +346,7 @@ struct Kinds {
     incident: EntityTypeName,
     organisation: EntityTypeName,
     publication: EntityTypeName,
+    theme: EntityTypeName,
 }
 
 static KINDS: LazyLock<Kinds> = LazyLock::new(|| {
@@ -342,5 +359,6 @@ static KINDS: LazyLock<Kinds> = LazyLock::new(|| {
         incident: kind("Incident"),
         organisation: kind("Organisation"),
         publication: kind("Publication"),
+        theme: kind("Theme"),
     }
 });

@@ -28,10 +28,14 @@ pub enum EventKind {
     Offer,
     /// What the agency must let another have was not fetched in time.
     DutyOverdue,
+    /// A theme that the agency has was confirmed in a new version.
+    ThemeRevised,
+    /// A theme that the agency has was withdrawn.
+    ThemeWithdrawn,
 }
 
 impl EventKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::RequestToLookAt,
         Self::ConsentEnds,
         Self::AuthorisationEnds,
@@ -40,6 +44,8 @@ impl EventKind {
         Self::AskAgain,
         Self::Offer,
         Self::DutyOverdue,
+        Self::ThemeRevised,
+        Self::ThemeWithdrawn,
     ];
 
     /// As stored and shown.
@@ -53,6 +59,8 @@ impl EventKind {
             Self::AskAgain => "ask-again",
             Self::Offer => "offer",
             Self::DutyOverdue => "duty-overdue",
+            Self::ThemeRevised => "theme-revised",
+            Self::ThemeWithdrawn => "theme-withdrawn",
         }
     }
 
@@ -83,7 +91,7 @@ pub struct Event {
     pub kind: EventKind,
     /// When it becomes due.
     pub at: Instant,
-    /// The record that it is about: a request, a consent, an authorisation, an obligation or a reference.
+    /// The record that it is about: a request, a consent, an authorisation, an obligation, a theme or a reference.
     pub object: String,
     /// The rest.
     pub detail: EventDetail,

@@ -19,6 +19,12 @@ fn is_visible(text: &str, least: usize, most: usize) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
+fn is_technique(text: &str) -> bool {
+    let digits = |text: &str, length| text.len() == length && text.bytes().all(|b| b.is_ascii_digit());
+    let (number, part) = text.split_once('.').map_or((text, None), |(number, part)| (number, Some(part)));
+    number.strip_prefix('T').is_some_and(|number| digits(number, 4)) && part.is_none_or(|part| digits(part, 3))
+}
+
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident: $accepts:expr, $problem:literal;)+) => { $(
         $(#[$doc])*
@@ -97,6 +103,12 @@ names! {
     Question: |t| is_visible(t, 1, 64), "is not a request";
     /// An event, the same for ever.
     EventId: |t| is_visible(t, 1, 128), "is not an event id";
+    /// A holder's theme.
+    ThemeId: |t| is_visible(t, 1, 64), "is not a theme id";
+    /// A sector, as the statistics name it.
+    Sector: |t| is_slug(t, 32, "-"), "is not a sector: 1 to 32 of a-z, 0-9 and `-`";
+    /// A MITRE ATT&CK technique or sub-technique, such as `T1566.001`; whether there is such a one is not looked up.
+    Technique: is_technique, "is not a technique: write T1486 or T1566.001";
     /// A holder's obligation.
     ObligationId: |t| is_visible(t, 1, 64), "is not an obligation id";
 }

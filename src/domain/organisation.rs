@@ -284,16 +284,20 @@ const FORMS: [&str; 24] = [
 ///
 /// It folds different organisations into one, on purpose: a name only ever makes a candidate.
 pub fn folded_name(name: &str) -> String {
-    let spelt = name.to_lowercase().replace('&', " and ").replace(['\'', '\u{2019}', '.'], "");
-    let spaced: String = spelt.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
-    let words: Vec<&str> = spaced.split_whitespace().collect();
-    let whole = words.join(" ");
+    let whole = spelt(name);
     let mut folded = whole.as_str();
     // What is nothing but a form is a name after all.
     while let Some(shorter) = FORMS.iter().find_map(|form| folded.strip_suffix(form)?.strip_suffix(' ')) {
         folded = shorter;
     }
     folded.to_owned()
+}
+
+/// Words as they are compared: lower case, nothing but letters and digits with single spaces between, `&` as `and`.
+pub(super) fn spelt(words: &str) -> String {
+    let plain = words.to_lowercase().replace('&', " and ").replace(['\'', '\u{2019}', '.'], "");
+    let spaced: String = plain.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 super::invalid::unprinted!(Organisation, Profile, DatedName);

@@ -36,18 +36,31 @@ impl Quarter {
         Self { year: date.year(), number: (u8::from(date.month()) - 1) / 3 + 1 }
     }
 
+    /// Its start, inclusive.
+    pub fn start(self) -> Instant {
+        let month = match self.number {
+            1 => Month::January,
+            2 => Month::April,
+            3 => Month::July,
+            _ => Month::October,
+        };
+        first_of(self.year, month)
+    }
+
     /// Its end, exclusive: the start of the next.
     pub fn end(self) -> Instant {
-        let (year, month) = match self.number {
-            1 => (self.year, Month::April),
-            2 => (self.year, Month::July),
-            3 => (self.year, Month::October),
-            _ => (self.year + 1, Month::January),
-        };
-        let seconds =
-            Date::from_calendar_date(year, month, 1).map(|date| date.midnight().assume_utc().unix_timestamp());
-        seconds.map_or(Instant::MAX, |seconds| Instant::from_micros(seconds * 1_000_000))
+        match self.number {
+            1 => first_of(self.year, Month::April),
+            2 => first_of(self.year, Month::July),
+            3 => first_of(self.year, Month::October),
+            _ => first_of(self.year + 1, Month::January),
+        }
     }
+}
+
+fn first_of(year: i32, month: Month) -> Instant {
+    let seconds = Date::from_calendar_date(year, month, 1).map(|date| date.midnight().assume_utc().unix_timestamp());
+    seconds.map_or(Instant::MAX, |seconds| Instant::from_micros(seconds * 1_000_000))
 }
 
 impl fmt::Display for Quarter {
@@ -85,7 +98,8 @@ mod tests {
             ("2026-10-01", "2027-01-01", "2026-Q4"),
         ] {
             let quarter = Quarter::parse(name).unwrap();
-            assert_eq!((Quarter::of(at(start)), Quarter::of(before(end)), quarter.end()), (quarter, quarter, at(end)));
+            assert_eq!((Quarter::of(at(start)), Quarter::of(before(end))), (quarter, quarter));
+            assert_eq!((quarter.start(), quarter.end()), (at(start), at(end)));
             assert_eq!(quarter.to_string(), name);
         }
     }

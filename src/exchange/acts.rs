@@ -7,9 +7,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::decision::{Facts, Match};
-use crate::domain::{Authorisation, Consent, ConsentState, Instant, Subject};
+use crate::decision::{Facts, Match, SharedTheme};
+use crate::domain::{Authorisation, Consent, ConsentState, Instant, Subject, ThemeId};
 use crate::proto::v1::{Act, OutcomeStatement};
+
+/// Where a theme stands by the acts so far.
+#[derive(Debug, Default)]
+struct ThemeActs {
+    /// Who drafted each version.
+    drafted: BTreeMap<i64, String>,
+    /// The version that was confirmed last, by whom and when.
+    confirmed: Option<(i64, String, Instant)>,
+    withdrawn: Option<Instant>,
+}
 
 /// Where the records stand by the acts so far.
 #[derive(Debug, Default)]
@@ -21,6 +31,7 @@ pub(super) struct Acts {
     /// The revision, and when the notification was verified.
     incidents: BTreeMap<String, (i64, Option<Instant>)>,
     references: BTreeSet<String>,
+    themes: BTreeMap<String, ThemeActs>,
     /// Each suspension that stands: by whom, and of whom.
     suspended: BTreeSet<(String, String)>,
     /// What was made or changed by acts that are not followed: nothing is said about these.
@@ -74,6 +85,13 @@ impl Acts {
             "AdminService/ResumeOfficer" | "AdminService/ResumeAgency" => {
                 self.suspended.remove(&(act.agency.clone(), object.to_owned()));
             }
+            "ThemeService/DraftTheme" | "ThemeService/ReviseTheme" => {
+                self.theme(object).drafted.insert(version, act.officer.clone());
+            }
+            "ThemeService/ConfirmTheme" => {
+                self.theme(object).confirmed = Some((version, act.officer.clone(), at));
+            }
+            "ThemeService/WithdrawTheme" => self.theme(object).withdrawn = Some(at),
             _ => drop(self.others.insert(object.to_owned())),
         }
     }
@@ -85,6 +103,23 @@ impl Acts {
 
     fn consent(&mut self, id: &str) -> Versions<'_> {
         Versions(self.consents.entry(id.to_owned()).or_default())
+    }
+
+    fn theme(&mut self, id: &str) -> &mut ThemeActs {
+        self.themes.entry(id.to_owned()).or_default()
+    }
+
+    /// That an ask for a theme read it otherwise than the acts brought it about.
+    pub(super) fn of_theme(&self, id: &ThemeId, read: Option<&SharedTheme>) -> Option<String> {
+        let by_acts = self.themes.get(id.as_str()).and_then(|acts| {
+            let (version, by, at) = acts.confirmed.as_ref()?;
+            Some((*version, acts.drafted.get(version).map(String::as_str), by.as_str(), *at, acts.withdrawn))
+        });
+        let read = read.map(|theme| {
+            let (drafted_by, confirmed_by) = (Some(theme.drafted_by.as_str()), theme.confirmed_by.as_str());
+            (theme.version, drafted_by, confirmed_by, theme.confirmed_at, theme.withdrawn_at)
+        });
+        (by_acts != read).then(|| format!("acts: no act brought about theme {id} as it was read"))
     }
 
     /// What the facts say that no act accounts for, one line each.

@@ -57,7 +57,7 @@ pub(super) enum Reply {
     Done(Done),
     /// With what may be opened for it, if anything.
     Asked(Box<Asked>, Option<Committed<Releasable>>),
-    /// With the table that may be shared, if any.
+    /// With the table or the theme that may be shared, if any.
     Told(Box<Told>, Option<Committed<Shareable>>),
 }
 
@@ -229,8 +229,8 @@ async fn deliver(node: Arc<Node>, items: Vec<Item>, replies: Vec<Result<Reply>>)
             }
             (Ok(Reply::Told(mut told, Some(permit))), _) => {
                 let (shared, obliged) = release::share(&permit);
-                if let Telling::Shared { table, obligations, .. } = &mut told.outcome {
-                    (*table, *obligations) = (Some(shared), obliged);
+                if let Telling::Shared { content, obligations, .. } = &mut told.outcome {
+                    (*content, *obligations) = (Some(shared), obliged);
                 }
                 Ok(Reply::Told(told, None))
             }

@@ -97,7 +97,7 @@ fn changes(works: &[Arc<Work>]) -> Vec<(usize, &dyn Mutation)> {
     changes
 }
 
-/// The asks for tables of a batch.
+/// The asks for tables and themes of a batch.
 fn table_calls(works: &[Arc<Work>]) -> impl Iterator<Item = (usize, &TableCall)> {
     works.iter().enumerate().filter_map(|(place, work)| match &**work {
         Work::Table(call) => Some((place, &**call)),
@@ -276,7 +276,8 @@ impl<'a> Passage<'a> {
         Ok(())
     }
 
-    /// Decides an ask for a table, and appends an entry for one that is put for the first time, whatever was decided.
+    /// Decides an ask for a table or a theme, and appends an entry for one that is put for the first time, whatever was
+    /// decided.
     async fn tell(&mut self, place: usize, call: &TableCall) -> Result<()> {
         let (node, at, by) = (self.node, self.timing.at, &call.by);
         if let Err(error) = &self.timing.releases {
@@ -308,11 +309,11 @@ impl<'a> Passage<'a> {
             self.replies.insert(place, Ok(Reply::Told(Box::new(told), permit)));
             return Ok(());
         }
-        let Decided { draft, facts, answer, shareable } = asked.first_time()?;
+        let Decided { object, draft, facts, answer, shareable, writes } = asked.first_time()?;
         let entered = Entered::Table { answer: answer.clone(), shareable };
         let appended = self.locked.append(entered, &draft, Some(&facts), Slots::REQUESTER, at, &node.seal)?;
-        let object = sharing::object(&call.ask.holder, call.ask.quarter, &call.ask.table);
         self.writes.push(Write::call(&by.call, appended.index(), &object, 0, at, Some(&answer))?);
+        self.writes.extend(writes);
         self.appended.push((Some(place), appended));
         Ok(())
     }

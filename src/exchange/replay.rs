@@ -17,7 +17,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
 use serde::de::DeserializeOwned;
 
-use crate::decision::{Agreement, Decision, Facts, InForce, Permitted, SharingFacts, decide, decide_sharing};
+use crate::decision::{Agreement, Decision, Facts, InForce, Permitted, SharingFacts, Wanted, decide, decide_sharing};
 use crate::domain::{Digest, Instant, Question, Reference, Subject};
 use crate::ledger::{Kind, commit_to};
 use crate::proto::v1::{Act, GroundsStatement, LedgerEntry, OfferStatement, Opening, OutcomeStatement, Slot};
@@ -153,7 +153,7 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
     let committed = |slot: Slot| {
         openings.iter().find(|opening| opening.slot() == slot).map_or(&[][..], |opening| opening.payload.as_slice())
     };
-    if leaf.kind() == Kind::Statistics {
+    if matches!(leaf.kind(), Kind::Statistics | Kind::ThemeAsk) {
         let sealed = sealed.ok_or_else(|| unreadable("it has no facts"))?;
         let stated = [Slot::Act, Slot::Outcome, Slot::Grounds].map(committed);
         return table(reads, known, &sealed, (entry.index, leaf.at_micros), stated).await;
@@ -246,7 +246,7 @@ async fn offer(
     Ok(if differences.is_empty() { Replayed::Same } else { Replayed::Different(differences) })
 }
 
-/// Decides again whether a table might be shared.
+/// Decides again whether a table or a theme might be shared.
 async fn table(
     reads: &mut Reads,
     known: &mut Known,
@@ -259,8 +259,7 @@ async fn table(
     let agreements: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();
     let decision = decide_sharing(&facts, &agreements);
     let stated = statement::of_table_ask(&facts, sealed, &decision);
-    let object = sharing::object(&facts.holder, facts.quarter, &facts.table);
-    let kept = reads.kept_telling(&object, index).await?;
+    let kept = reads.kept_telling(&sharing::object(&facts), index).await?;
     let compared = [
         (kept == Some(sharing::answer(&decision)), "answer: what is kept for repeats is not what the facts give"),
         (at_micros == facts.at.micros(), "time: the facts have another than the leaf"),
@@ -268,8 +267,11 @@ async fn table(
         (stated.outcome == outcome, "outcome: the facts give another than was committed to"),
         (stated.grounds == grounds, "grounds: the facts give other reasons than were committed to"),
     ];
-    let differences: Vec<String> =
+    let mut differences: Vec<String> =
         compared.iter().filter(|(same, _)| !same).map(|(_, what)| (*what).to_owned()).collect();
+    if let (Some(acts), Wanted::Theme { theme, shared }) = (&known.acts, &facts.wanted) {
+        differences.extend(acts.of_theme(theme, shared.as_ref()));
+    }
     Ok(if differences.is_empty() { Replayed::Same } else { Replayed::Different(differences) })
 }
 

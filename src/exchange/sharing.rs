@@ -1,44 +1,63 @@
-//! Asks for tables of a holder's statistics, on their way through the gate.
+//! Asks for what a holder made of many incidents, a table of its statistics or a theme, on their way through the gate.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::decision::{Agreement, InForce, Published, Sharing, SharingFacts, decide_sharing};
-use crate::domain::{AgencyId, ClauseId, Digest, Instant, Quarter, Requester};
+use crate::decision::{Agreement, InForce, Published, Sharing, SharingFacts, Wanted, decide_sharing};
+use crate::domain::{AgencyId, ClauseId, Digest, Instant, Quarter, RequestId, Requester, ThemeId};
 use crate::ledger::{Draft, Kind, Salts, Slots};
-use crate::proto::v1::{Receipt, StatisticsTable};
-use crate::release::Shareable;
+use crate::proto::v1::Receipt;
+use crate::release::{Shareable, Shared};
 use crate::seal;
-use crate::store::{Answer, Committed, KnownCall, Locked, Reads};
+use crate::store::{Answer, Committed, KnownCall, Locked, Reads, Write};
 
 use super::plan::By;
 use super::tables::Tables;
-use super::{Error, Node, Result, statement};
+use super::{Error, Node, Result, statement, themes};
 
-/// Which table is asked for.
+/// What is asked for.
 #[derive(Debug, Clone)]
 pub struct AskForTable {
     /// The agency asked.
     pub holder: AgencyId,
-    /// The quarter.
-    pub quarter: Quarter,
-    /// The table.
-    pub table: String,
+    /// Of what it has.
+    pub item: Item,
 }
 
-/// What such an ask's call is kept with.
-pub(super) fn object(holder: &AgencyId, quarter: Quarter, table: &str) -> String {
-    format!("{holder}/{quarter}/{table}")
+/// A table of statistics, or a theme.
+#[derive(Debug, Clone)]
+pub enum Item {
+    /// A table of a quarter.
+    Table(Quarter, String),
+    /// A theme.
+    Theme(ThemeId),
 }
 
-/// One call that asks for a table.
+/// What an ask's call is kept with.
+pub(super) fn object(facts: &SharingFacts) -> String {
+    let holder = &facts.holder;
+    match &facts.wanted {
+        Wanted::Table { quarter, table, .. } => format!("{holder}/{quarter}/{table}"),
+        Wanted::Theme { theme, .. } => format!("{holder}/{theme}"),
+    }
+}
+
+/// The kind of an ask's entry.
+fn kind(facts: &SharingFacts) -> Kind {
+    match &facts.wanted {
+        Wanted::Table { .. } => Kind::Statistics,
+        Wanted::Theme { .. } => Kind::ThemeAsk,
+    }
+}
+
+/// One call that asks for a table or a theme.
 #[derive(Debug)]
 pub(super) struct TableCall {
     pub(super) by: By,
     pub(super) ask: AskForTable,
 }
 
-/// What an ask for a table came to.
+/// What such an ask came to.
 #[derive(Debug)]
 pub struct Told {
     /// The outcome.
@@ -49,13 +68,13 @@ pub struct Told {
     pub receipt: Option<Receipt>,
 }
 
-/// The outcome of an ask for a table.
+/// The outcome of an ask for a table or a theme.
 #[derive(Debug)]
 pub enum Telling {
     /// It is shared.
     Shared {
-        /// The table. None: a repeat may not have it any more.
-        table: Option<StatisticsTable>,
+        /// The table or the theme. None: a repeat may not have it any more.
+        content: Option<Shared>,
         /// Its digest.
         digest: Digest,
         /// The clauses under which it was shared.
@@ -70,7 +89,7 @@ pub enum Telling {
         /// The same in words.
         explanation: String,
     },
-    /// There is no such table yet.
+    /// There is nothing to share.
     NotPublished {
         /// The same in words.
         explanation: String,
@@ -78,64 +97,63 @@ pub enum Telling {
 }
 
 impl From<Answer> for Telling {
-    /// Nothing is shared here: the table comes with what `release` gives for a committed permit.
+    /// Nothing is shared here: the content comes with what `release` gives for a committed permit.
     fn from(answer: Answer) -> Self {
         match answer {
             Answer::Shared { digest, clauses } => {
-                Self::Shared { table: None, digest, clauses, obligations: Vec::new() }
+                Self::Shared { content: None, digest, clauses, obligations: Vec::new() }
             }
             Answer::NotCovered { reason, explanation } => Self::NotCovered { reason, explanation },
             Answer::NotPublished { explanation } => Self::NotPublished { explanation },
-            // What is kept of an ask about an incident is never an ask's for a table.
+            // What is kept of an ask about an incident is never such an ask's.
             Answer::Released { .. } | Answer::Open => Self::NotPublished { explanation: String::new() },
         }
     }
 }
 
-/// An ask for a table with everything that its decision reads.
+/// An ask with everything that its decision reads.
 pub(super) struct Asked {
     facts: SharingFacts,
     agreements: Vec<Arc<Agreement>>,
-    table: Option<(Digest, StatisticsTable)>,
+    content: Option<(Digest, Shared)>,
 }
 
 /// A decision on its way into the ledger.
 pub(super) struct Decided {
+    pub(super) object: String,
     pub(super) draft: Draft,
     pub(super) facts: Vec<u8>,
     pub(super) answer: Answer,
     pub(super) shareable: Option<Shareable>,
+    /// What is noted if it is shared.
+    pub(super) writes: Vec<Write>,
 }
 
 impl Asked {
     /// Reads the facts, under the lock.
     pub(super) async fn read(node: &Node, reads: &mut Reads, call: &TableCall, at: Instant) -> Result<Self> {
-        let TableCall { by, ask: AskForTable { holder, quarter, table } } = call;
+        let TableCall { by, ask } = call;
+        Self::by(node, reads, Requester::from(&by.actor), by.call.request_id.clone(), ask, at).await
+    }
+
+    /// The same for whoever it may be that asks.
+    pub(super) async fn by(
+        node: &Node,
+        reads: &mut Reads,
+        requester: Requester,
+        request_id: RequestId,
+        AskForTable { holder, item }: &AskForTable,
+        at: Instant,
+    ) -> Result<Self> {
         let agreements = node.in_force(reads).await?;
         let in_force = agreements.iter();
         let in_force = in_force.map(|one| InForce { id: one.id().clone(), digest: one.digest() }).collect();
-        let mut found = None;
-        if let Some(row) = reads.publication(holder, *quarter).await? {
-            let tables = Tables::read(&row.tables).filter(|tables| tables.digest() == row.digest);
-            let tables = tables.ok_or(Error::Internal("a publication is not what was published"))?;
-            found = tables.find(table).cloned().map(|table| (row, table));
-        }
-        let facts = SharingFacts {
-            format: 1,
-            at,
-            requester: Requester::from(&by.actor),
-            request_id: by.call.request_id.clone(),
-            holder: holder.clone(),
-            quarter: *quarter,
-            table: table.clone(),
-            in_force,
-            published: found.as_ref().map(|(row, (digest, _))| Published {
-                at: row.published_at,
-                rule: row.rule,
-                digest: *digest,
-            }),
+        let (wanted, content) = match item {
+            Item::Table(quarter, table) => published(reads, holder, *quarter, table).await?,
+            Item::Theme(theme) => themes::shared(node, reads, holder, theme).await?,
         };
-        Ok(Self { facts, agreements, table: found.map(|(_, table)| table) })
+        let facts = SharingFacts { format: 1, at, requester, request_id, holder: holder.clone(), wanted, in_force };
+        Ok(Self { facts, agreements, content })
     }
 
     fn decide(&self) -> Sharing {
@@ -143,41 +161,67 @@ impl Asked {
         decide_sharing(&self.facts, &agreements)
     }
 
+    /// Whether it would be shared.
+    pub(super) fn is_permitted(&self) -> bool {
+        matches!(self.decide(), Sharing::Permit(_))
+    }
+
     /// What an ask comes to when it is put for the first time: one entry, whatever the outcome.
     pub(super) fn first_time(self) -> Result<Decided> {
         let decision = self.decide();
         let facts = statement::sharing_facts(&self.facts)?;
         let stated = statement::of_table_ask(&self.facts, &facts, &decision);
+        let requester = &self.facts.requester.agency;
         let draft = Draft {
-            kind: Kind::Statistics,
+            kind: kind(&self.facts),
             act: stated.act,
             subject: stated.subject,
             outcome: stated.outcome,
             grounds: stated.grounds,
             salts: Salts::from_seed(&seal::random()),
-            parties: vec![
-                (self.facts.requester.agency.clone(), Slots::REQUESTER),
-                (self.facts.holder.clone(), Slots::ALL),
-            ],
+            parties: vec![(requester.clone(), Slots::REQUESTER), (self.facts.holder.clone(), Slots::ALL)],
         };
-        let answer = answer(&decision);
-        Ok(Decided { draft, facts, answer, shareable: shareable(decision, self.table) })
+        let writes = match (&decision, &self.facts.wanted) {
+            (Sharing::Permit(_), Wanted::Theme { theme, .. }) => vec![Write::theme_recipient(theme, requester)],
+            _ => Vec::new(),
+        };
+        let (object, answer) = (object(&self.facts), answer(&decision));
+        Ok(Decided { object, draft, facts, answer, shareable: shareable(decision, self.content), writes })
     }
 
-    /// The same ask again: the same outcome and entry, and the table only if it may still be shared.
+    /// The same ask again: the same outcome and entry, and the content only if it may still be shared.
     pub(super) fn again(self, locked: &Locked, call: &KnownCall) -> (Told, Option<Committed<Shareable>>) {
         let decision = self.decide();
         let same = call.answer.as_ref().is_some_and(|earlier| *earlier == answer(&decision));
-        let shareable = if same { shareable(decision, self.table) } else { None };
+        let shareable = if same { shareable(decision, self.content) } else { None };
         let outcome = call.answer.clone().unwrap_or(Answer::Open).into();
         let told = Told { outcome, index: call.index, receipt: None };
         (told, shareable.map(|shareable| locked.committed_earlier(call, shareable)))
     }
 }
 
-fn shareable(decision: Sharing, table: Option<(Digest, StatisticsTable)>) -> Option<Shareable> {
-    match (decision, table) {
-        (Sharing::Permit(permit), Some((digest, table))) => Shareable::new(permit, digest, table),
+/// What a holder published of a table.
+async fn published(
+    reads: &mut Reads,
+    holder: &AgencyId,
+    quarter: Quarter,
+    table: &str,
+) -> Result<(Wanted, Option<(Digest, Shared)>)> {
+    let (mut published, mut content) = (None, None);
+    if let Some(row) = reads.publication(holder, quarter).await? {
+        let tables = Tables::read(&row.tables).filter(|tables| tables.digest() == row.digest);
+        let tables = tables.ok_or(Error::Internal("a publication is not what was published"))?;
+        if let Some((digest, found)) = tables.find(table) {
+            published = Some(Published { at: row.published_at, rule: row.rule, digest: *digest });
+            content = Some((*digest, Shared::Table(found.clone())));
+        }
+    }
+    Ok((Wanted::Table { quarter, table: table.to_owned(), published }, content))
+}
+
+fn shareable(decision: Sharing, content: Option<(Digest, Shared)>) -> Option<Shareable> {
+    match (decision, content) {
+        (Sharing::Permit(permit), Some((digest, shared))) => Shareable::new(permit, digest, shared),
         _ => None,
     }
 }
@@ -189,6 +233,6 @@ pub(super) fn answer(decision: &Sharing) -> Answer {
         Sharing::NotCovered(why) => {
             Answer::NotCovered { reason: why.reason.to_owned(), explanation: why.explanation.clone() }
         }
-        Sharing::NotPublished(explanation) => Answer::NotPublished { explanation: explanation.clone() },
+        Sharing::NotPublished { explanation, .. } => Answer::NotPublished { explanation: explanation.clone() },
     }
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
 
-use crate::decision::{Decision, Facts, Handling, Onward, Permitted, Sharing, SharingFacts};
-use crate::domain::{AgencyId, Ask, Category, Digest, Instant, Quarter, Question, Reference, Subject, Urgency};
+use crate::decision::{Decision, Facts, Handling, Onward, Permitted, Sharing, SharingFacts, Wanted};
+use crate::domain::{
+    AgencyId, Ask, Category, Digest, Instant, Quarter, Question, Reference, Subject, ThemeId, Urgency,
+};
 use crate::proto::v1;
 use crate::statistics::Rule;
 
@@ -224,23 +226,51 @@ pub(super) fn publication(holder: &AgencyId, quarter: Quarter, rule: Rule, table
     .encode_to_vec()
 }
 
-/// The facts of an ask for a table as they are sealed beside its entry.
+/// What a holder's second officer confirmed.
+pub(super) fn theme(holder: &AgencyId, theme: &ThemeId, version: i64, digest: Digest, rule: Rule) -> Vec<u8> {
+    v1::ThemeStatement {
+        holder: holder.to_string(),
+        theme: theme.to_string(),
+        version,
+        digest: digest.as_bytes().to_vec(),
+        threshold: rule.threshold,
+        largest_share: rule.largest_share,
+    }
+    .encode_to_vec()
+}
+
+/// The facts of an ask for a table or a theme as they are sealed beside its entry.
 pub(super) fn sharing_facts(facts: &SharingFacts) -> Result<Vec<u8>> {
     serde_json::to_vec(facts).map_err(|_| Error::Internal("facts could not be written"))
 }
 
-/// What the entry of an ask for a table states.
+/// What the entry of an ask for a table or a theme states.
 ///
 /// INVARIANT: the same arguments give the same bytes, in this version and in every later one. A replay relies on it.
 pub(super) fn of_table_ask(facts: &SharingFacts, sealed: &[u8], decision: &Sharing) -> Statements {
-    let act = v1::StatisticsAskStatement {
-        requester: facts.requester.agency.to_string(),
-        unit: facts.requester.unit.to_string(),
-        officer_pseudonym: facts.requester.pseudonym.clone(),
-        holder: facts.holder.to_string(),
-        quarter: facts.quarter.to_string(),
-        table: facts.table.clone(),
-        request_id: facts.request_id.to_string(),
+    let requester = &facts.requester;
+    let (agency, unit, pseudonym) = (requester.agency.to_string(), requester.unit.to_string(), &requester.pseudonym);
+    let (holder, request_id) = (facts.holder.to_string(), facts.request_id.to_string());
+    let act = match &facts.wanted {
+        Wanted::Table { quarter, table, .. } => v1::StatisticsAskStatement {
+            requester: agency,
+            unit,
+            officer_pseudonym: pseudonym.clone(),
+            holder,
+            quarter: quarter.to_string(),
+            table: table.clone(),
+            request_id,
+        }
+        .encode_to_vec(),
+        Wanted::Theme { theme, .. } => v1::ThemeAskStatement {
+            requester: agency,
+            unit,
+            officer_pseudonym: pseudonym.clone(),
+            holder,
+            theme: theme.to_string(),
+            request_id,
+        }
+        .encode_to_vec(),
     };
     let mut outcome = v1::StatisticsOutcomeStatement::default();
     let reason = match decision {
@@ -255,18 +285,13 @@ pub(super) fn of_table_ask(facts: &SharingFacts, sealed: &[u8], decision: &Shari
             outcome.explanation.clone_from(&why.explanation);
             format!("{}: {}", why.reason, why.explanation)
         }
-        Sharing::NotPublished(explanation) => {
+        Sharing::NotPublished { explanation, why } => {
             "not-published".clone_into(&mut outcome.outcome);
             outcome.explanation.clone_from(explanation);
-            explanation.clone()
+            why.clone()
         }
     };
-    Statements {
-        act: act.encode_to_vec(),
-        subject: Vec::new(),
-        outcome: outcome.encode_to_vec(),
-        grounds: reasons(&[reason], sealed),
-    }
+    Statements { act, subject: Vec::new(), outcome: outcome.encode_to_vec(), grounds: reasons(&[reason], sealed) }
 }
 
 /// The handling terms as the contract writes them.

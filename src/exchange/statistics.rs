@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::decision::{may_list, publishing_rule};
+use crate::decision::{Activity, may_list, publishing_rule};
 use crate::domain::{AgencyId, Incident, Instant, Quarter, Rejected};
 use crate::ledger::Kind;
 use crate::menu::MENU;
@@ -108,7 +108,7 @@ impl Node {
         let agreements = self.in_force(reads).await?;
         let agreements: Vec<_> = agreements.iter().map(Arc::as_ref).collect();
         let none = "no agreement in force lets your agency share statistics: an operator activates one first";
-        Ok(publishing_rule(holder, &agreements, at).ok_or(Rejected::WrongState(none))?)
+        Ok(publishing_rule(Activity::ShareStatistics, holder, &agreements, at).ok_or(Rejected::WrongState(none))?)
     }
 
     /// What every incident of a quarter contributes.
@@ -188,7 +188,7 @@ impl Exchange {
                 let (after, read, now) = (page.after(node)?, page.rows()?, node.now(reads).await?);
                 let agreements = node.in_force(reads).await?;
                 let agreements: Vec<_> = agreements.iter().map(Arc::as_ref).collect();
-                if !may_list(&holder, &page.agency, &agreements, now) {
+                if !may_list(Activity::ShareStatistics, &holder, &page.agency, &agreements, now) {
                     return Err(Rejected::NotFound("holder whose statistics you may have").into());
                 }
                 let rows = reads.publications(&holder, &after, read).await?;

@@ -7,7 +7,7 @@ use super::entry::commit_to;
 use super::{Checkpoint, Keyring, Kind, tree};
 use crate::proto::v1::{
     Act, AskStatement, GroundsStatement, LedgerEntry, OfferStatement, OutcomeStatement, PublicationStatement, Receipt,
-    Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement,
+    Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement, ThemeAskStatement, ThemeStatement,
 };
 
 /// What a receipt that verifies says.
@@ -31,7 +31,11 @@ pub struct Verified {
     pub publication: Option<PublicationStatement>,
     /// Which table was asked for, if this is an ask for one.
     pub table_ask: Option<StatisticsAskStatement>,
-    /// What came of that.
+    /// What was confirmed of a theme, if this is that.
+    pub theme: Option<ThemeStatement>,
+    /// Which theme was asked for, if this is an ask for one.
+    pub theme_ask: Option<ThemeAskStatement>,
+    /// What came of an ask for a table or a theme.
     pub table_outcome: Option<StatisticsOutcomeStatement>,
     /// Why, if that was opened.
     pub grounds: Option<GroundsStatement>,
@@ -81,6 +85,8 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         offer: None,
         publication: None,
         table_ask: None,
+        theme: None,
+        theme_ask: None,
         table_outcome: None,
         grounds: None,
     };
@@ -100,6 +106,9 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
             (Slot::Act, Kind::Statistics) => {
                 verified.table_ask = Some(StatisticsAskStatement::decode(payload).map_err(unreadable)?);
             }
+            (Slot::Act, Kind::ThemeAsk) => {
+                verified.theme_ask = Some(ThemeAskStatement::decode(payload).map_err(unreadable)?);
+            }
             (Slot::Act, _) => verified.act = Some(Act::decode(payload).map_err(unreadable)?),
             (Slot::Subject, _) => verified.subject = Some(SubjectStatement::decode(payload).map_err(unreadable)?),
             (Slot::Outcome, Kind::Offer) => {
@@ -108,7 +117,10 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
             (Slot::Outcome, Kind::Publication) => {
                 verified.publication = Some(PublicationStatement::decode(payload).map_err(unreadable)?);
             }
-            (Slot::Outcome, Kind::Statistics) => {
+            (Slot::Outcome, Kind::Theme) => {
+                verified.theme = Some(ThemeStatement::decode(payload).map_err(unreadable)?);
+            }
+            (Slot::Outcome, Kind::Statistics | Kind::ThemeAsk) => {
                 verified.table_outcome = Some(StatisticsOutcomeStatement::decode(payload).map_err(unreadable)?);
             }
             (Slot::Outcome, _) => verified.outcome = Some(OutcomeStatement::decode(payload).map_err(unreadable)?),

@@ -311,6 +311,29 @@ statements! {
          WHERE holder = $1 AND quarter > $2 ORDER BY quarter LIMIT $3"
     );
 
+    THEME = both ("SELECT id, holder, withdrawn_at, withdrawn_by FROM theme WHERE holder = $1 AND id = $2");
+    THEMES = both (
+        "SELECT id, holder, withdrawn_at, withdrawn_by FROM theme WHERE holder = $1 AND id > $2 ORDER BY id LIMIT $3"
+    );
+    THEME_VERSIONS = set (
+        "SELECT theme_id, version, wrapped_key, sealed, drafted_by, drafted_at, confirmed_by, confirmed_at,
+                threshold, largest_share, digest
+         FROM theme_version WHERE theme_id", " ORDER BY theme_id, version DESC"
+    );
+    THEME_INCIDENTS = set (
+        "SELECT t.theme_id, t.version, t.incident_id, i.organisation_id FROM theme_incident t
+         LEFT JOIN incident i ON i.id = t.incident_id AND i.erased_at IS NULL WHERE t.theme_id",
+        " ORDER BY t.theme_id, t.version, t.incident_id"
+    );
+    THEME_RECIPIENTS = both ("SELECT agency FROM theme_recipient WHERE theme_id = $1 ORDER BY agency");
+    CONFIRM_THEME = both (
+        "UPDATE theme_version SET confirmed_by = $1, confirmed_at = $2, threshold = $3, largest_share = $4, digest = $5
+         WHERE theme_id = $6 AND version = $7 AND confirmed_at IS NULL"
+    );
+    WITHDRAW_THEME = both (
+        "UPDATE theme SET withdrawn_at = $1, withdrawn_by = $2 WHERE id = $3 AND withdrawn_at IS NULL"
+    );
+
     OBLIGATIONS = both (
         "SELECT id, holder, recipient, clause, incident_id, revision, arose_at, due_at, offered_at, done_at
          FROM obligation

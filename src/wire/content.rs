@@ -105,7 +105,7 @@ fn words(name: &str, values: &[String]) -> Result<(), Invalid> {
 }
 
 /// Text of several lines.
-fn account(name: &str, value: &str) -> Result<(), Invalid> {
+pub(super) fn account(name: &str, value: &str) -> Result<(), Invalid> {
     ensure(value.len() <= LONGEST_ACCOUNT_BYTES, name, "must have at most 64 KiB")?;
     let odd = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
     ensure(!value.contains(odd), name, "must not have control characters but line ends and tabs")

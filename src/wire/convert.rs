@@ -298,6 +298,7 @@ pub(super) fn event(value: Event) -> v1::Event {
         EventKind::ConsentEnds => shown.consent_id = value.object,
         EventKind::AuthorisationEnds => (shown.authorisation_id, shown.incident_id) = (value.object, incident),
         EventKind::DutyOverdue => shown.incident_id = incident,
+        EventKind::ThemeRevised | EventKind::ThemeWithdrawn => shown.theme_id = value.object,
     }
     shown
 }
@@ -320,6 +321,7 @@ pub(super) fn agreement(view: &AgreementView) -> v1::Agreement {
             Activity::Disclose => "disclose",
             Activity::NameInRequest => "name-in-request",
             Activity::ShareStatistics => "share-statistics",
+            Activity::ShareThemes => "share-themes",
         }
         .to_owned(),
         disclosing: clause.disclosing.to_string(),

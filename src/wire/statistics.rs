@@ -5,10 +5,11 @@ use tonic::{Request, Response, Status};
 use super::status::{failed, internal, invalid};
 use super::{Desk, convert};
 use crate::domain::{AgencyId, Digest, Invalid, Quarter, check};
-use crate::exchange::{AskForTable, Exchange, Tables, Telling};
+use crate::exchange::{AskForTable, Exchange, Item, Tables, Telling};
 use crate::proto::v1;
 use crate::proto::v1::get_statistics_response::Outcome;
 use crate::proto::v1::statistics_service_server::StatisticsService;
+use crate::release::Shared;
 use crate::store::PublicationRow;
 
 fn quarter(text: &str) -> Result<Quarter, Invalid> {
@@ -16,7 +17,7 @@ fn quarter(text: &str) -> Result<Quarter, Invalid> {
     convert::field("quarter", text, Quarter::parse)
 }
 
-fn holder(text: &str, exchange: &Exchange) -> Result<AgencyId, Invalid> {
+pub(super) fn holder(text: &str, exchange: &Exchange) -> Result<AgencyId, Invalid> {
     let holder = convert::field("holder", text, AgencyId::parse)?;
     check(exchange.node().holds(&holder), "holder", "is not an agency whose records this node holds")?;
     Ok(holder)
@@ -92,13 +93,16 @@ impl StatisticsService for Desk {
                 "is your own agency: ListPublications lists what it published",
             )?;
             let table = convert::required("table", &call.message.table, 64)?;
-            Ok(AskForTable { holder, quarter: quarter(&call.message.quarter)?, table })
+            Ok(AskForTable { holder, item: Item::Table(quarter(&call.message.quarter)?, table) })
         };
         let ask = read().map_err(invalid)?;
         let told = call.exchange.ask_for_table(by, ask).await.map_err(failed)?;
         let outcome = match told.outcome {
-            Telling::Shared { table, digest, clauses, obligations } => Outcome::Shared(v1::SharedStatistics {
-                table,
+            Telling::Shared { content, digest, clauses, obligations } => Outcome::Shared(v1::SharedStatistics {
+                table: content.and_then(|content| match content {
+                    Shared::Table(table) => Some(table),
+                    Shared::Theme(_) => None,
+                }),
                 digest: digest.as_bytes().to_vec(),
                 clauses: clauses.iter().map(ToString::to_string).collect(),
                 obligations,

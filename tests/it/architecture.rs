@@ -224,7 +224,7 @@ const NARROW: &[(&str, &str, &[&str])] = &[
     ("wire", "store", &["Answer", "PublicationRow", "QuestionRow"]),
     ("wire", "decision", &["Activity", "Clause", "Modality"]),
     ("wire", "ledger", &["read_checkpoint"]),
-    ("wire", "release", &["ReleasedIncident"]),
+    ("wire", "release", &["ReleasedIncident", "Shared"]),
     // Which roles there are; nothing of the contract's messages.
     ("config", "proto", &["ROLES"]),
     ("dev", "proto", &["ROLES"]),

@@ -51,10 +51,19 @@ impl Rpc {
         self.roles().first().copied().unwrap_or("auditor")
     }
 
-    /// The agency whose records the valid requests speak of: duties are the ICO's, and so are statistics.
+    /// The agency whose records the valid requests speak of: duties are the ICO's, and so are statistics and themes.
     pub(crate) fn owner(&self) -> &'static str {
         let asks = matches!(self.roles().first(), Some(&("requester" | "operator" | "statistician")));
-        if asks || self.name() == "ListObligations" { "ico" } else { "ncsc" }
+        if asks || self.name() == "ListObligations" || self.is_about_themes() { "ico" } else { "ncsc" }
+    }
+
+    fn is_about_themes(&self) -> bool {
+        self.method.parent_service().name() == "ThemeService"
+    }
+
+    /// Whether it is done only while an agreement is in force, which another call may end.
+    pub(crate) fn needs_an_agreement(&self) -> bool {
+        self.is_about_themes()
     }
 
     pub(crate) fn changes(&self) -> bool {
@@ -84,6 +93,8 @@ impl Rpc {
             "OfferRelease",
             "AcknowledgeEvents",
             "GetStatistics",
+            "DraftTheme",
+            "RequestTheme",
         ];
         !self.changes() || again.contains(&self.name())
     }

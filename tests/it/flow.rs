@@ -30,5 +30,6 @@ mod row_n3c;
 mod row_reg12_8;
 mod statistics;
 mod suspension;
+mod themes;
 
 pub(crate) use batch::Pending;

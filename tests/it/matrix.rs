@@ -102,11 +102,18 @@ const ROWS: &[(&str, usize, Object)] = &[
     ("SuspendAgency", 0, Nothing),
     ("ListSuspensions", 0, List),
     ("ResumeAgency", 0, Nothing),
-    // A table that may not be shared is not covered, and which are published is no secret to the parties.
+    // A table or a theme that may not be shared is an outcome, and which are published is no secret to the parties.
     ("PublishStatistics", 0, Nothing),
     ("GetStatistics", 0, Nothing),
     ("GetPublication", 0, Nothing),
     ("ListPublications", 0, Nothing),
+    ("DraftTheme", 0, Nothing),
+    ("ReviseTheme", 0, Record("theme_id")),
+    ("ConfirmTheme", 0, Record("theme_id")),
+    ("WithdrawTheme", 0, Record("theme_id")),
+    ("GetTheme", 0, Record("theme_id")),
+    ("ListThemes", 0, Nothing),
+    ("RequestTheme", 0, Nothing),
 ];
 
 /// Fields that look as if they named a record, and why it is nobody's.
@@ -118,6 +125,7 @@ const NO_RECORD: &[(&str, &str)] = &[
     ("RegisterOrganisation", "parents.organisation_id"),
     ("AmendOrganisation", "parents.organisation_id"),
     ("RegisterIncidents", "organisations.parents.organisation_id"),
+    ("RequestTheme", "theme_id"), // What is not shared, whyever, has one answer.
     // A place in the tree, which is public.
     ("GetInclusionProof", "index"),
 ];
@@ -281,6 +289,13 @@ impl World {
                 self.put(&held, self.ask(&held)).await.unwrap().request
             }
             "reference" => self.hold("ncsc", STRANGER).await.reference,
+            "theme_id" => {
+                // No agreement lets the NCA share themes, so it cannot draft one.
+                let id = concordat::seal::new_id("theme");
+                let insert = format!("INSERT INTO theme (id, holder) VALUES ('{id}', '{STRANGER}')");
+                crate::cli::execute(&self.config.database_url(), &[&insert], &[&insert]).await;
+                id
+            }
             "index" => {
                 drop(self.hold(STRANGER, "ico").await);
                 return Value::U64(self.size().await - 1);

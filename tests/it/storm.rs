@@ -149,7 +149,7 @@ on_both_databases! {
         for target in &targets {
             let (usual, _) = target.put(&another(&target.message), LONG).await;
             let mut allowed = vec![Code::Ok, Code::DeadlineExceeded, Code::ResourceExhausted, usual];
-            if target.rpc.is_undone_by_another() {
+            if target.rpc.is_undone_by_another() || target.rpc.needs_an_agreement() {
                 allowed.extend([Code::FailedPrecondition, Code::NotFound]);
             }
             for call in calls.iter().filter(|call| Arc::ptr_eq(&call.target, target)) {

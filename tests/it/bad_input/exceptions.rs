@@ -174,6 +174,15 @@ const EXCEPTIONS: &[Exception] = &[
     // Statistics. A table that is not there is not published, and looking first is another call.
     ("GetStatistics", "table", NOT_BLANK, Accepted),
     ("PublishStatistics", "validate_only", OVER, Accepted),
+    // Themes. One that is not there is not shared; its words are the holder's.
+    ("RequestTheme", "theme_id", VISIBLE, Accepted),
+    ("*", "theme_id", VISIBLE, Status(Code::NotFound)),
+    ("*", "theme.title", NOT_BLANK, Accepted),
+    ("*", "theme.text", NOT_BLANK, Accepted),
+    ("*", "theme.text", &["line feed"], Accepted),
+    ("*", "theme.techniques", ABSENT, Accepted),
+    ("*", "incident_ids", VISIBLE, Status(Code::NotFound)),
+    ("ConfirmTheme", "version", &["largest", "large"], Status(Code::FailedPrecondition)),
     // Looking first: with nobody named, naming is looked at by its ground alone.
     ("RequestRelease/3", "organisation", ABSENT, Accepted),
     ("RequestRelease/3", "validate_only", OVER, Invalid(Some("organisation.identifiers"))),

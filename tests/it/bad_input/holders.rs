@@ -123,9 +123,59 @@ impl World {
                 let first = self.statistics("ico").list_publications(request.clone()).await.unwrap().into_inner();
                 v1::ListPublicationsRequest { page_token: first.next_page_token, ..request }.encode_to_vec()
             }
+            "DraftTheme" => {
+                let (theme, incident_ids) = (Some(self.theme_words()), self.theme_backing().await);
+                v1::DraftThemeRequest { request_id, theme, incident_ids }.encode_to_vec()
+            }
+            "ReviseTheme" => {
+                let (theme_id, incident_ids) = self.drafted_theme().await;
+                let (etag, theme) = ("1".to_owned(), Some(self.theme_words()));
+                v1::ReviseThemeRequest { request_id, theme_id, etag, theme, incident_ids }.encode_to_vec()
+            }
+            "ConfirmTheme" => {
+                let theme_id = self.drafted_theme().await.0;
+                v1::ConfirmThemeRequest { request_id, theme_id, version: 1 }.encode_to_vec()
+            }
+            "WithdrawTheme" => {
+                v1::WithdrawThemeRequest { request_id, theme_id: self.drafted_theme().await.0 }.encode_to_vec()
+            }
+            "GetTheme" => v1::GetThemeRequest { theme_id: self.drafted_theme().await.0 }.encode_to_vec(),
+            "ListThemes" => {
+                drop(self.drafted_theme().await);
+                drop(self.drafted_theme().await);
+                let (holder, page_token) = ("ico".to_owned(), String::new());
+                let request = v1::ListThemesRequest { holder, page_size, page_token };
+                let first = self.confirmer("ico").list_themes(request.clone()).await.unwrap().into_inner();
+                v1::ListThemesRequest { page_token: first.next_page_token, ..request }.encode_to_vec()
+            }
+            "RequestTheme" => {
+                // Not covered, and answered.
+                let (holder, theme_id) = ("ncsc".into(), "theme-of-nobody".into());
+                v1::RequestThemeRequest { request_id, holder, theme_id }.encode_to_vec()
+            }
             // A new RPC has its valid request to add here or in `requests`.
             _ => return None,
         })
+    }
+
+    /// Incidents on which themes rest, the same for all of them, while the agreement is in force that lets the ICO share
+    /// themes.
+    async fn theme_backing(&self) -> Vec<String> {
+        if self.known_agreement("ico-nca-2024").await.state != "in-force" {
+            self.activate("ico-nca-2024").await;
+        }
+        let request = v1::ListThemesRequest { holder: "ico".into(), page_size: 1, page_token: String::new() };
+        let listed = self.confirmer("ico").list_themes(request).await.unwrap().into_inner().themes;
+        let Some(first) = listed.into_iter().next() else { return self.backing().await };
+        let request = v1::GetThemeRequest { theme_id: first.id };
+        let theme = self.confirmer("ico").get_theme(request).await.unwrap().into_inner().theme.unwrap();
+        theme.versions[0].incident_ids.clone()
+    }
+
+    /// A theme that nobody has confirmed, and what it rests on.
+    async fn drafted_theme(&self) -> (String, Vec<String>) {
+        let backing = self.theme_backing().await;
+        (self.draft(self.theme_words(), backing.clone()).await.unwrap().theme_id, backing)
     }
 
     /// A request that the NCSC's officers see.

@@ -156,7 +156,7 @@ impl World {
         v1::ParentLink { organisation_id, from: self.in_seconds(-86_400), until: self.in_seconds(0) }
     }
 
-    async fn known_agreement(&self, id: &str) -> v1::Agreement {
+    pub(super) async fn known_agreement(&self, id: &str) -> v1::Agreement {
         let request = v1::GetAgreementRequest { agreement_id: id.into(), digest: vec![] };
         let got = self.agreements("ico", &["operator"]).get_agreement(request).await.unwrap();
         got.into_inner().agreement.unwrap()

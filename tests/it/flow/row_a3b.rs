@@ -1,6 +1,6 @@
 //! A3b: the ICO shares with the NCA on an anonymised, systemic and aggregated basis.
 
-use super::statistics;
+use super::{statistics, themes};
 use crate::harness::on_both_databases;
 
 const RECIPIENT: &str = "nca";
@@ -20,5 +20,13 @@ on_both_databases! {
 
     async fn row_a3b_after_the_agreement_ended_a_repeat_brings_no_table(world: World) {
         statistics::a_repeat_is_decided_again(&world, RECIPIENT).await;
+    }
+
+    async fn row_a3b_a_confirmed_theme_is_shared_with_its_proof(world: World) {
+        themes::a_confirmed_theme_is_shared(&world, RECIPIENT).await;
+    }
+
+    async fn row_a3b_of_a_theme_that_is_not_shared_nothing_is_told_but_that(world: World) {
+        themes::what_is_not_shared_is_one_answer(&world, RECIPIENT).await;
     }
 }

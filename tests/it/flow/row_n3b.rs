@@ -1,6 +1,6 @@
 //! N3b: the ICO shares with the NCSC on an anonymised and aggregated basis.
 
-use super::statistics;
+use super::{statistics, themes};
 use crate::harness::on_both_databases;
 
 const RECIPIENT: &str = "ncsc";
@@ -20,5 +20,9 @@ on_both_databases! {
 
     async fn row_n3b_after_the_agreement_ended_a_repeat_brings_no_table(world: World) {
         statistics::a_repeat_is_decided_again(&world, RECIPIENT).await;
+    }
+
+    async fn row_n3b_a_theme_is_not_aggregated_and_so_not_covered(world: World) {
+        themes::a_theme_is_not_covered(&world, RECIPIENT).await;
     }
 }
