@@ -20,6 +20,7 @@ mod organisations;
 mod publications;
 mod replay;
 mod requests;
+mod retention;
 mod silence;
 mod sql;
 mod suspensions;
@@ -38,6 +39,7 @@ pub use open::Options;
 pub use publications::{PublicationRow, Standing};
 pub use replay::{Inside, KeptAnswer, WholeEntry};
 pub use requests::{Answer, KnownCall, QuestionRow};
+pub use retention::{Due, Proposed, ReleaseMade};
 pub use sql::{STATEMENTS, Sql};
 pub use write::Write;
 

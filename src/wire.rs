@@ -21,6 +21,7 @@ mod look;
 mod organisations;
 mod registration;
 mod releases;
+mod retention;
 mod statistics;
 mod status;
 
@@ -92,6 +93,7 @@ impl Desk {
             v1::duty_service_server::DutyServiceServer,
             v1::event_service_server::EventServiceServer,
             v1::statistics_service_server::StatisticsServiceServer,
+            v1::retention_service_server::RetentionServiceServer,
             v1::ledger_service_server::LedgerServiceServer
         );
         Ok((routes, readiness))

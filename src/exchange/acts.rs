@@ -21,6 +21,8 @@ pub(super) struct Acts {
     /// The revision, and when the notification was verified.
     incidents: BTreeMap<String, (i64, Option<Instant>)>,
     references: BTreeSet<String>,
+    /// Whether a release that gave references was erased: then nothing is said about those that are not known.
+    forgot_references: bool,
     /// Each suspension that stands: by whom, and of whom.
     suspended: BTreeSet<(String, String)>,
     /// What was made or changed by acts that are not followed: nothing is said about these.
@@ -74,6 +76,9 @@ impl Acts {
             "AdminService/ResumeOfficer" | "AdminService/ResumeAgency" => {
                 self.suspended.remove(&(act.agency.clone(), object.to_owned()));
             }
+            "RetentionService/EraseIncident" => drop(self.incidents.remove(object)),
+            // They change nothing that a decision reads.
+            "RetentionService/ProposeErasure" | "RetentionService/ConfirmDisposal" => {}
             _ => drop(self.others.insert(object.to_owned())),
         }
     }
@@ -81,6 +86,11 @@ impl Acts {
     /// Follows an outcome: with a release, the recipient has a reference.
     pub(super) fn follow_outcome(&mut self, outcome: &OutcomeStatement) {
         self.references.extend(outcome.released.iter().map(|one| one.reference.clone()));
+    }
+
+    /// An ask or an offer was erased, with whatever reference it gave.
+    pub(super) fn forget_references(&mut self) {
+        self.forgot_references = true;
     }
 
     fn consent(&mut self, id: &str) -> Versions<'_> {
@@ -92,6 +102,7 @@ impl Acts {
         let mut found = Vec::new();
         if let Subject::Reference(reference) = &facts.ask.subject
             && !facts.matches.is_empty()
+            && !self.forgot_references
             && !self.references.contains(reference.as_str())
             && !self.others.contains(reference.as_str())
         {

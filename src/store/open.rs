@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, PgConnection, SqlStr};
 
 use super::silence::Renewable;
-use super::{Error, Pool, Result, Store};
+use super::{Error, Pool, Result, Store, retention};
 
 /// The migrations of one database, in their order.
 macro_rules! scripts {
@@ -28,7 +28,8 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     4 "suspension" "0004_suspension",
     5 "lighter release" "0005_lighter_release",
     6 "placeholder" "0006_placeholder",
-    7 "statistics" "0007_statistics"
+    7 "statistics" "0007_statistics",
+    9 "retention" "0009_retention"
 );
 const POSTGRES: &[(i64, &str, &str)] = scripts!(
     "postgres":
@@ -38,7 +39,8 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     4 "suspension" "0004_suspension",
     5 "lighter release" "0005_lighter_release",
     6 "placeholder" "0006_placeholder",
-    7 "statistics" "0007_statistics"
+    7 "statistics" "0007_statistics",
+    9 "retention" "0009_retention"
 );
 
 /// How to open a database.
@@ -101,6 +103,8 @@ impl Store {
         let writer = pool(1).connect_with(connect.clone().pragma("cache_size", "-16384")).await?;
         if options.serves {
             migrator(SQLITE).run(&writer).await?;
+            // Where a crash came between an erasure and this.
+            retention::truncate_log(&writer).await?;
         }
         let reader = pool(options.readers).connect_with(connect).await?;
         let file = Some(path.to_path_buf());

@@ -107,6 +107,11 @@ const ROWS: &[(&str, usize, Object)] = &[
     ("GetStatistics", 0, Nothing),
     ("GetPublication", 0, Nothing),
     ("ListPublications", 0, Nothing),
+    ("ProposeErasure", 0, Record("incident_id")),
+    ("EraseIncident", 0, Record("incident_id")),
+    ("ListDue", 0, List),
+    ("ConfirmDisposal", 0, Record("request")),
+    ("ListDisposals", 0, List),
 ];
 
 /// Fields that look as if they named a record, and why it is nobody's.
