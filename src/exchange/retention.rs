@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::domain::{Consent, Coverage, EventKind, Ground, Incident, IncidentId, Instant, Question, Rejected};
 use crate::ledger::Kind;
-use crate::store::{Answer, Due, Proposed, Reads, ReleaseMade, Write};
+use crate::store::{Answer, Due, KnownCall, Proposed, Reads, ReleaseMade, Write};
 
 use super::plan::{By, Change, Context, Done, Plan};
 use super::reading::{Page, Pages};
@@ -153,8 +153,8 @@ impl Plan for ConfirmDisposal {
         found.retain(|question| question.requester.agency == *context.agency());
         let question = found.pop().ok_or(Rejected::NotFound("request"))?;
         let asks = reads.asks_of(&question.id).await?;
-        let is_release = |answer: &Option<Answer>| matches!(answer, Some(Answer::Released { .. }));
-        if !asks.iter().any(|ask| ask.index == self.entry && is_release(&ask.answer)) {
+        let is_release = |ask: &KnownCall| matches!(ask.answer, Some(Answer::Released { .. }));
+        if !asks.iter().any(|ask| ask.index == self.entry && is_release(ask)) {
             return Err(Rejected::invalid("entry_index", "is not the entry of a release by this request").into());
         }
         let release = EventKind::ReleaseMade.id(&[&self.entry.to_string()]);

@@ -84,7 +84,7 @@ on_both_databases! {
         assert_eq!(keys.len(), 3);
         if let Some(before) = world.left_behind() {
             assert!(keys.iter().all(|key| has(&before, key)), "the search finds what is there");
-            assert!(has(&before, CAMPAIGN.as_bytes()) && has(&before, other.held.reference.as_bytes()));
+            assert!(has(&before, CAMPAIGN.as_bytes()), "and what is not sealed");
             assert!(![CONTENT, EVIDENCE].iter().any(|canary| has(&before, canary.as_bytes())), "it is all sealed");
         }
 
@@ -97,7 +97,7 @@ on_both_databases! {
             for key in &keys {
                 assert!(!has(&after, key), "a key was left behind");
             }
-            for canary in [CONTENT, EVIDENCE, CAMPAIGN, other.held.reference.as_str()] {
+            for canary in [CONTENT, EVIDENCE, CAMPAIGN] {
                 assert!(!has(&after, canary.as_bytes()), "`{canary}` was left behind");
             }
         }

@@ -239,7 +239,7 @@ fn listed(rpc: &Rpc, answer: &Answer) -> BTreeSet<String> {
     let lists = answer.fields().filter_map(|(_, value)| value.as_list().map(<[Value]>::to_vec));
     let id = |item: &Value| {
         let item = item.as_message().unwrap();
-        let field = ["id", "index", "request"].into_iter().find(|field| item.has_field_by_name(field));
+        let field = ["id", "index", "request", "incident_id"].into_iter().find(|field| item.has_field_by_name(field));
         let field = field.or(item.fields().next().map(|_| "id")).unwrap();
         item.get_field_by_name(field).map(|id| format!("{id:?}")).unwrap()
     };
