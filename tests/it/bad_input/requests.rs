@@ -212,6 +212,7 @@ impl World {
         let variants = match rpc {
             "RequestRelease" => 4,
             "OfferRelease" | "GiveAuthorisation" | "RegisterIncidents" | "PublishStatistics" => 2,
+            "RecordConsent" | "ReconfirmConsent" => 2,
             _ => 1,
         };
         if variant >= variants {
