@@ -14,6 +14,7 @@ mod nouns;
 mod output;
 mod raw;
 mod reference;
+mod retention;
 mod serve;
 mod statistics;
 mod table;
@@ -65,6 +66,8 @@ enum Command {
     Import(import::Arguments),
     /// Look at a table; publish a quarter, ask for tables, list what there is.
     Statistics(statistics::Arguments),
+    /// Erase what is past its time; propose and confirm erasures, follow what recipients disposed of.
+    Retention(retention::Arguments),
     /// Explain a reason, an outcome or a verdict.
     Explain(explain::Arguments),
     /// Call any RPC of a node as an officer, with the request as JSON.
@@ -157,6 +160,7 @@ async fn run_fixed(contract: &Contract, commands: &mut clap::Command, matches: &
         Command::Ledger(arguments) => ledger::run(arguments, stated).await,
         Command::Import(arguments) => import::run(arguments, output::format(stated)).await,
         Command::Statistics(arguments) => statistics::run(arguments, stated).await,
+        Command::Retention(arguments) => retention::run(arguments, stated).await,
         Command::Explain(arguments) => Ok(explain::run(&arguments, stated)),
         Command::Call(arguments) => raw::run(contract, arguments, stated).await,
         Command::Token(arguments) => raw::token(&arguments, stated),

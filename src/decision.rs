@@ -97,10 +97,28 @@ pub struct Handling {
     pub markings: Markings,
     /// When the recipient must review whether it still needs it.
     pub review_by: Instant,
+    /// When the recipient's copy ends. None: it was decided on facts of format 1, which say nothing about it.
+    pub disposal: Option<Disposal>,
     /// The clauses under which it passes.
     pub clauses: BTreeSet<ClauseId>,
     /// What the clauses oblige the recipient to.
     pub obligations: Vec<String>,
+}
+
+/// When a recipient's copy ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disposal {
+    /// Until when the holder keeps its own.
+    pub kept_until: Instant,
+    /// Until when the clauses let the recipient keep it, where one of them says so.
+    pub agreed_until: Option<Instant>,
+}
+
+impl Disposal {
+    /// By when the recipient must have disposed of it: the earlier of the two.
+    pub fn by(&self) -> Instant {
+        self.agreed_until.map_or(self.kept_until, |agreed| agreed.min(self.kept_until))
+    }
 }
 
 impl Permit {
@@ -120,8 +138,10 @@ impl Permit {
     pub fn restricted_to(mut self, earlier: &[Basis], micros_before: i64) -> Option<Self> {
         self.permitted.retain(|permitted| earlier.contains(&permitted.basis));
         for permitted in &mut self.permitted {
-            let review_by = &mut permitted.handling.review_by;
-            *review_by = Instant::from_micros(review_by.micros().saturating_sub(micros_before));
+            let earlier = |at: &mut Instant| *at = Instant::from_micros(at.micros().saturating_sub(micros_before));
+            let Handling { review_by, disposal, .. } = &mut permitted.handling;
+            earlier(review_by);
+            disposal.iter_mut().filter_map(|disposal| disposal.agreed_until.as_mut()).for_each(earlier);
         }
         let all = earlier.iter().all(|basis| self.permitted.iter().any(|permitted| permitted.basis == *basis));
         (all && !earlier.is_empty()).then_some(self)
@@ -318,6 +338,11 @@ fn handling(
         onward: if refuses_onward { Onward::No } else { clauses_onward },
         markings: incident.markings,
         review_by: facts.at.plus_days(review_days),
+        disposal: (facts.format > 1).then(|| {
+            let retain_days = permits.iter().filter_map(|clause| clause.retain_days).min();
+            let agreed_until = retain_days.map(|days| facts.at.plus_days(days));
+            Disposal { kept_until: incident.retain_until, agreed_until }
+        }),
         clauses: permits.iter().map(|clause| clause.id.clone()).collect(),
         obligations,
     }

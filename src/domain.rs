@@ -25,7 +25,7 @@ pub use agency::{Actor, Agency, AgencyName, AgencyNames, Requester};
 pub use ask::{Ask, NamedOrganisation, Subject, Urgency};
 pub use authorisation::Authorisation;
 pub use call::{CallKey, Digest};
-pub use consent::{Consent, ConsentScope, ConsentState, Coverage, Evidence};
+pub use consent::{Consent, ConsentScope, ConsentState, Coverage, Evidence, Oral};
 pub use consent_history::{ConsentHistory, ConsentStep};
 pub use event::{Event, EventDetail, EventKind, notice_before};
 pub use id::{

@@ -14,6 +14,9 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// It was erased after the release was committed: the entry stands, and there is nothing left to send.
+    #[error("the content was erased")]
+    Erased,
 }
 
 /// A permit, with the recipient's reference for each incident that it permits.
@@ -134,6 +137,9 @@ fn opened(
             let (salt, content) = sealed.open()?;
             categories.push(ReleasedCategory { category: sealed.category.clone(), content, salt });
         }
+    }
+    if categories.len() != permitted.categories.len() {
+        return Err(Error::Erased);
     }
     categories.sort_by(|one, other| one.category.cmp(&other.category));
     Ok(ReleasedIncident { reference: reference.clone(), categories, handling: permitted.handling.clone() })

@@ -21,6 +21,7 @@ mod look;
 mod organisations;
 mod registration;
 mod releases;
+mod retention;
 mod statistics;
 mod status;
 mod themes;
@@ -94,6 +95,7 @@ impl Desk {
             v1::event_service_server::EventServiceServer,
             v1::statistics_service_server::StatisticsServiceServer,
             v1::theme_service_server::ThemeServiceServer,
+            v1::retention_service_server::RetentionServiceServer,
             v1::ledger_service_server::LedgerServiceServer
         );
         Ok((routes, readiness))

@@ -168,6 +168,7 @@ impl Officers {
                 channel: "signed-letter".into(),
                 digest: vec![7; 32],
                 received_at: Some(in_seconds(-60)),
+                oral: None,
             }),
         };
         let recorded = ConsentServiceClient::new(self.recorder.clone()).record_consent(consent).await?.into_inner();

@@ -40,7 +40,7 @@ pub(crate) fn release(consent: ConsentState) -> Result<Facts> {
     let agreement = agreement()?;
     let incident = incident(at);
     Ok(Facts {
-        format: 1,
+        format: 2,
         at,
         ask: ask(),
         in_force: vec![InForce { id: agreement.id().clone(), digest: agreement.digest() }],

@@ -234,6 +234,10 @@ pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
         let tables: Vec<&str> = published.tables.iter().map(|table| table.id.as_str()).collect();
         put("published", format!("{} of {}: {}", published.quarter, published.holder, tables.join(", ")));
     }
+    if let Some(erased) = &verified.erasure {
+        let (ground, entries) = (&erased.ground, erased.entries);
+        put("erased", format!("on the ground {ground}: {} revisions, and {entries} other entries", erased.revisions));
+    }
     if let Some(ask) = &verified.table_ask {
         put("asked", format!("{} ({}, {}) asked {}", ask.requester, ask.unit, ask.officer_pseudonym, ask.holder));
         put("table", format!("{} of {}", ask.table, ask.quarter));

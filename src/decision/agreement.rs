@@ -128,6 +128,7 @@ struct ClauseTerms {
     #[serde(default)]
     onward: Onward,
     review_days: Option<i64>,
+    retain_days: Option<i64>,
     notification: Option<String>,
     within_hours: Option<i64>,
     #[serde(default)]
@@ -165,6 +166,8 @@ pub struct Clause {
     pub onward: Onward,
     /// After how many days the recipient must review it.
     pub review_days: Option<i64>,
+    /// After how many days the recipient must have disposed of its copy; none: when the holder disposes of its own.
+    pub retain_days: Option<i64>,
     /// The kind of notification that a duty rests on.
     pub notification: Option<String>,
     /// Within how many hours a duty should be done, before it alarms.
@@ -207,6 +210,7 @@ impl From<ClauseTerms> for Clause {
             consent_required: terms.consent == Consent::Required,
             onward: terms.onward,
             review_days: terms.review_days,
+            retain_days: terms.retain_days,
             notification: terms.notification,
             within_hours: terms.within_hours,
             obligations: terms.obligations,
@@ -413,6 +417,9 @@ fn located(source: &str, errors: &cedar_policy::ParseErrors) -> String {
     }
 }
 
+/// A hundred years.
+const MOST_RETAIN_DAYS: i64 = 36_525;
+
 fn check_terms(terms: &Terms, clauses: &BTreeSet<String>, limits: &BTreeSet<String>) -> Result<(), String> {
     let fail = |problem: String| Err(problem);
     if let Some(limit) = limits.iter().find(|id| !id.starts_with("limit/")) {
@@ -444,6 +451,9 @@ fn check_terms(terms: &Terms, clauses: &BTreeSet<String>, limits: &BTreeSet<Stri
         }
         if let Some(purpose) = clause.purposes.iter().find(|purpose| !purposes.contains(purpose)) {
             return fail(format!("the clause `{id}` names the purpose `{purpose}`, which no [[purpose]] defines"));
+        }
+        if clause.retain_days.is_some_and(|days| !(1..=MOST_RETAIN_DAYS).contains(&days)) {
+            return fail(format!("the clause `{id}`: retain_days must be from 1 to {MOST_RETAIN_DAYS}"));
         }
         // Statistics and themes are about no organisation: whoever may have them may have them for any purpose.
         let shared = match clause.activity {

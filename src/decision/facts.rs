@@ -31,7 +31,7 @@ pub struct Match {
 /// The complete facts of one decision.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Facts {
-    /// The format of this record: 1.
+    /// The format of this record: 2. From 2 on a release says when the recipient's copy ends.
     pub format: u32,
     /// The effective time.
     pub at: Instant,

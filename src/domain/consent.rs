@@ -152,6 +152,30 @@ pub struct Evidence {
     pub digest: Digest,
     /// When the holder received it.
     pub received_at: Instant,
+    /// How it was checked, where it was spoken. None: it is in writing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oral: Option<Oral>,
+}
+
+/// How an officer made sure who said it and what was said.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Oral {
+    /// Who took it. Another officer verifies it.
+    pub taken_by: OfficerId,
+    /// SHA-256 over the verified contact that was called back, as the holder keeps it.
+    pub contact: Digest,
+    /// When that contact was called back. It confirmed the scope that was read to it: without that there is no record.
+    pub called_back_at: Instant,
+}
+
+impl Oral {
+    /// The channel of evidence that was spoken.
+    pub const CHANNEL: &str = "oral";
+
+    /// When what was first said at a time ends by itself.
+    pub fn ends(first_given: Instant) -> Instant {
+        first_given.plus_days(1)
+    }
 }
 
 /// One version of one organisation's consent towards one recipient.
@@ -206,10 +230,17 @@ impl Consent {
             })
     }
 
+    /// When the organisation said it, if this version is oral and about this incident.
+    pub fn spoken_about(&self, incident: &IncidentId) -> Option<Instant> {
+        let evidence = self.evidence.as_ref().filter(|evidence| evidence.oral.is_some())?;
+        let Coverage::Incident { id, .. } = &self.scope.as_ref()?.coverage else { return None };
+        (id == incident).then_some(evidence.received_at)
+    }
+
     /// How many of the wanted categories it permits.
     pub(crate) fn breadth(&self, wanted: &BTreeSet<Category>) -> usize {
         self.scope.as_ref().map_or(0, |scope| scope.categories.intersection(wanted).count())
     }
 }
 
-super::invalid::unprinted!(Evidence, Consent);
+super::invalid::unprinted!(Evidence, Oral, Consent);

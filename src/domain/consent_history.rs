@@ -71,13 +71,14 @@ impl<'a> ConsentHistory<'a> {
         })
     }
 
-    /// Another officer than the recorder verified a recorded version: it is given, and replaces the one before.
+    /// Another officer than the recorder, and than the one who took it where it was spoken, verified a recorded version: it is given, and replaces the one before.
     pub fn verify(&self, version: i64, by: &OfficerId) -> Result<ConsentStep, Rejected> {
         let recorded = self.0.iter().find(|found| found.version == version);
         let recorded = recorded
             .filter(|found| found.state == ConsentState::Recorded)
             .ok_or(Rejected::WrongState("that version is not recorded and unverified"))?;
-        if recorded.recorded_by == *by {
+        let oral = recorded.evidence.as_ref().and_then(|evidence| evidence.oral.as_ref());
+        if recorded.recorded_by == *by || oral.is_some_and(|oral| oral.taken_by == *by) {
             return Err(Rejected::SameOfficer);
         }
         let mut states: Vec<(i64, ConsentState)> = self

@@ -32,6 +32,8 @@ pub(super) struct Acts {
     incidents: BTreeMap<String, (i64, Option<Instant>)>,
     references: BTreeSet<String>,
     themes: BTreeMap<String, ThemeActs>,
+    /// Whether a release that gave references was erased: then nothing is said about those that are not known.
+    forgot_references: bool,
     /// Each suspension that stands: by whom, and of whom.
     suspended: BTreeSet<(String, String)>,
     /// What was made or changed by acts that are not followed: nothing is said about these.
@@ -92,6 +94,9 @@ impl Acts {
                 self.theme(object).confirmed = Some((version, act.officer.clone(), at));
             }
             "ThemeService/WithdrawTheme" => self.theme(object).withdrawn = Some(at),
+            "RetentionService/EraseIncident" => drop(self.incidents.remove(object)),
+            // They change nothing that a decision reads.
+            "RetentionService/ProposeErasure" | "RetentionService/ConfirmDisposal" => {}
             _ => drop(self.others.insert(object.to_owned())),
         }
     }
@@ -99,6 +104,11 @@ impl Acts {
     /// Follows an outcome: with a release, the recipient has a reference.
     pub(super) fn follow_outcome(&mut self, outcome: &OutcomeStatement) {
         self.references.extend(outcome.released.iter().map(|one| one.reference.clone()));
+    }
+
+    /// An ask or an offer was erased, with whatever reference it gave.
+    pub(super) fn forget_references(&mut self) {
+        self.forgot_references = true;
     }
 
     fn consent(&mut self, id: &str) -> Versions<'_> {
@@ -127,6 +137,7 @@ impl Acts {
         let mut found = Vec::new();
         if let Subject::Reference(reference) = &facts.ask.subject
             && !facts.matches.is_empty()
+            && !self.forgot_references
             && !self.references.contains(reference.as_str())
             && !self.others.contains(reference.as_str())
         {

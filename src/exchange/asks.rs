@@ -232,6 +232,8 @@ pub(super) struct Decided {
     pub(super) releasable: Option<Releasable>,
     /// The references that the recipient is given.
     pub(super) references: Vec<Write>,
+    /// By when the recipient disposes of the first of what is released.
+    pub(super) dispose_by: Option<Instant>,
 }
 
 /// What an ask comes to when it is put for the first time: one entry, whatever the outcome, of the same shape.
@@ -258,6 +260,7 @@ pub(super) fn first_time(
             reference
         });
     }
+    let dispose_by = permitted.iter().filter_map(|one| Some(one.handling.disposal?.by())).min();
     let released: Vec<(Reference, &Permitted)> = permitted
         .iter()
         .filter_map(|permitted| Some((references.get(permitted.basis.incident.as_str())?.clone(), permitted)))
@@ -281,7 +284,7 @@ pub(super) fn first_time(
         Decision::Permit(permit) => Some(Releasable::new(permit, &references)),
         Decision::Open(_) | Decision::NotCovered(_) => None,
     };
-    Ok(Decided { draft, facts: sealed_facts, answer, releasable, references: issued })
+    Ok(Decided { draft, facts: sealed_facts, answer, releasable, references: issued, dispose_by })
 }
 
 /// What repeats of an ask are told.

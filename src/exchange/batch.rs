@@ -220,13 +220,15 @@ async fn deliver(node: Arc<Node>, items: Vec<Item>, replies: Vec<Result<Reply>>)
     let mut opened = opened.map(Vec::into_iter);
     for (item, reply) in items.into_iter().zip(replies) {
         let reply = match (reply, &mut opened) {
-            (Ok(Reply::Asked(mut asked, Some(_))), Ok(opened)) => {
-                let missing = || Err(Error::Internal("a permit was not opened"));
-                opened.next().map_or_else(missing, |one| one.map_err(Error::from)).map(|incidents| {
+            (Ok(Reply::Asked(mut asked, Some(_))), Ok(opened)) => match opened.next() {
+                Some(Ok(incidents)) => {
                     asked.outcome = Outcome::Released(Some(incidents));
-                    Reply::Asked(asked, None)
-                })
-            }
+                    Ok(Reply::Asked(asked, None))
+                }
+                Some(Err(release::Error::Erased)) => Ok(Reply::Asked(asked, None)),
+                Some(Err(error)) => Err(error.into()),
+                None => Err(Error::Internal("a permit was not opened")),
+            },
             (Ok(Reply::Told(mut told, Some(permit))), _) => {
                 let (shared, obliged) = release::share(&permit);
                 if let Telling::Shared { content, obligations, .. } = &mut told.outcome {

@@ -11,7 +11,7 @@ use crate::seal;
 use crate::store::{ConsentVersions, Reads, Write};
 
 use super::plan::{Change, Context, Plan};
-use super::{Result, events, incidents, organisations};
+use super::{Result, events, incidents, oral, organisations};
 
 /// How long a consent lasts unless it says otherwise.
 const DEFAULT_DAYS: i64 = 365;
@@ -103,12 +103,14 @@ pub struct WithdrawConsent {
 }
 
 impl ScopeTerms {
+    /// The scope itself. `ends` is when it ends at the latest, where something else than the caller says so.
     async fn scope(
         &self,
         context: Context<'_>,
         reads: &mut Reads,
         organisation: &OrganisationId,
         present: Option<&ConsentScope>,
+        ends: Option<Instant>,
     ) -> Result<ConsentScope> {
         context.check_recipient("scope.recipient", &self.recipient)?;
         let coverage = match &self.incident {
@@ -132,7 +134,7 @@ impl ScopeTerms {
             }
         };
         let valid_from = self.valid_from.or(present.map(|scope| scope.valid_from)).unwrap_or(context.at);
-        let valid_until = self.valid_until.or(present.map(|scope| scope.valid_until));
+        let valid_until = self.valid_until.or(present.map(|scope| scope.valid_until)).or(ends);
         let scope = ConsentScope {
             recipient: self.recipient.clone(),
             purposes: self.purposes.clone(),
@@ -233,7 +235,8 @@ impl Plan for RecordConsent {
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         check_organisation(context, reads, &self.organisation).await?;
         check_received(context, reads, &self.organisation, &self.evidence).await?;
-        let scope = self.scope.scope(context, reads, &self.organisation, None).await?;
+        let ends = oral::ends(context, reads, &self.organisation, &self.scope, &self.evidence).await?;
+        let scope = self.scope.scope(context, reads, &self.organisation, None, ends).await?;
         let Some(id) = &self.id else {
             let mut consent = first(context, &self.organisation, &scope.recipient, ConsentState::Recorded);
             consent.scope = Some(scope);
@@ -279,7 +282,7 @@ impl Plan for NarrowConsent {
         let present = history.present().ok_or(Rejected::WrongState("it is not in effect"))?;
         let organisation = versions.first().map(|newest| newest.organisation.clone());
         let organisation = organisation.ok_or(Rejected::NotFound("consent"))?;
-        let scope = self.scope.scope(context, reads, &organisation, Some(present)).await?;
+        let scope = self.scope.scope(context, reads, &organisation, Some(present), None).await?;
         change(context, &versions, history.narrow(scope, &context.actor.officer, context.at)?)
     }
 }
@@ -292,7 +295,8 @@ impl Plan for ReconfirmConsent {
         let organisation = versions.first().map(|newest| newest.organisation.clone());
         let organisation = organisation.ok_or(Rejected::NotFound("consent"))?;
         check_received(context, reads, &organisation, &self.evidence).await?;
-        let scope = self.scope.scope(context, reads, &organisation, None).await?;
+        let ends = oral::ends(context, reads, &organisation, &self.scope, &self.evidence).await?;
+        let scope = self.scope.scope(context, reads, &organisation, None, ends).await?;
         let by = &context.actor.officer;
         change(context, &versions, history(&versions)?.reconfirm(scope, self.evidence.clone(), by, context.at)?)
     }

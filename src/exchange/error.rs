@@ -71,6 +71,7 @@ impl From<release::Error> for Error {
     fn from(error: release::Error) -> Self {
         match error {
             release::Error::Store(error) => error.into(),
+            release::Error::Erased => Self::Internal("erased content was to be sent"),
         }
     }
 }

@@ -75,8 +75,13 @@ pub(super) fn asked(node: &Node, question: &QuestionRow, gathered: &Gathered) ->
     Ok(writes)
 }
 
-/// What a release leaves for both agencies.
-pub(super) fn released(question: &QuestionRow, index: u64, at: Instant) -> Result<[Write; 2]> {
+/// What a release leaves for both agencies: that it was made, and by when the recipient disposes of it.
+pub(super) fn released(
+    question: &QuestionRow,
+    index: u64,
+    at: Instant,
+    dispose_by: Option<Instant>,
+) -> Result<[Write; 2]> {
     let (holder, requester) = (&question.holder, &question.requester.agency);
     let event = |kind: EventKind, agency: &AgencyId, other: &AgencyId| Event {
         id: kind.id(&[&index.to_string()]),
@@ -84,7 +89,7 @@ pub(super) fn released(question: &QuestionRow, index: u64, at: Instant) -> Resul
         kind,
         at,
         object: question.id.to_string(),
-        detail: EventDetail { entry: Some(index), ..EventDetail::with(other) },
+        detail: EventDetail { entry: Some(index), ends_at: dispose_by, ..EventDetail::with(other) },
     };
     Ok([
         Write::event(&event(EventKind::ReleaseMade, holder, requester))?,

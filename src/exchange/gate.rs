@@ -225,7 +225,7 @@ impl<'a> Passage<'a> {
         self.writes.extend(events::asked(node, &question, gathered)?);
         let fulfilled = obligations::fulfilled(gathered, &decision);
         let decided = asks::first_time(node, &question, gathered, decision)?;
-        let released = decided.releasable.is_some();
+        let (released, dispose_by) = (decided.releasable.is_some(), decided.dispose_by);
         let asked =
             About { question: question.id.clone(), holder: question.holder.clone(), open_until: question.open_until };
         let entered = Entered::Ask { asked, answer: decided.answer.clone(), releasable: decided.releasable };
@@ -238,7 +238,7 @@ impl<'a> Passage<'a> {
         }
         self.writes.extend(decided.references);
         if released {
-            self.writes.extend(events::released(&question, index, at)?);
+            self.writes.extend(events::released(&question, index, at, dispose_by)?);
             self.writes.extend(fulfilled);
         }
         self.appended.push((Some(place), appended));

@@ -54,7 +54,7 @@ pub(super) async fn gather(node: &Node, reads: &mut Reads, puts: Vec<Put>, at: I
     let gathered = |Sought { put: Put { ask, .. }, covered }: Sought| {
         let matches = found.matches(&ask, covered, node);
         let references = found.references(&ask, &matches);
-        let facts = Facts { format: 1, at, ask, in_force: in_force.clone(), matches };
+        let facts = Facts { format: 2, at, ask, in_force: in_force.clone(), matches };
         Gathered { facts, agreements: agreements.clone(), covered, references }
     };
     Ok(sought.into_iter().map(gathered).collect())

@@ -73,7 +73,7 @@ impl Replay {
 /// What a replay knows from the entries before.
 struct Known {
     texts: Texts,
-    /// None once an entry could not be followed: the acts before the first one, in an erased or an unreadable one.
+    /// None once an entry could not be followed: the acts before the first one, in an unreadable one.
     acts: Option<Acts>,
 }
 
@@ -117,7 +117,7 @@ pub async fn replay(
                 Some(entry) => one(&mut reads, &mut known, entry).await?,
                 None => Replayed::Unreadable("it is missing from the database".to_owned()),
             };
-            if matches!(replayed, Replayed::Erased | Replayed::Unreadable(_)) {
+            if matches!(replayed, Replayed::Unreadable(_)) {
                 known.acts = None;
             }
             replay.count(next, replayed);
@@ -143,7 +143,15 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
         return Err(unreadable(format!("this version does not know entries of format {}", leaf.format)));
     }
     let (openings, sealed) = match entry.inside {
-        Inside::Erased => return Ok(Replayed::Erased),
+        Inside::Erased => {
+            // What is erased is asks and offers: an act that took effect is followed for ever.
+            if let Some(acts) = known.acts.as_mut().filter(|_| matches!(leaf.kind(), Kind::Ask | Kind::Offer)) {
+                acts.forget_references();
+            } else {
+                known.acts = None;
+            }
+            return Ok(Replayed::Erased);
+        }
         Inside::Unopened => return Err(unreadable("what was sealed beside it does not open: it was moved or changed")),
         Inside::Opened { openings, facts } => (openings, facts),
     };
@@ -172,7 +180,7 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
         };
     }
     let sealed = sealed.ok_or_else(|| unreadable("it has no facts"))?;
-    let facts: Facts = read(&sealed)?;
+    let facts: Facts = read(&sealed, 2)?;
     let agreements = known.texts.in_force(reads, &facts.in_force).await?;
     let agreements: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();
     let decision = decide(&facts, &agreements);
@@ -228,7 +236,7 @@ async fn offer(
     outcome: &[u8],
     grounds: &[u8],
 ) -> Result<Replayed, Stopped> {
-    let facts: Facts = read(sealed)?;
+    let facts: Facts = read(sealed, 2)?;
     let agreements = known.texts.in_force(reads, &facts.in_force).await?;
     let agreements: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();
     let Decision::Permit(permit) = decide(&facts, &agreements) else {
@@ -254,7 +262,7 @@ async fn table(
     (index, at_micros): (u64, i64),
     [act, outcome, grounds]: [&[u8]; 3],
 ) -> Result<Replayed, Stopped> {
-    let facts: SharingFacts = read(sealed)?;
+    let facts: SharingFacts = read(sealed, 1)?;
     let agreements = known.texts.in_force(reads, &facts.in_force).await?;
     let agreements: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();
     let decision = decide_sharing(&facts, &agreements);
@@ -281,11 +289,12 @@ fn is_of(leaf: &LedgerEntry, opening: &Opening) -> bool {
     commitment.is_some_and(|commitment| *commitment == commit_to(&opening.salt, &opening.payload))
 }
 
-fn read<T: DeserializeOwned>(sealed: &[u8]) -> Result<T, Stopped> {
+/// Facts of a format up to `newest`.
+fn read<T: DeserializeOwned>(sealed: &[u8], newest: u64) -> Result<T, Stopped> {
     let wrong = |error| unreadable(format!("its facts cannot be read: {error}"));
     let all: serde_json::Value = serde_json::from_slice(sealed).map_err(wrong)?;
     match all.get("format").and_then(serde_json::Value::as_u64) {
-        Some(1) => serde_json::from_slice(sealed).map_err(wrong),
+        Some(format) if (1..=newest).contains(&format) => serde_json::from_slice(sealed).map_err(wrong),
         Some(other) => Err(unreadable(format!("this version does not know facts of format {other}"))),
         None => Err(unreadable("its facts state no format")),
     }

@@ -7,7 +7,7 @@ use prost::Message;
 
 use crate::decision::{Decision, Facts, Handling, Onward, Permitted, Sharing, SharingFacts, Wanted};
 use crate::domain::{
-    AgencyId, Ask, Category, Digest, Instant, Quarter, Question, Reference, Subject, ThemeId, Urgency,
+    AgencyId, Ask, Category, Digest, Ground, Instant, Quarter, Question, Reference, Subject, ThemeId, Urgency,
 };
 use crate::proto::v1;
 use crate::statistics::Rule;
@@ -312,5 +312,11 @@ pub(crate) fn handling(handling: &Handling, correction_contact: &str) -> v1::Han
         correction_contact: correction_contact.to_owned(),
         clauses: handling.clauses.iter().map(ToString::to_string).collect(),
         obligations: handling.obligations.clone(),
+        dispose_by: handling.disposal.map(|disposal| timestamp(disposal.by())),
     }
+}
+
+/// What an erasure rested on and took with it.
+pub(super) fn erasure(ground: &Ground, due: bool, revisions: i64, entries: usize) -> Vec<u8> {
+    v1::ErasureStatement { ground: ground.to_string(), due, revisions, entries: entries as u64 }.encode_to_vec()
 }

@@ -6,8 +6,9 @@ use prost::Message;
 use super::entry::commit_to;
 use super::{Checkpoint, Keyring, Kind, tree};
 use crate::proto::v1::{
-    Act, AskStatement, GroundsStatement, LedgerEntry, OfferStatement, OutcomeStatement, PublicationStatement, Receipt,
-    Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement, ThemeAskStatement, ThemeStatement,
+    Act, AskStatement, ErasureStatement, GroundsStatement, LedgerEntry, OfferStatement, OutcomeStatement,
+    PublicationStatement, Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement,
+    ThemeAskStatement, ThemeStatement,
 };
 
 /// What a receipt that verifies says.
@@ -29,6 +30,8 @@ pub struct Verified {
     pub offer: Option<OfferStatement>,
     /// What was published, if this is a publication.
     pub publication: Option<PublicationStatement>,
+    /// What was erased, if this is an erasure.
+    pub erasure: Option<ErasureStatement>,
     /// Which table was asked for, if this is an ask for one.
     pub table_ask: Option<StatisticsAskStatement>,
     /// What was confirmed of a theme, if this is that.
@@ -84,6 +87,7 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         outcome: None,
         offer: None,
         publication: None,
+        erasure: None,
         table_ask: None,
         theme: None,
         theme_ask: None,
@@ -116,6 +120,10 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
             }
             (Slot::Outcome, Kind::Publication) => {
                 verified.publication = Some(PublicationStatement::decode(payload).map_err(unreadable)?);
+            }
+            // Of the changes to an incident's record only an erasure states more than who did what.
+            (Slot::Outcome, Kind::Incident) => {
+                verified.erasure = Some(ErasureStatement::decode(payload).map_err(unreadable)?);
             }
             (Slot::Outcome, Kind::Theme) => {
                 verified.theme = Some(ThemeStatement::decode(payload).map_err(unreadable)?);

@@ -101,6 +101,21 @@ impl Reads {
             .collect()
     }
 
+    /// Every version of the holder's own consents of one organisation towards one recipient.
+    pub async fn consents_towards(
+        &mut self,
+        holder: &AgencyId,
+        organisation: &OrganisationId,
+        recipient: &AgencyId,
+        seal: &Seal,
+    ) -> Result<Vec<Consent>> {
+        let (holder, recipient) = (holder.as_str(), recipient.as_str());
+        rows!(self, sql::CONSENTS_TOWARDS, Row, organisation.as_str(), holder, recipient)
+            .into_iter()
+            .map(|row| consent(row, Some(seal)))
+            .collect()
+    }
+
     /// Every version of every consent of these organisations. An id that is there twice is read twice.
     pub async fn consents_of(&mut self, ids: &[&OrganisationId]) -> Result<BTreeMap<OrganisationId, Vec<Consent>>> {
         let set = key_set(ids.iter().map(|id| id.as_str()));

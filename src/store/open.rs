@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, PgConnection, SqlStr};
 
 use super::silence::Renewable;
-use super::{Error, Pool, Result, Store};
+use super::{Error, Pool, Result, Store, retention};
 
 /// The migrations of one database, in their order.
 macro_rules! scripts {
@@ -29,6 +29,7 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     5 "lighter release" "0005_lighter_release",
     6 "placeholder" "0006_placeholder",
     7 "statistics" "0007_statistics",
+    9 "retention" "0009_retention",
     11 "themes" "0011_themes"
 );
 const POSTGRES: &[(i64, &str, &str)] = scripts!(
@@ -40,6 +41,7 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     5 "lighter release" "0005_lighter_release",
     6 "placeholder" "0006_placeholder",
     7 "statistics" "0007_statistics",
+    9 "retention" "0009_retention",
     11 "themes" "0011_themes"
 );
 
@@ -103,6 +105,8 @@ impl Store {
         let writer = pool(1).connect_with(connect.clone().pragma("cache_size", "-16384")).await?;
         if options.serves {
             migrator(SQLITE).run(&writer).await?;
+            // Where a crash came between an erasure and this.
+            retention::truncate_log(&writer).await?;
         }
         let reader = pool(options.readers).connect_with(connect).await?;
         let file = Some(path.to_path_buf());

@@ -221,6 +221,11 @@ statements! {
            AND c.version = (SELECT MAX(v.version) FROM consent v WHERE v.id = c.id)
          ORDER BY c.id LIMIT $3"
     );
+    CONSENTS_TOWARDS = both (
+        "SELECT id, version, holder, organisation_id, recipient, state, scope, wrapped_key, evidence, recorded_by,
+                recorded_at, confirmed_at
+         FROM consent WHERE organisation_id = $1 AND holder = $2 AND recipient = $3 ORDER BY id, version"
+    );
     CONSENTS_OF = keys (
         "SELECT c.id, c.version, c.holder, c.organisation_id, c.recipient, c.state, c.scope, NULL AS wrapped_key,
                 NULL AS evidence, c.recorded_by, c.recorded_at, c.confirmed_at",
@@ -359,4 +364,56 @@ statements! {
         "DELETE FROM event WHERE kind NOT IN ('release-made', 'release-received')
            AND object IN (SELECT id FROM obligation WHERE incident_id = $1 AND clause = $2)"
     );
+
+    INCIDENTS_DUE = both (
+        "SELECT i.id, i.retain_until, p.ground, p.proposed_by, p.proposed_at
+         FROM incident i LEFT JOIN erasure p ON p.incident_id = i.id
+         WHERE i.holder = $1 AND i.id > $2 AND i.erased_at IS NULL AND (i.retain_until <= $4 OR p.ground IS NOT NULL)
+         ORDER BY i.id LIMIT $3"
+    );
+    PROPOSED_ERASURE = both ("SELECT ground, proposed_by, proposed_at FROM erasure WHERE incident_id = $1");
+    DROP_PROPOSAL = both ("DELETE FROM erasure WHERE incident_id = $1");
+    REQUESTS_MATCHING = both (
+        "SELECT id, object, detail FROM event
+         WHERE agency = $1 AND due_at >= $2 AND kind = 'request-to-look-at' AND detail LIKE $3"
+    );
+    REFERENCES_OF = both ("SELECT reference FROM reference WHERE incident_id = $1 ORDER BY reference");
+    ERASE_INCIDENT = both (
+        "UPDATE incident SET erased_at = $1, organisation_id = '', occurred_from = 0, occurred_until = 0,
+                notification = NULL, campaign = NULL
+         WHERE id = $2 AND erased_at IS NULL"
+    );
+    ERASE_REVISIONS = both ("UPDATE incident_revision SET wrapped_key = NULL, categories = '{}' WHERE incident_id = $1");
+    ERASE_CATEGORIES = both ("DELETE FROM incident_category WHERE incident_id = $1");
+    ERASE_REFERENCES = both ("DELETE FROM reference WHERE incident_id = $1");
+    ERASE_STATISTIC = both ("DELETE FROM incident_statistic WHERE incident_id = $1");
+    ERASE_EVIDENCE = both ("UPDATE consent SET wrapped_key = NULL, evidence = NULL WHERE id = $1 AND version = $2");
+    ERASE_ENTRIES = each (
+        "UPDATE entry SET wrapped_key = NULL, openings = $2, facts = NULL
+         WHERE idx IN (SELECT value FROM json_each($1))",
+        "UPDATE entry SET wrapped_key = NULL, openings = $2, facts = NULL
+         WHERE idx = ANY(ARRAY(SELECT json_array_elements_text($1::json)::bigint))"
+    );
+    DROP_EVENT = both ("DELETE FROM event WHERE id = $1");
+    DROP_EVENTS_OF_REFERENCES = both (
+        "DELETE FROM event WHERE kind NOT IN ('release-made', 'release-received')
+           AND object IN (SELECT reference FROM reference WHERE incident_id = $1)"
+    );
+    DROP_EVENTS_OF_AUTHORISATIONS = both (
+        "DELETE FROM event WHERE kind NOT IN ('release-made', 'release-received')
+           AND object IN (SELECT id FROM authorisation WHERE incident_id = $1)"
+    );
+    DROP_EVENTS_OF_OBLIGATIONS = both (
+        "DELETE FROM event WHERE kind NOT IN ('release-made', 'release-received')
+           AND object IN (SELECT id FROM obligation WHERE incident_id = $1)"
+    );
+
+    RELEASES_MADE = both (
+        "SELECT e.id, e.agency, e.due_at, e.object, e.detail, d.confirmed_at, d.external_ref
+         FROM event e LEFT JOIN disposal d ON d.release = e.id
+         WHERE e.agency = $1 AND e.kind = 'release-made' AND (e.due_at > $2 OR (e.due_at = $2 AND e.id > $3))
+           AND ($5 = '' OR d.confirmed_at IS NULL)
+         ORDER BY e.due_at, e.id LIMIT $4"
+    );
+    DISPOSAL = both ("SELECT confirmed_at FROM disposal WHERE release = $1");
 }

@@ -8,7 +8,8 @@ use prost::Message;
 
 use crate::domain::{
     Agency, AgencyId, AgencyName, AgencyNames, Authorisation, Category, Consent, ConsentId, Coverage, Digest, Event,
-    EventKind, Evidence, Incident, IncidentId, Instant, Invalid, Markings, Rejected, Suspension, Urgency, check,
+    EventKind, Evidence, Incident, IncidentId, Instant, Invalid, Markings, OfficerId, Oral, Rejected, Suspension,
+    Urgency, check,
 };
 use crate::exchange::{AgreementView, ScopeTerms};
 use crate::proto::{CATEGORIES, v1};
@@ -179,9 +180,38 @@ pub(super) fn evidence(value: Option<&v1::ConsentEvidence>) -> Result<Evidence, 
             channel: required("channel", &value.channel, 100)?,
             digest: digest("digest", &value.digest)?,
             received_at: required_instant("received_at", value.received_at)?,
+            oral: oral(&value.channel, value.oral.as_ref())?,
         })
     };
     read().map_err(|problem: Invalid| problem.within("evidence"))
+}
+
+/// Reads how spoken consent was checked: all of it, or it is not recorded.
+fn oral(channel: &str, value: Option<&v1::OralConsent>) -> Result<Option<Oral>, Invalid> {
+    let Some(value) = value else {
+        check(channel != Oral::CHANNEL, "oral", "is required where the channel is `oral`")?;
+        return Ok(None);
+    };
+    check(channel == Oral::CHANNEL, "channel", "must be `oral` where `oral` is set")?;
+    let read = || {
+        check(value.read_back, "read_back", "must be true: the scope is read back to the contact, who confirms it")?;
+        Ok(Oral {
+            taken_by: required("taken_by", &value.taken_by, 200).map(OfficerId::known)?,
+            contact: digest("contact_digest", &value.contact_digest)?,
+            called_back_at: required_instant("called_back_at", value.called_back_at)?,
+        })
+    };
+    read().map(Some).map_err(|problem: Invalid| problem.within("oral"))
+}
+
+fn shown_oral(value: &Oral) -> v1::OralConsent {
+    v1::OralConsent {
+        taken_by: value.taken_by.to_string(),
+        contact_digest: value.contact.as_bytes().to_vec(),
+        called_back_at: Some(timestamp(value.called_back_at)),
+        // What was not confirmed is not recorded.
+        read_back: true,
+    }
 }
 
 pub(super) fn incident(value: Incident, content: Option<v1::IncidentContent>) -> v1::Incident {
@@ -245,6 +275,7 @@ fn consent_version(value: Consent, at: Instant) -> v1::ConsentVersion {
             }
         }),
         evidence: value.evidence.map(|evidence| v1::ConsentEvidence {
+            oral: evidence.oral.as_ref().map(shown_oral),
             signatory: evidence.signatory,
             authority: evidence.authority,
             channel: evidence.channel,

@@ -221,7 +221,7 @@ const NARROW: &[(&str, &str, &[&str])] = &[
     ("store", "statistics", &["Coordinates", "Rule"]),
     // The contract's own description, not its messages.
     ("menu", "proto", &["DESCRIPTORS"]),
-    ("wire", "store", &["Answer", "PublicationRow", "QuestionRow"]),
+    ("wire", "store", &["Answer", "Due", "PublicationRow", "QuestionRow", "ReleaseMade"]),
     ("wire", "decision", &["Activity", "Clause", "Modality"]),
     ("wire", "ledger", &["read_checkpoint"]),
     ("wire", "release", &["ReleasedIncident", "Shared"]),

@@ -174,18 +174,35 @@ impl World {
             channel: "signed-letter".into(),
             digest: vec![7; 32],
             received_at: self.in_seconds(-60),
+            oral: None,
+        }
+    }
+
+    /// Evidence of a consent that the organisation gave by word of mouth.
+    pub(crate) fn oral_evidence(&self) -> v1::ConsentEvidence {
+        let oral = v1::OralConsent {
+            taken_by: "officer-on-the-telephone".into(),
+            contact_digest: vec![9; 32],
+            called_back_at: self.in_seconds(-30),
+            read_back: true,
+        };
+        v1::ConsentEvidence { channel: "oral".into(), oral: Some(oral), ..self.evidence() }
+    }
+
+    /// A new consent, as somebody writes it down.
+    pub(crate) fn consent_to_record(&self, held: &Held) -> v1::RecordConsentRequest {
+        v1::RecordConsentRequest {
+            request_id: request_id(),
+            consent_id: String::new(),
+            organisation_id: held.organisation.clone(),
+            scope: Some(self.scope(held)),
+            evidence: Some(self.evidence()),
         }
     }
 
     /// Writes a consent down, unverified.
     pub(crate) async fn record_consent(&self, held: &Held, scope: v1::ConsentScope) -> Result<String, Status> {
-        let request = v1::RecordConsentRequest {
-            request_id: request_id(),
-            consent_id: String::new(),
-            organisation_id: held.organisation.clone(),
-            scope: Some(scope),
-            evidence: Some(self.evidence()),
-        };
+        let request = v1::RecordConsentRequest { scope: Some(scope), ..self.consent_to_record(held) };
         Ok(self.consents(&held.holder).record_consent(request).await?.into_inner().consent_id)
     }
 

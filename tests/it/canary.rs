@@ -215,6 +215,7 @@ async fn play(story: &mut Story) {
         channel: "signed-letter".into(),
         digest: vec![7; 32],
         received_at: seconds(-60),
+        oral: None,
     };
     let scope = v1::ConsentScope {
         recipient: "ico".into(),
@@ -267,7 +268,7 @@ async fn play(story: &mut Story) {
     let blank = v1::RegisterOrganisationRequest { name: format!("{ORGANISATION}\n"), ..organisation() };
     story.fails(recorder, "OrganisationService/RegisterOrganisation", blank, Code::InvalidArgument).await;
     story.fails(requester, "OrganisationService/RegisterOrganisation", organisation(), Code::PermissionDenied).await;
-    let not_theirs = v1::GetIncidentRequest { incident_id };
+    let not_theirs = v1::GetIncidentRequest { incident_id: incident_id.clone() };
     story.fails(("ico", "auditor"), "IncidentService/GetIncident", not_theirs, Code::NotFound).await;
     let purpose = v1::RequestReleaseRequest { purpose: "serious-organised-crime".into(), ..by_name() };
     story.fails(requester, "ReleaseService/RequestRelease", purpose, Code::PermissionDenied).await;
@@ -308,6 +309,14 @@ async fn play(story: &mut Story) {
         let _: v1::ListAgenciesResponse =
             story.call(auditor, "AgencyService/ListAgencies", v1::ListAgenciesRequest {}).await.unwrap();
     }
+
+    // In the end it is erased.
+    let (ground, incident) = ("registered-in-error".to_owned(), incident_id.clone());
+    let propose = v1::ProposeErasureRequest { request_id: request_id(), incident_id, ground: ground.clone() };
+    let _: v1::ProposeErasureResponse = story.call(recorder, "RetentionService/ProposeErasure", propose).await.unwrap();
+    let erase = v1::EraseIncidentRequest { request_id: request_id(), incident_id: incident, ground };
+    let _: v1::EraseIncidentResponse =
+        story.call(("ncsc", "verifier"), "RetentionService/EraseIncident", erase).await.unwrap();
 }
 
 on_both_databases! {

@@ -331,8 +331,13 @@ on_both_databases! {
             ..world.ask(&held)
         };
 
+        let gone = world.hold("ncsc", "ico").await;
+        world.prepare(&gone, &But::default()).await;
+        world.erase(&gone).await;
+
         let but = But::default;
         let mut cases = vec![
+            Case { reason: "erased", ask: world.ask(&gone), grounds: &[] },
             Case { reason: "unknown reference", ask: unknown, grounds: &[] },
             Case { reason: "reference of another agency", ask: other_agencys, grounds: &[] },
             Case { reason: "reference of another holder", ask: other_holders, grounds: &[] },

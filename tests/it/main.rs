@@ -11,6 +11,7 @@ mod cli;
 mod completeness;
 mod config;
 mod disclosure;
+mod erased;
 mod flow;
 mod footprint;
 mod harness;

@@ -114,6 +114,11 @@ const ROWS: &[(&str, usize, Object)] = &[
     ("GetTheme", 0, Record("theme_id")),
     ("ListThemes", 0, Nothing),
     ("RequestTheme", 0, Nothing),
+    ("ProposeErasure", 0, Record("incident_id")),
+    ("EraseIncident", 0, Record("incident_id")),
+    ("ListDue", 0, List),
+    ("ConfirmDisposal", 0, Record("request")),
+    ("ListDisposals", 0, List),
 ];
 
 /// Fields that look as if they named a record, and why it is nobody's.
@@ -242,7 +247,7 @@ fn listed(rpc: &Rpc, answer: &Answer) -> BTreeSet<String> {
     let lists = answer.fields().filter_map(|(_, value)| value.as_list().map(<[Value]>::to_vec));
     let id = |item: &Value| {
         let item = item.as_message().unwrap();
-        let field = ["id", "index", "request"].into_iter().find(|field| item.has_field_by_name(field));
+        let field = ["id", "index", "request", "incident_id"].into_iter().find(|field| item.has_field_by_name(field));
         let field = field.or(item.fields().next().map(|_| "id")).unwrap();
         item.get_field_by_name(field).map(|id| format!("{id:?}")).unwrap()
     };

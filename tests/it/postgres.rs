@@ -239,6 +239,14 @@ fn programs() -> Result<PathBuf, String> {
         .ok_or_else(|| format!("{PROGRAMS:?} are not installed (on Debian: `apt-get install postgresql`)"))
 }
 
+/// What `pg_dump` writes of a database; none where it is not installed.
+pub(crate) fn dump(url: &str) -> Option<Vec<u8>> {
+    let program = programs().ok()?.join("pg_dump");
+    let output = Command::new(program).args(["--inserts", url]).stdin(Stdio::null()).output().ok()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(output.stdout)
+}
+
 /// A folder for what nobody needs after the test: in memory where that has room, since a disk that several tests flush
 /// to makes each wait for all.
 pub(crate) fn quick_folder(prefix: &str) -> io::Result<TempDir> {

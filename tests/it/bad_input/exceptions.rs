@@ -134,6 +134,15 @@ const EXCEPTIONS: &[Exception] = &[
     // A consent. Purposes are the agreements' to define: an unknown one permits nothing. A scope within the present
     // one is no news, and what is not stated stays.
     ("RecordConsent", "consent_id", ABSENT, Accepted),
+    // One by word of mouth is about one incident, and over after a day.
+    ("RecordConsent/1", "scope.incident_id", ABSENT, Invalid(None)),
+    ("RecordConsent/1", "evidence.received_at", &["year 1970"], Invalid(None)),
+    ("RecordConsent/1", "evidence.channel", NOT_BLANK, Invalid(None)),
+    ("ReconfirmConsent/1", "scope.incident_id", ABSENT, Invalid(None)),
+    ("ReconfirmConsent/1", "evidence.received_at", &["year 1970"], Invalid(None)),
+    ("ReconfirmConsent/1", "evidence.channel", NOT_BLANK, Invalid(None)),
+    ("*", "evidence.oral.taken_by", NOT_BLANK, Accepted),
+    ("*", "evidence.oral.contact_digest", &["other"], Accepted),
     ("NarrowConsent", "scope.purposes", SLUG, Invalid(None)),
     ("*", "scope.purposes", SLUG, Accepted),
     ("*", "scope.enforcement", OVER, Accepted),
@@ -171,6 +180,12 @@ const EXCEPTIONS: &[Exception] = &[
     ("OfferRelease", "request", ABSENT, Invalid(Some("offered"))),
     ("OfferRelease", "incident", ABSENT, Invalid(Some("offered"))),
     ("OfferRelease", "incident.purpose", SLUG, Status(Code::FailedPrecondition)),
+    // Retention. A ground is the holder's own word.
+    ("ProposeErasure", "ground", SLUG, Accepted),
+    ("EraseIncident", "ground", SLUG, Accepted),
+    ("ConfirmDisposal", "external_ref", PRINTABLE, Accepted),
+    ("ConfirmDisposal", "external_ref", ABSENT, Accepted),
+    ("ListDisposals", "outstanding", OVER, Invalid(Some("page_token"))),
     // Statistics. A table that is not there is not published, and looking first is another call.
     ("GetStatistics", "table", NOT_BLANK, Accepted),
     ("PublishStatistics", "validate_only", OVER, Accepted),

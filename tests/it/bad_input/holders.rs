@@ -153,6 +153,42 @@ impl World {
                 let (holder, theme_id) = ("ncsc".into(), "theme-of-nobody".into());
                 v1::RequestThemeRequest { request_id, holder, theme_id }.encode_to_vec()
             }
+            "ProposeErasure" => {
+                let (incident_id, ground) = (self.hold("ncsc", "ico").await.incident, "registered-in-error".into());
+                v1::ProposeErasureRequest { request_id, incident_id, ground }.encode_to_vec()
+            }
+            "EraseIncident" => {
+                // One that is past its time: any of the officers who may erase may erase that.
+                let organisation = self.register_organisation("ncsc", vec![]).await;
+                let retain_until = self.in_seconds(1);
+                let incident = v1::RegisterIncidentRequest { retain_until, ..self.incident_at(&organisation) };
+                let registered = self.incidents("ncsc").register_incident(incident).await.unwrap().into_inner();
+                self.hand.advance_micros(1_000_000);
+                let (incident_id, ground) = (registered.incident_id, "retention-ended".into());
+                v1::EraseIncidentRequest { request_id, incident_id, ground }.encode_to_vec()
+            }
+            "ListDue" => {
+                self.propose_erasure(&self.hold("ncsc", "ico").await).await.unwrap();
+                self.propose_erasure(&self.hold("ncsc", "ico").await).await.unwrap();
+                let request = v1::ListDueRequest { page_size, page_token: String::new() };
+                let first = self.retention("ncsc", "rec", "recorder").list_due(request).await.unwrap().into_inner();
+                v1::ListDueRequest { page_size, page_token: first.next_page_token }.encode_to_vec()
+            }
+            "ConfirmDisposal" => {
+                let held = self.permitted("ncsc").await.held;
+                let released = self.put(&held, self.ask(&held)).await.unwrap();
+                let (request, entry_index) = (released.request, released.receipt.unwrap().index);
+                let external_ref = "disposal 7".into();
+                v1::ConfirmDisposalRequest { request_id, request, entry_index, external_ref }.encode_to_vec()
+            }
+            "ListDisposals" => {
+                drop(self.permitted_ask().await);
+                drop(self.permitted_ask().await);
+                let request = v1::ListDisposalsRequest { page_size, page_token: String::new(), outstanding: true };
+                let mut node = self.retention("ncsc", "rec", "recorder");
+                let first = node.list_disposals(request.clone()).await.unwrap().into_inner();
+                v1::ListDisposalsRequest { page_token: first.next_page_token, ..request }.encode_to_vec()
+            }
             // A new RPC has its valid request to add here or in `requests`.
             _ => return None,
         })

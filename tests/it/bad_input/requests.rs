@@ -212,6 +212,7 @@ impl World {
         let variants = match rpc {
             "RequestRelease" => 4,
             "OfferRelease" | "GiveAuthorisation" | "RegisterIncidents" | "PublishStatistics" => 2,
+            "RecordConsent" | "ReconfirmConsent" => 2,
             _ => 1,
         };
         if variant >= variants {
@@ -331,6 +332,11 @@ impl World {
                 let organisation_id = self.register_organisation("ncsc", vec![]).await;
                 v1::SeekConsentRequest { request_id, organisation_id, recipient: "ico".into() }.encode_to_vec()
             }
+            "RecordConsent" if variant == 1 => {
+                let held = self.hold("ncsc", "ico").await;
+                let (scope, evidence) = (Some(self.scope(&held)), Some(self.oral_evidence()));
+                v1::RecordConsentRequest { scope, evidence, ..self.consent_to_record(&held) }.encode_to_vec()
+            }
             "RecordConsent" => {
                 let held = self.hold("ncsc", "ico").await;
                 v1::RecordConsentRequest {
@@ -356,6 +362,12 @@ impl World {
                 let scope = self.full_scope(&held);
                 let consent_id = self.give_consent(&held, scope.clone()).await;
                 v1::NarrowConsentRequest { request_id, consent_id, scope: Some(scope) }.encode_to_vec()
+            }
+            "ReconfirmConsent" if variant == 1 => {
+                let held = self.hold("ncsc", "ico").await;
+                let consent_id = self.give_consent(&held, self.scope(&held)).await;
+                let (scope, evidence) = (Some(self.scope(&held)), Some(self.oral_evidence()));
+                v1::ReconfirmConsentRequest { request_id, consent_id, scope, evidence }.encode_to_vec()
             }
             "ReconfirmConsent" => {
                 let held = self.hold("ncsc", "ico").await;

@@ -3,13 +3,14 @@
 use concordat::decision::Onward;
 use concordat::domain::{
     Actor, AgencyId, AgreementId, AuthorisationId, CallKey, Category, ConsentId, Digest, Evidence, Ground, Identifier,
-    IncidentId, Instant, Markings, NamedOrganisation, Occurred, OfficerId, OrganisationId, Profile, Purpose, Question,
-    Reference, RequestId, Subject, Unit, Urgency,
+    IncidentId, Instant, Markings, NamedOrganisation, Occurred, OfficerId, Oral, OrganisationId, Profile, Purpose,
+    Question, Reference, RequestId, Subject, Unit, Urgency,
 };
 use concordat::exchange::{
-    AmendIncident, AmendOrganisation, AskFor, By, Error, Exchange, GiveAuthorisation, IssueReference, NarrowConsent,
-    Outcome, ReconfirmConsent, RecordConsent, RefuseConsent, RegisterIncident, RegisterOrganisation,
-    RevokeAuthorisation, ScopeTerms, SeekConsent, VerifyConsent, VerifyNotification, WithdrawConsent,
+    AmendIncident, AmendOrganisation, AskFor, By, EraseIncident, Error, Exchange, GiveAuthorisation, IssueReference,
+    NarrowConsent, Outcome, ProposeErasure, ReconfirmConsent, RecordConsent, RefuseConsent, RegisterIncident,
+    RegisterOrganisation, RevokeAuthorisation, ScopeTerms, SeekConsent, VerifyConsent, VerifyNotification,
+    WithdrawConsent,
 };
 use concordat::release::ReleasedIncident;
 use tokio::sync::Semaphore;
@@ -113,13 +114,18 @@ fn terms(ids: &Ids, scope: &Scope) -> ScopeTerms {
     }
 }
 
-fn evidence() -> Evidence {
+fn evidence(scope: &Scope) -> Evidence {
     Evidence {
         signatory: "A. Director".to_owned(),
         authority: "company secretary".to_owned(),
-        channel: "signed-letter".to_owned(),
+        channel: if scope.spoken.is_some() { "oral" } else { "signed-letter" }.to_owned(),
         digest: Digest([7; 32]),
-        received_at: at(0),
+        received_at: at(scope.spoken.unwrap_or(0)),
+        oral: scope.spoken.map(|said| Oral {
+            taken_by: OfficerId::known("rec"),
+            contact: Digest([9; 32]),
+            called_back_at: at(said),
+        }),
     }
 }
 
@@ -168,6 +174,15 @@ impl Door for Direct {
             Change::VerifyNotification { name, officer } => {
                 let change = VerifyNotification { id: IncidentId::known(id(name)) };
                 exchange.change(by(holder, officer, "IncidentService/VerifyNotification"), change).await
+            }
+            Change::EraseIncident { name } => {
+                let (id, ground) = (IncidentId::known(id(name)), Ground::known("registered-in-error"));
+                let propose = ProposeErasure { id: id.clone(), ground: ground.clone() };
+                let erase = EraseIncident { id, ground, only_due: false };
+                match exchange.change(by(holder, "rec", "RetentionService/ProposeErasure"), propose).await {
+                    Ok(_) => exchange.erase(by(holder, "ver", "RetentionService/EraseIncident"), erase).await,
+                    turned_away => turned_away,
+                }
             }
             Change::Reference { incident, recipient, .. } => {
                 let change = IssueReference { id: IncidentId::known(id(incident)), recipient: agency(recipient) };
@@ -267,8 +282,8 @@ impl Direct {
             }
             Change::RecordConsent { name, organisation: of, scope, officer } => {
                 let id = ids.of.contains_key(name).then(|| id(name));
-                let (organisation, scope) = (organisation(of), terms(ids, scope));
-                let change = RecordConsent { id, organisation, scope, evidence: evidence() };
+                let (organisation, evidence, scope) = (organisation(of), evidence(scope), terms(ids, scope));
+                let change = RecordConsent { id, organisation, scope, evidence };
                 exchange.change(by(holder, officer, "ConsentService/RecordConsent"), change).await
             }
             Change::VerifyConsent { name, officer } => {
@@ -280,7 +295,7 @@ impl Direct {
                 exchange.change(by(holder, "rec", "ConsentService/NarrowConsent"), change).await
             }
             Change::ReconfirmConsent { name, scope, officer } => {
-                let change = ReconfirmConsent { id: id(name), scope: terms(ids, scope), evidence: evidence() };
+                let change = ReconfirmConsent { id: id(name), scope: terms(ids, scope), evidence: evidence(scope) };
                 exchange.change(by(holder, officer, "ConsentService/ReconfirmConsent"), change).await
             }
             Change::RefuseConsent { name } => {
@@ -329,6 +344,7 @@ fn released(scene: usize, ask: &Ask, incident: ReleasedIncident) -> Result<(Stri
         .to_owned(),
         tlp: handling.markings.tlp.as_str().to_owned(),
         review_by: handling.review_by.micros(),
+        dispose_by: handling.disposal.unwrap().by().micros(),
         obligations: handling.obligations,
     };
     Ok((incident.reference.to_string(), release))

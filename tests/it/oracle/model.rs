@@ -29,6 +29,7 @@ pub(super) struct Clause {
     needs_consent: bool,
     onward: String,
     review_days: Option<i64>,
+    retain_days: Option<i64>,
     notification: Option<String>,
     obligations: Vec<String>,
 }
@@ -81,6 +82,7 @@ pub(super) struct Release {
     pub(super) onward: String,
     pub(super) tlp: String,
     pub(super) review_by: Micros,
+    pub(super) dispose_by: Micros,
     pub(super) obligations: Vec<String>,
 }
 
@@ -115,7 +117,7 @@ impl Agreement {
             enforcement: tables("purpose").filter(is_enforcement).map(|one| word(&one, "id").unwrap()).collect(),
             // Of no interest to an ask about an incident: what is shared is about none.
             clauses: tables("clause")
-                .filter(|clause| word(clause, "activity").unwrap() != "share-statistics")
+                .filter(|clause| !word(clause, "activity").unwrap().starts_with("share-"))
                 .map(|clause| Clause::read(&clause))
                 .collect(),
         }
@@ -141,6 +143,7 @@ impl Clause {
             needs_consent: word(table, "consent").is_some_and(|consent| consent == "required"),
             onward: word(table, "onward").unwrap_or("no".to_owned()),
             review_days: table.get("review_days").map(|days| days.as_integer().unwrap()),
+            retain_days: table.get("retain_days").map(|days| days.as_integer().unwrap()),
             notification: word(table, "notification"),
             obligations: words(table, "obligations"),
         }
@@ -275,6 +278,10 @@ fn consent_faults(
     if at >= scope.valid.1 {
         faults.push("consent expired");
     }
+    // Given by word of mouth it is over after a day, whatever else it says.
+    if scope.spoken.is_some_and(|said| at >= said + DAY) && at < scope.valid.1 {
+        faults.push("oral consent over");
+    }
     if let Some((name, revision, updates)) = scope.incident {
         if name != incident.0 {
             faults.push("consent about another incident");
@@ -379,6 +386,7 @@ fn release(
     let strictest =
         ["no", "with-consent", "yes"].into_iter().find(|word| permitting.iter().any(|one| one.onward == *word));
     let days = permitting.iter().filter_map(|clause| clause.review_days).min().unwrap_or(90);
+    let retained = permitting.iter().filter_map(|clause| clause.retain_days).min();
     let mut obligations: Vec<String> = Vec::new();
     for obligation in permitting.iter().flat_map(|clause| &clause.obligations) {
         if !obligations.contains(obligation) {
@@ -394,6 +402,7 @@ fn release(
         onward: if refused_onward { "no" } else { strictest.unwrap() }.to_owned(),
         tlp: incident.tlp.to_owned(),
         review_by: at + days * DAY,
+        dispose_by: retained.map_or(incident.kept_until, |days| incident.kept_until.min(at + days * DAY)),
         obligations,
     })
 }

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::timeline::DAY;
+
 /// Names of agencies, purposes, categories and grounds.
 pub(super) type Word = &'static str;
 pub(super) type Words = BTreeSet<Word>;
@@ -18,6 +20,8 @@ pub(super) struct Records {
     pub(super) references: BTreeMap<Name, Reference>,
     pub(super) consents: BTreeMap<Name, Consent>,
     pub(super) authorisations: BTreeMap<Name, Authorisation>,
+    /// What was said and not written: by which organisation, to whom, about which incident, and when.
+    spoken: Vec<(Name, Word, Name, Micros)>,
 }
 
 #[derive(Debug, Clone)]
@@ -38,6 +42,8 @@ pub(super) struct Incident {
     pub(super) tlp: Word,
     pub(super) categories: Words,
     pub(super) notification: Option<Notification>,
+    /// Seven years, as nobody says otherwise.
+    pub(super) kept_until: Micros,
 }
 
 #[derive(Debug, Clone)]
@@ -64,6 +70,8 @@ pub(super) struct Scope {
     pub(super) onward: bool,
     /// From, inclusive; until, exclusive.
     pub(super) valid: (Micros, Micros),
+    /// When the organisation said it, where it did not write it.
+    pub(super) spoken: Option<Micros>,
 }
 
 /// One organisation's consent towards one recipient.
@@ -127,6 +135,10 @@ pub(super) enum Change {
         name: Name,
         officer: Word,
     },
+    /// By two officers.
+    EraseIncident {
+        name: Name,
+    },
     Reference {
         name: Name,
         incident: Name,
@@ -181,6 +193,7 @@ impl Change {
             | Self::Incident { name, .. }
             | Self::AmendIncident { name, .. }
             | Self::VerifyNotification { name, .. }
+            | Self::EraseIncident { name }
             | Self::Reference { name, .. }
             | Self::SeekConsent { name, .. }
             | Self::RecordConsent { name, .. }
@@ -202,7 +215,9 @@ impl Change {
             Self::Incident { organisation, .. }
             | Self::SeekConsent { organisation, .. }
             | Self::RecordConsent { organisation, .. } => records.organisations[organisation].holder,
-            Self::AmendIncident { name, .. } | Self::VerifyNotification { name, .. } => records.incidents[name].holder,
+            Self::AmendIncident { name, .. } | Self::VerifyNotification { name, .. } | Self::EraseIncident { name } => {
+                records.incidents[name].holder
+            }
             Self::Reference { incident, .. } => records.incidents[incident].holder,
             Self::VerifyConsent { name, .. }
             | Self::NarrowConsent { name, .. }
@@ -328,7 +343,9 @@ impl Records {
                 let (organisation, occurred, tlp) = (*organisation, *occurred, *tlp);
                 let categories = categories.clone();
                 let revision = 1;
-                let incident = Incident { holder, organisation, revision, occurred, tlp, categories, notification };
+                let kept_until = at + 2_557 * DAY;
+                let incident =
+                    Incident { holder, organisation, revision, occurred, tlp, categories, notification, kept_until };
                 self.incidents.insert(*name, incident);
             }
             Change::AmendIncident { name, tlp, categories } => {
@@ -347,6 +364,17 @@ impl Records {
                 }
                 _ => return Some(TurnedAway),
             },
+            Change::EraseIncident { name } => {
+                // What a duty may still owe is not erased, and here each holder keeps one. Nothing speaks of what was.
+                let Incident { holder, notification, .. } = self.incidents.get(name)?;
+                let has_another = self.incidents.iter().any(|(other, one)| other != name && one.holder == *holder);
+                if notification.is_some() || !has_another {
+                    return None;
+                }
+                self.incidents.remove(name);
+                self.references.retain(|_, reference| reference.incident != *name);
+                self.authorisations.retain(|_, given| given.incident != *name);
+            }
             Change::Reference { name, incident, recipient } => {
                 if self.incidents.get(incident)?.holder == *recipient {
                     return Some(TurnedAway);
@@ -369,12 +397,27 @@ impl Records {
                     return Some(TurnedAway);
                 }
             }
-            consent => return self.apply_to_consent(consent),
+            consent => return self.apply_to_consent(consent, at),
         }
         Some(Done)
     }
 
-    fn apply_to_consent(&mut self, change: &Change) -> Option<Taken> {
+    /// Section 7, oral: about one incident, and over a day after it was first said, however often it is said again.
+    /// Remembers what was said.
+    fn can_be_said(&mut self, organisation: Name, scope: &Scope, at: Micros) -> bool {
+        let Some(said) = scope.spoken else { return true };
+        let Some((incident, ..)) = scope.incident else { return false };
+        let about =
+            |one: &&(Name, Word, Name, Micros)| (one.0, one.1, one.2) == (organisation, scope.recipient, incident);
+        let first = self.spoken.iter().filter(about).map(|one| one.3).chain([said]).min().unwrap();
+        let can = first + DAY > at && scope.valid.1 <= first + DAY;
+        if can {
+            self.spoken.push((organisation, scope.recipient, incident, said));
+        }
+        can
+    }
+
+    fn apply_to_consent(&mut self, change: &Change, at: Micros) -> Option<Taken> {
         match change {
             Change::SeekConsent { name, organisation, recipient } => {
                 let holder = self.organisations.get(organisation)?.holder;
@@ -389,7 +432,11 @@ impl Records {
                 let fits = sought.is_none_or(|sought| {
                     sought.sought && sought.organisation == *organisation && sought.recipient == scope.recipient
                 });
-                if !fits || holder == scope.recipient || !self.can_be_stated(*organisation, scope) {
+                if !fits
+                    || holder == scope.recipient
+                    || !self.can_be_stated(*organisation, scope)
+                    || !self.can_be_said(*organisation, scope, at)
+                {
                     return Some(TurnedAway);
                 }
                 let first = Consent { versions: 0, ..Consent::sought(holder, *organisation, scope.recipient) };
@@ -424,11 +471,11 @@ impl Records {
             Change::ReconfirmConsent { name, scope, officer } => {
                 let consent = self.consents.get(name)?;
                 let (organisation, recipient) = (consent.organisation, consent.recipient);
-                let can_be_stated = self.can_be_stated(organisation, scope);
-                let consent = self.consents.get_mut(name)?;
-                if consent.last.is_none() || recipient != scope.recipient || !can_be_stated {
+                let fits = consent.last.is_some() && recipient == scope.recipient;
+                if !fits || !self.can_be_stated(organisation, scope) || !self.can_be_said(organisation, scope, at) {
                     return Some(TurnedAway);
                 }
+                let consent = self.consents.get_mut(name)?;
                 consent.record(scope, officer);
             }
             Change::RefuseConsent { name } => {

@@ -11,6 +11,7 @@ use concordat::proto::v1::organisation_service_client::OrganisationServiceClient
 use concordat::proto::v1::release_service_client::ReleaseServiceClient;
 use concordat::proto::v1::request_release_request::Target;
 use concordat::proto::v1::request_release_response::Outcome;
+use concordat::proto::v1::retention_service_client::RetentionServiceClient;
 use concordat::proto::v1::{self};
 use prost::Message as _;
 use tonic::{Code, Status};
@@ -114,13 +115,19 @@ fn scope(ids: &Ids, scope: &Scope) -> v1::ConsentScope {
     }
 }
 
-fn evidence() -> v1::ConsentEvidence {
+fn evidence(scope: &Scope) -> v1::ConsentEvidence {
     v1::ConsentEvidence {
         signatory: "A. Director".into(),
         authority: "company secretary".into(),
-        channel: "signed-letter".into(),
+        channel: if scope.spoken.is_some() { "oral" } else { "signed-letter" }.into(),
         digest: vec![7; 32],
-        received_at: at(1_000_000),
+        received_at: at(scope.spoken.unwrap_or(1_000_000)),
+        oral: scope.spoken.map(|said| v1::OralConsent {
+            taken_by: "rec".into(),
+            contact_digest: vec![9; 32],
+            called_back_at: at(said),
+            read_back: true,
+        }),
     }
 }
 
@@ -181,6 +188,20 @@ impl Door for Wire {
             Change::VerifyNotification { name, officer } => {
                 let request = v1::VerifyNotificationRequest { request_id, incident_id: id(name) };
                 incidents(officer).verify_notification(request).await.map(|_| id(name))
+            }
+            Change::EraseIncident { name } => {
+                let retention = |officer| RetentionServiceClient::new(self.officer(holder, officer));
+                let (incident_id, ground) = (id(name), "registered-in-error".to_owned());
+                let request = v1::EraseIncidentRequest {
+                    request_id: crate::harness::request_id(),
+                    incident_id: incident_id.clone(),
+                    ground: ground.clone(),
+                };
+                let propose = v1::ProposeErasureRequest { request_id, incident_id, ground };
+                match retention("rec").propose_erasure(propose).await {
+                    Ok(_) => retention("ver").erase_incident(request).await.map(|_| id(name)),
+                    Err(status) => Err(status),
+                }
             }
             Change::Reference { incident, recipient, .. } => {
                 let (incident_id, recipient) = (id(incident), (*recipient).into());
@@ -286,7 +307,8 @@ impl Wire {
                 consents("rec").seek_consent(request).await?.into_inner().consent_id
             }
             Change::RecordConsent { organisation, scope: stated, officer, .. } => {
-                let (organisation_id, scope, evidence) = (id(organisation), Some(scope(ids, stated)), Some(evidence()));
+                let (organisation_id, scope, evidence) =
+                    (id(organisation), Some(scope(ids, stated)), Some(evidence(stated)));
                 let request = v1::RecordConsentRequest { request_id, consent_id, organisation_id, scope, evidence };
                 consents(officer).record_consent(request).await?.into_inner().consent_id
             }
@@ -300,7 +322,7 @@ impl Wire {
                 consents("rec").narrow_consent(request).await?.into_inner().consent_id
             }
             Change::ReconfirmConsent { scope: stated, officer, .. } => {
-                let (scope, evidence) = (Some(scope(ids, stated)), Some(evidence()));
+                let (scope, evidence) = (Some(scope(ids, stated)), Some(evidence(stated)));
                 let request = v1::ReconfirmConsentRequest { request_id, consent_id, scope, evidence };
                 consents(officer).reconfirm_consent(request).await?.into_inner().consent_id
             }
@@ -340,6 +362,8 @@ fn released(scene: usize, ask: &Ask, incident: &v1::ReleasedIncident) -> Result<
         return Err(format!("released for {:?}", handling.purposes));
     }
     let review_by = handling.review_by.ok_or("a release without review")?;
+    let dispose_by = handling.dispose_by.ok_or("a release without disposal")?;
+    let micros = |at: prost_types::Timestamp| at.seconds * 1_000_000 + i64::from(at.nanos) / 1_000;
     let release = Release {
         incident: name,
         revision,
@@ -348,7 +372,8 @@ fn released(scene: usize, ask: &Ask, incident: &v1::ReleasedIncident) -> Result<
         enforcement: handling.enforcement,
         onward: handling.onward,
         tlp: handling.tlp,
-        review_by: review_by.seconds * 1_000_000 + i64::from(review_by.nanos) / 1_000,
+        review_by: micros(review_by),
+        dispose_by: micros(dispose_by),
         obligations: handling.obligations,
     };
     Ok((incident.reference.clone(), release))

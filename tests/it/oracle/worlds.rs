@@ -217,7 +217,10 @@ impl Making<'_> {
             _ => self.at() - DAY,
         };
         let until = if self.dice.chance(40) { self.edge() } else { self.at() + 200 * DAY };
+        let spoken = self.dice.chance(12).then(|| self.at());
+        let until = spoken.filter(|_| self.dice.chance(85)).map_or(until, |said| said + DAY);
         Scope {
+            spoken,
             recipient: self.recipient(),
             purposes: self.purposes(),
             enforcement: self.dice.chance(65),
@@ -304,7 +307,7 @@ impl Making<'_> {
             _ => {
                 if let Some((name, revision, updates)) = &mut scope.incident {
                     if more && self.dice.chance(60) {
-                        *revision = self.records.incidents[name].revision;
+                        *revision = self.records.incidents.get(name).map_or(*revision, |one| one.revision);
                     } else {
                         *updates = more;
                     }
@@ -335,7 +338,11 @@ impl Making<'_> {
                 }
                 31..=70 => self.consent(),
                 71..=84 => self.authorise(None),
-                85..=92 => {
+                92 => {
+                    let name = self.some_incident();
+                    self.change(Change::EraseIncident { name });
+                }
+                85..=91 => {
                     let names: Vec<Name> = self.records.authorisations.keys().copied().collect();
                     if !names.is_empty() {
                         let name = self.dice.pick(&names);
@@ -343,8 +350,7 @@ impl Making<'_> {
                     }
                 }
                 93..=95 => {
-                    let incident = self.some_incident();
-                    let recipient = self.recipient();
+                    let (incident, recipient) = (self.some_incident(), self.recipient());
                     self.reference(incident, recipient);
                 }
                 _ => {

@@ -83,6 +83,7 @@ fn evidence() -> v1::ConsentEvidence {
         channel: "signed-letter".into(),
         digest: vec![7; 32],
         received_at: Some(in_seconds(-60)),
+        oral: None,
     }
 }
 

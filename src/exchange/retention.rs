@@ -1,0 +1,221 @@
+//! How long records are kept: what is proposed and erased, and what recipients confirm to have disposed of.
+//!
+//! Erasing takes the keys of what was sealed, and all that names or finds the incident. The ledger keeps its leaves, so
+//! receipts and the tree verify as before; what was erased can be decided on no more, and replays as erased.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::domain::{Consent, Coverage, EventKind, Ground, Incident, IncidentId, Instant, Question, Rejected};
+use crate::ledger::Kind;
+use crate::store::{Answer, Due, KnownCall, Proposed, Reads, ReleaseMade, Write};
+
+use super::plan::{By, Change, Context, Done, Plan};
+use super::reading::{Page, Pages};
+use super::{Exchange, Result, incidents, statement};
+
+/// Proposes to erase an incident before its time is over.
+#[derive(Debug)]
+pub struct ProposeErasure {
+    /// The incident.
+    pub id: IncidentId,
+    /// On which ground.
+    pub ground: Ground,
+}
+
+/// Erases an incident: one whose time is over, or one that another officer proposed to erase on the same ground.
+#[derive(Debug)]
+pub struct EraseIncident {
+    /// The incident.
+    pub id: IncidentId,
+    /// On which ground.
+    pub ground: Ground,
+    /// Whether the officer may erase only what is due.
+    pub only_due: bool,
+}
+
+/// Notes that the caller's agency disposed of what it was released.
+#[derive(Debug)]
+pub struct ConfirmDisposal {
+    /// The request that was answered with it.
+    pub request: Question,
+    /// The release's entry.
+    pub entry: u64,
+    /// The agency's own number for it; the holder sees it.
+    pub external_ref: String,
+}
+
+/// An [`EraseIncident`] with the requests that were found to match before the lock was taken.
+#[derive(Debug)]
+struct Erasing {
+    erase: EraseIncident,
+    requests: Vec<String>,
+    /// Up to when they were looked for.
+    since: Instant,
+}
+
+/// What may still be owed keeps an incident.
+async fn erasable(context: Context<'_>, reads: &mut Reads, id: &IncidentId) -> Result<Incident> {
+    let incident = incidents::own(context, reads, id).await?;
+    if reads.obligations_of(id).await?.iter().any(|obligation| obligation.done_at.is_none()) {
+        return Err(Rejected::WrongState("a duty to disclose it is not done yet").into());
+    }
+    Ok(incident)
+}
+
+impl Plan for ProposeErasure {
+    const KIND: Kind = Kind::Incident;
+
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        let incident = erasable(context, reads, &self.id).await?;
+        if incident.retain_until <= context.at {
+            return Err(Rejected::WrongState("its time is over: erase it, no proposal is needed").into());
+        }
+        let proposed = Proposed { ground: self.ground.clone(), by: context.actor.officer.clone(), at: context.at };
+        let writes = Write::propose_erasure(&incident.id, context.agency(), &proposed).into();
+        Ok(Change::new(&incident.id, incident.revision, writes))
+    }
+}
+
+impl Plan for Erasing {
+    const KIND: Kind = Kind::Incident;
+
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        let EraseIncident { id, ground, only_due } = &self.erase;
+        let incident = erasable(context, reads, id).await?;
+        let due = incident.retain_until <= context.at;
+        if !due {
+            if *only_due {
+                return Err(Rejected::WrongState("it is kept for longer: only a verifier erases it before").into());
+            }
+            let proposed = reads.proposed_erasure(id).await?.filter(|proposed| proposed.ground == *ground);
+            let problem = "it is kept for longer, and nobody proposed to erase it on this ground";
+            let proposed = proposed.ok_or(Rejected::WrongState(problem))?;
+            if proposed.by == context.actor.officer {
+                return Err(Rejected::SameOfficer.into());
+            }
+        }
+        // What came since the requests were looked for; time never decreases along the ledger.
+        let since = reads.requests_matching(context.agency(), id, self.since).await?;
+        let requests: BTreeSet<&str> = self.requests.iter().chain(&since).map(String::as_str).collect();
+        let entries = entries_about(reads, id, &requests).await?;
+        let mut writes = Write::erase_incident(id, context.at);
+        writes.extend(requests.iter().map(|request| Write::unmatch(request, id)));
+        writes.push(Write::erase_entries(entries.iter().copied()));
+        for consent in evidence_about(context, reads, &incident).await? {
+            writes.push(Write::erase_evidence(&consent));
+            if !covers_all(&consent) {
+                writes.push(Write::drop_events(consent.id.as_str()));
+            }
+        }
+        let outcome = statement::erasure(ground, due, incident.revision, entries.len());
+        Ok(Change { outcome, ..Change::new(id, incident.revision, writes) })
+    }
+}
+
+/// The entries of asks and offers whose facts may contain the incident: all of the requests that matched it, and the
+/// offers of it. An entry has one key, so what else such an entry was about goes with it.
+async fn entries_about(reads: &mut Reads, id: &IncidentId, requests: &BTreeSet<&str>) -> Result<BTreeSet<u64>> {
+    let requests: Vec<&str> = requests.iter().copied().collect();
+    let mut entries: BTreeSet<u64> = reads.asks_of_all(&requests).await?.iter().map(|ask| ask.index).collect();
+    let references = reads.references_of(id).await?;
+    let objects: Vec<&str> = requests.into_iter().chain(references.iter().map(|one| one.as_str())).collect();
+    let offers = reads.events_of(&objects).await?.into_iter().filter(|event| event.kind.is_offer());
+    entries.extend(offers.filter_map(|offer| offer.detail.entry));
+    Ok(entries)
+}
+
+fn covers_all(consent: &Consent) -> bool {
+    consent.scope.as_ref().is_some_and(|scope| scope.coverage == Coverage::AllIncidents)
+}
+
+/// The consent versions whose evidence is kept for nothing else: those about this incident; and with the organisation's
+/// last incident, those about all that are over.
+async fn evidence_about(context: Context<'_>, reads: &mut Reads, incident: &Incident) -> Result<Vec<Consent>> {
+    let organisation = &incident.organisation;
+    let others = reads.incidents(context.agency(), "", 2, organisation.as_str()).await?;
+    let is_last = others.iter().all(|other| other.id == incident.id);
+    let versions = reads.consents_of(&[organisation]).await?.remove(organisation).unwrap_or_default();
+    let ended = |consent: &Consent| {
+        consent.scope.as_ref().is_some_and(|scope| match &scope.coverage {
+            Coverage::Incident { id, .. } => *id == incident.id,
+            Coverage::AllIncidents => is_last && (consent.state.is_final() || scope.valid_until <= context.at),
+        })
+    };
+    Ok(versions.into_iter().filter(|consent| ended(consent)).collect())
+}
+
+impl Plan for ConfirmDisposal {
+    const KIND: Kind = Kind::Event;
+
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        let mut found = reads.questions_by_id(&[self.request.as_str()], context.seal()).await?;
+        found.retain(|question| question.requester.agency == *context.agency());
+        let question = found.pop().ok_or(Rejected::NotFound("request"))?;
+        let asks = reads.asks_of(&question.id).await?;
+        let is_release = |ask: &KnownCall| matches!(ask.answer, Some(Answer::Released { .. }));
+        if !asks.iter().any(|ask| ask.index == self.entry && is_release(ask)) {
+            return Err(Rejected::invalid("entry_index", "is not the entry of a release by this request").into());
+        }
+        let release = EventKind::ReleaseMade.id(&[&self.entry.to_string()]);
+        if reads.is_disposed_of(&release).await? {
+            return Err(Rejected::WrongState("its disposal is confirmed already").into());
+        }
+        let write = Write::disposal(&release, &self.external_ref, &context.actor.officer, context.at);
+        Ok(Change::new(&question.id, 0, vec![write]))
+    }
+}
+
+impl Exchange {
+    /// Erases one incident.
+    ///
+    /// When this returns, the keys are gone from the live database and, on SQLite, from its write-ahead file. A crash in
+    /// between leaves the erasure done and that file to be emptied when the node starts.
+    pub async fn erase(&self, by: By, erase: EraseIncident) -> Result<Done> {
+        let (agency, id) = (by.actor.agency.clone(), erase.id.clone());
+        // Under the lock it would hold up everybody: an agency has many events.
+        let looked = self.read(move |_, reads| {
+            Box::pin(async move {
+                let since = reads.size().await?.1;
+                Ok((reads.requests_matching(&agency, &id, Instant::from_micros(0)).await?, since))
+            })
+        });
+        let (requests, since) = looked.await?;
+        let done = self.change(by, Erasing { erase, requests, since }).await?;
+        let node = Arc::clone(&self.node);
+        let truncated = tokio::spawn(async move { node.store.truncate_log().await }).await;
+        if !matches!(truncated, Ok(Ok(true))) {
+            tracing::warn!("the write-ahead file was not emptied after an erasure: the next one or a restart does it");
+        }
+        Ok(done)
+    }
+
+    /// The agency's own incidents whose time is over, or whose erasure was proposed; and the time.
+    pub async fn due(&self, page: Page) -> Result<(Pages<Due>, Instant)> {
+        self.read(move |node, reads| {
+            Box::pin(async move {
+                let (after, read) = (page.after(node)?, page.rows()?);
+                let at = node.now(reads).await?;
+                let rows = reads.due(&page.agency, &after, read, at).await?;
+                Ok((page.turn(node, rows, read, |row| row.incident.to_string())?, at))
+            })
+        })
+        .await
+    }
+
+    /// The releases that the agency made, the oldest first, and the time; `filter`: only those not disposed of.
+    pub async fn disposals(&self, page: Page) -> Result<(Pages<ReleaseMade>, Instant)> {
+        self.read(move |node, reads| {
+            Box::pin(async move {
+                let (after, read) = (page.after(node)?, page.rows()?);
+                let (since, id) = after.split_once(' ').unwrap_or(("0", ""));
+                let since = Instant::from_micros(since.parse().unwrap_or_default());
+                let rows = reads.releases_made(&page.agency, (since, id), read, &page.filter).await?;
+                let key = |row: &ReleaseMade| format!("{} {}", row.event.at.micros(), row.event.id);
+                let pages = page.turn(node, rows, read, key)?;
+                Ok((pages, node.now(reads).await?))
+            })
+        })
+        .await
+    }
+}

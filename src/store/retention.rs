@@ -1,0 +1,235 @@
+//! What is due to be erased, what erasure takes away, and what recipients disposed of.
+
+use sqlx::SqlitePool;
+
+use crate::domain::{AgencyId, Consent, Event, EventId, EventKind, Ground, IncidentId, Instant, OfficerId, Reference};
+
+use super::write::{Table, Write};
+use super::{Pool, Reads, Result, Store, Tx, from_json, on, row, rows, sql, stored};
+
+const PROPOSED: Table = Table {
+    name: "erasure",
+    columns: &["incident_id", "holder", "ground", "proposed_by", "proposed_at"],
+    keep_existing: false,
+};
+const DISPOSAL: Table = Table {
+    name: "disposal",
+    columns: &["release", "external_ref", "confirmed_by", "confirmed_at"],
+    keep_existing: false,
+};
+
+/// What an officer proposed to erase before its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposed {
+    /// On which ground.
+    pub ground: Ground,
+    /// Who.
+    pub by: OfficerId,
+    /// When.
+    pub at: Instant,
+}
+
+/// An incident whose time is over, or whose erasure was proposed.
+#[derive(Debug, Clone)]
+pub struct Due {
+    /// The incident.
+    pub incident: IncidentId,
+    /// Until when it is kept.
+    pub retain_until: Instant,
+    /// What was proposed, if anything was.
+    pub proposed: Option<Proposed>,
+}
+
+/// A release that the holder made, and what its recipient did with it.
+#[derive(Debug, Clone)]
+pub struct ReleaseMade {
+    /// The holder's event: the request, the recipient, the entry, and by when the copy must be gone.
+    pub event: Event,
+    /// When the recipient confirmed that it is, and under which number of its own.
+    pub confirmed: Option<(Instant, String)>,
+}
+
+#[derive(sqlx::FromRow)]
+struct DueRow {
+    id: String,
+    retain_until: i64,
+    ground: Option<String>,
+    proposed_by: Option<String>,
+    proposed_at: Option<i64>,
+}
+
+#[derive(sqlx::FromRow)]
+struct ReleaseRow {
+    id: String,
+    agency: String,
+    due_at: i64,
+    object: String,
+    detail: String,
+    confirmed_at: Option<i64>,
+    external_ref: Option<String>,
+}
+
+fn due(row: DueRow) -> Due {
+    let proposed = row.ground.zip(row.proposed_by).zip(row.proposed_at).map(|((ground, by), at)| Proposed {
+        ground: Ground::known(ground),
+        by: OfficerId::known(by),
+        at: Instant::from_micros(at),
+    });
+    Due { incident: IncidentId::known(row.id), retain_until: Instant::from_micros(row.retain_until), proposed }
+}
+
+fn release(row: ReleaseRow) -> Result<ReleaseMade> {
+    Ok(ReleaseMade {
+        confirmed: row.confirmed_at.map(Instant::from_micros).zip(row.external_ref),
+        event: Event {
+            detail: from_json("event", &row.id, &row.detail)?,
+            id: EventId::known(row.id),
+            agency: AgencyId::known(row.agency),
+            kind: EventKind::ReleaseMade,
+            at: Instant::from_micros(row.due_at),
+            object: row.object,
+        },
+    })
+}
+
+impl Reads {
+    /// The holder's own incidents after an id whose time is over at a time, or whose erasure was proposed.
+    pub async fn due(&mut self, holder: &AgencyId, after: &str, most: i64, at: Instant) -> Result<Vec<Due>> {
+        let found = rows!(self, sql::INCIDENTS_DUE, DueRow, holder.as_str(), after, most, at.micros());
+        Ok(found.into_iter().map(due).collect())
+    }
+
+    /// What was proposed of an incident.
+    pub async fn proposed_erasure(&mut self, incident: &IncidentId) -> Result<Option<Proposed>> {
+        let found = row!(self, sql::PROPOSED_ERASURE, (String, String, i64), incident.as_str());
+        Ok(found.map(|(ground, by, at)| Proposed {
+            ground: Ground::known(ground),
+            by: OfficerId::known(by),
+            at: Instant::from_micros(at),
+        }))
+    }
+
+    /// The requests that matched an incident of the holder's, at a time or later.
+    ///
+    /// Reads the holder's events from that time on: what matched is kept nowhere else, so that an ask writes no more.
+    pub async fn requests_matching(
+        &mut self,
+        holder: &AgencyId,
+        incident: &IncidentId,
+        since: Instant,
+    ) -> Result<Vec<String>> {
+        let like = format!("%{incident}%");
+        let found =
+            rows!(self, sql::REQUESTS_MATCHING, (String, String, String), holder.as_str(), since.micros(), like);
+        let mut requests = Vec::new();
+        for (id, request, detail) in found {
+            let detail: crate::domain::EventDetail = from_json("event", &id, &detail)?;
+            if detail.incident.as_ref() == Some(incident) {
+                requests.push(request);
+            }
+        }
+        Ok(requests)
+    }
+
+    /// Every reference to an incident.
+    pub async fn references_of(&mut self, incident: &IncidentId) -> Result<Vec<Reference>> {
+        let found = rows!(self, sql::REFERENCES_OF, (String,), incident.as_str());
+        Ok(found.into_iter().map(|(reference,)| Reference::known(reference)).collect())
+    }
+
+    /// The releases that the holder made after a place, the oldest first: all, or those not disposed of.
+    pub async fn releases_made(
+        &mut self,
+        holder: &AgencyId,
+        after: (Instant, &str),
+        most: i64,
+        filter: &str,
+    ) -> Result<Vec<ReleaseMade>> {
+        let (after, id) = (after.0.micros(), after.1);
+        let found = rows!(self, sql::RELEASES_MADE, ReleaseRow, holder.as_str(), after, id, most, filter);
+        found.into_iter().map(release).collect()
+    }
+
+    /// Whether the recipient confirmed that it disposed of a release.
+    pub async fn is_disposed_of(&mut self, release: &EventId) -> Result<bool> {
+        Ok(row!(self, sql::DISPOSAL, (i64,), release.as_str()).is_some())
+    }
+}
+
+impl Write {
+    /// Proposes to erase an incident; what was proposed before is replaced.
+    pub(crate) fn propose_erasure(incident: &IncidentId, holder: &AgencyId, proposed: &Proposed) -> [Self; 2] {
+        let row = vec![
+            incident.as_str().into(),
+            holder.as_str().into(),
+            proposed.ground.as_str().into(),
+            proposed.by.as_str().into(),
+            proposed.at.micros().into(),
+        ];
+        [Self::drop_proposal(incident), Self::insert(&PROPOSED, row)]
+    }
+
+    fn drop_proposal(incident: &IncidentId) -> Self {
+        Self::change_any("erasure", sql::DROP_PROPOSAL, vec![incident.as_str().into()])
+    }
+
+    /// Erases an incident: the keys of its content in every revision and the content itself, what was found by its
+    /// references, where it stood in the statistics, and what was to be told about it. The row stays, and says nothing.
+    pub(crate) fn erase_incident(id: &IncidentId, at: Instant) -> Vec<Self> {
+        let any = |table, sql| Self::change_any(table, sql, vec![id.as_str().into()]);
+        vec![
+            Self::change_one("incident", sql::ERASE_INCIDENT, vec![at.micros().into(), id.as_str().into()]),
+            any("incident_revision", sql::ERASE_REVISIONS),
+            any("incident_category", sql::ERASE_CATEGORIES),
+            any("event", sql::DROP_EVENTS_OF_REFERENCES),
+            any("event", sql::DROP_EVENTS_OF_AUTHORISATIONS),
+            any("event", sql::DROP_EVENTS_OF_OBLIGATIONS),
+            any("reference", sql::ERASE_REFERENCES),
+            any("incident_statistic", sql::ERASE_STATISTIC),
+            Self::drop_proposal(id),
+        ]
+    }
+
+    /// Erases the evidence of one version of a consent.
+    pub(crate) fn erase_evidence(consent: &Consent) -> Self {
+        let cells = vec![consent.id.as_str().into(), consent.version.into()];
+        Self::change_any("consent", sql::ERASE_EVIDENCE, cells)
+    }
+
+    /// Takes the openings and the facts of these entries away, and their keys; the leaves stay.
+    pub(crate) fn erase_entries(indexes: impl IntoIterator<Item = u64>) -> Self {
+        let set = indexes.into_iter().map(stored).collect::<serde_json::Value>().to_string();
+        Self::change_any("entry", sql::ERASE_ENTRIES, vec![set.into(), Vec::<u8>::new().into()])
+    }
+
+    /// Takes back that a request matches an incident.
+    pub(crate) fn unmatch(request: &str, incident: &IncidentId) -> Self {
+        let event = EventKind::RequestToLookAt.id(&[request, incident.as_str()]);
+        Self::change_any("event", sql::DROP_EVENT, vec![event.as_str().into()])
+    }
+
+    /// Notes that a recipient disposed of a release.
+    pub(crate) fn disposal(release: &EventId, external_ref: &str, by: &OfficerId, at: Instant) -> Self {
+        let row = vec![release.as_str().into(), external_ref.into(), by.as_str().into(), at.micros().into()];
+        Self::insert(&DISPOSAL, row)
+    }
+}
+
+impl Store {
+    /// Empties the file to which SQLite writes ahead, so that a key which was erased is not in it any more either. False:
+    /// somebody was still reading what it holds.
+    ///
+    /// PostgreSQL's log is the server's: docs/operations.md says what becomes of it. The caller must run it to its end in
+    /// a task of its own.
+    pub async fn truncate_log(&self) -> Result<bool> {
+        match &self.writer {
+            Pool::Sqlite(pool) => truncate_log(pool).await,
+            Pool::Postgres(_) => Ok(true),
+        }
+    }
+}
+
+pub(super) async fn truncate_log(pool: &SqlitePool) -> Result<bool> {
+    let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await?;
+    Ok(busy == 0)
+}

@@ -1,0 +1,131 @@
+//! What was erased is looked for in every byte that the database leaves behind: files, write-ahead file, dump.
+//!
+//! Plaintext is never there; what erasing takes away is the keys. On PostgreSQL the server's own files are not searched:
+//! docs/operations.md says what becomes of those.
+
+use std::fs;
+use std::path::Path;
+
+use concordat::proto::v1;
+use concordat::store::{Options, Store};
+use sqlx::{Connection as _, SqliteConnection};
+
+use crate::builders::{Permitted, assert_released, content};
+use crate::harness::{World, on_both_databases};
+use crate::postgres;
+
+const CONTENT: &str = "canary-of-content-58213";
+const EVIDENCE: &str = "canary-of-evidence-58213";
+const CAMPAIGN: &str = "canary-of-campaign-58213";
+
+impl World {
+    /// A released incident with canaries in all that was told.
+    async fn with_canaries(&self) -> Permitted {
+        let organisation = self.register_organisation("ncsc", vec![]).await;
+        let narrative = Some(v1::Narrative { text: CONTENT.into() });
+        let timeline = Some(v1::Timeline { discovery: CONTENT.into(), ..v1::Timeline::default() });
+        let request = v1::RegisterIncidentRequest {
+            campaign: CAMPAIGN.into(),
+            content: Some(v1::IncidentContent { narrative, timeline, ..content() }),
+            ..self.incident_at(&organisation)
+        };
+        let incident = self.incidents("ncsc").register_incident(request).await.unwrap().into_inner().incident_id;
+        let held = self.hold_incident("ncsc", "ico", organisation, incident).await;
+        let evidence = v1::ConsentEvidence { signatory: EVIDENCE.into(), ..self.evidence() };
+        let request = v1::RecordConsentRequest { evidence: Some(evidence), ..self.consent_to_record(&held) };
+        let consent = self.consents("ncsc").record_consent(request).await.unwrap().into_inner().consent_id;
+        self.verify_consent(&held, &consent, 1).await.unwrap();
+        let authorisation = self.authorise(&held).await;
+        assert_released(&self.outcome(&held).await, &["identity", "timeline"]);
+        Permitted { held, consent, authorisation }
+    }
+
+    /// The wrapped keys of all that contains the incident: content, the release's facts, the consent's evidence.
+    async fn keys_of(&self, permitted: &Permitted) -> Vec<Vec<u8>> {
+        let (incident, consent) = (&permitted.held.incident, &permitted.consent);
+        let last = self.size().await - 1;
+        let mut keys = Vec::new();
+        for of in [
+            format!("incident_revision WHERE incident_id = '{incident}'"),
+            format!("consent WHERE id = '{consent}'"),
+            format!("entry WHERE idx = {last}"),
+        ] {
+            keys.extend(self.all_bytes(&format!("SELECT wrapped_key FROM {of} AND wrapped_key IS NOT NULL")).await);
+        }
+        keys
+    }
+
+    /// Every byte that the database leaves where others could find it; a dump has bytes as hexadecimal.
+    fn left_behind(&self) -> Option<Vec<u8>> {
+        let url = self.config.database_url();
+        match url.strip_prefix("sqlite:") {
+            Some(path) => Some(files(Path::new(path).parent().unwrap())),
+            None => postgres::dump(&url),
+        }
+    }
+}
+
+fn files(folder: &Path) -> Vec<u8> {
+    let all = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file());
+    all.flat_map(|path| fs::read(path).unwrap()).collect()
+}
+
+fn has(bytes: &[u8], wanted: &[u8]) -> bool {
+    let hex = data_encoding::HEXLOWER.encode(wanted);
+    [wanted, hex.as_bytes()].iter().any(|form| bytes.windows(form.len()).any(|part| part == *form))
+}
+
+on_both_databases! {
+    async fn what_was_erased_is_found_nowhere(world: World) {
+        let permitted = world.with_canaries().await;
+        let other = world.with_canaries().await;
+        let last = world.size().await - 2;
+        let keys = world.keys_of(&other).await;
+        assert_eq!(keys.len(), 3);
+        if let Some(before) = world.left_behind() {
+            assert!(keys.iter().all(|key| has(&before, key)), "the search finds what is there");
+            assert!(has(&before, CAMPAIGN.as_bytes()), "and what is not sealed");
+            assert!(![CONTENT, EVIDENCE].iter().any(|canary| has(&before, canary.as_bytes())), "it is all sealed");
+        }
+
+        world.erase(&other.held).await;
+        world.erase(&permitted.held).await;
+
+        let live = "SELECT wrapped_key FROM incident_revision WHERE wrapped_key IS NOT NULL";
+        assert!(world.all_bytes(live).await.is_empty());
+        if let Some(after) = world.left_behind() {
+            for key in &keys {
+                assert!(!has(&after, key), "a key was left behind");
+            }
+            for canary in [CONTENT, EVIDENCE, CAMPAIGN] {
+                assert!(!has(&after, canary.as_bytes()), "`{canary}` was left behind");
+            }
+        }
+        assert!(world.size().await > last, "the ledger only grows");
+    }
+
+    async fn a_crash_before_the_write_ahead_file_is_emptied_leaves_nothing_after_the_next_start(world: World) {
+        let url = world.config.database_url();
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let permitted = world.with_canaries().await;
+            let keys = world.keys_of(&permitted).await;
+            // Somebody reads, so that it cannot be emptied.
+            let mut reader = SqliteConnection::connect(&url).await.unwrap();
+            let mut reading = reader.begin().await.unwrap();
+            sqlx::query("SELECT id FROM incident").fetch_all(&mut *reading).await.unwrap();
+            world.erase(&permitted.held).await;
+
+            // What a crash would leave now.
+            let image = tempfile::tempdir().unwrap();
+            for end in ["", "-wal"] {
+                fs::copy(format!("{path}{end}"), image.path().join(format!("node.db{end}"))).unwrap();
+            }
+            drop(reading);
+            assert!(keys.iter().any(|key| has(&files(image.path()), key)), "this test shows nothing");
+            let options = Options::serve(format!("sqlite:{}", image.path().join("node.db").display()));
+            let store = Store::open(&options).await.unwrap();
+            assert!(!keys.iter().any(|key| has(&files(image.path()), key)), "a key was left in a file");
+            store.close().await;
+        }
+    }
+}
