@@ -6,6 +6,7 @@ mod authorisation;
 mod call;
 mod consent;
 mod consent_history;
+mod disclosure;
 mod event;
 mod id;
 mod identifier;
@@ -13,11 +14,13 @@ mod incident;
 mod instant;
 mod invalid;
 mod marking;
+mod notice;
 mod obligation;
 mod organisation;
 mod quarter;
 mod scheme;
 mod suspension;
+mod wrongful;
 
 pub use agency::{Actor, Agency, AgencyName, AgencyNames, Requester};
 pub use ask::{Ask, NamedOrganisation, Subject, Urgency};
@@ -25,16 +28,19 @@ pub use authorisation::Authorisation;
 pub use call::{CallKey, Digest};
 pub use consent::{Consent, ConsentScope, ConsentState, Coverage, Evidence};
 pub use consent_history::{ConsentHistory, ConsentStep};
+pub use disclosure::{Disclosure, DisclosureTerms, Elsewhere};
 pub use event::{Event, EventDetail, EventKind, notice_before};
 pub use id::{
-    AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, EventId, Ground, IncidentId, ObligationId,
-    OfficerId, OrganisationId, Purpose, Question, Reference, RequestId, Role, Unit,
+    AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, EventId, Ground, IncidentId,
+    Means, NoticeId, ObligationId, OfficerId, OrganisationId, Purpose, Question, Reference, RequestId, Role, Unit,
+    WrongfulReleaseId,
 };
 pub use identifier::Identifier;
 pub use incident::{Incident, Notification, Occurred};
 pub use instant::Instant;
 pub use invalid::{Invalid, Rejected, check};
 pub use marking::{Classification, Markings, Pap, Tlp};
+pub use notice::{Acknowledgement, Notice, NoticeDays, NoticeKind, Said};
 pub use obligation::Obligation;
 pub use organisation::{
     Candidate, DatedName, Merger, NameKind, Organisation, ParentLink, Profile, Resemblance, Span, folded_name,
@@ -42,3 +48,4 @@ pub use organisation::{
 pub use quarter::Quarter;
 pub use scheme::{Rule, Scheme};
 pub use suspension::{Suspended, Suspension, Suspensions};
+pub use wrongful::{Frozen, WRONGFUL_CAUSES, WrongfulRelease, frozen_since};

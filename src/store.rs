@@ -9,11 +9,13 @@ mod authorisations;
 mod candidates;
 mod check;
 mod consents;
+mod disclosures;
 mod entries;
 mod events;
 mod fault;
 mod incidents;
 mod locked;
+mod notices;
 mod obligations;
 mod open;
 mod organisations;
@@ -24,6 +26,7 @@ mod silence;
 mod sql;
 mod suspensions;
 mod write;
+mod wrongful;
 
 use sqlx::{Postgres, Sqlite, SqlitePool, Transaction};
 

@@ -11,6 +11,7 @@ mod authorisations;
 mod consents;
 mod content;
 mod convert;
+mod disclosures;
 mod duties;
 mod events;
 mod health;
@@ -18,11 +19,13 @@ mod inbox;
 mod incidents;
 mod ledger;
 mod look;
+mod notices;
 mod organisations;
 mod registration;
 mod releases;
 mod statistics;
 mod status;
+mod wrongful;
 
 use std::sync::Arc;
 
@@ -91,6 +94,9 @@ impl Desk {
             v1::inbox_service_server::InboxServiceServer,
             v1::duty_service_server::DutyServiceServer,
             v1::event_service_server::EventServiceServer,
+            v1::disclosure_service_server::DisclosureServiceServer,
+            v1::notice_service_server::NoticeServiceServer,
+            v1::wrongful_release_service_server::WrongfulReleaseServiceServer,
             v1::statistics_service_server::StatisticsServiceServer,
             v1::ledger_service_server::LedgerServiceServer
         );

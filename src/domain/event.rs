@@ -28,10 +28,18 @@ pub enum EventKind {
     Offer,
     /// What the agency must let another have was not fetched in time.
     DutyOverdue,
+    /// The agency is to stop, to correct or to give back something that it was given.
+    Notice,
+    /// The agency's officers are to send a notice to an agency that has no system here.
+    NoticeToSend,
+    /// The recipient said what it did.
+    NoticeAcknowledged,
+    /// The agency disclosed something wrongly, and its own clocks may run.
+    WrongfulRelease,
 }
 
 impl EventKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 12] = [
         Self::RequestToLookAt,
         Self::ConsentEnds,
         Self::AuthorisationEnds,
@@ -40,6 +48,10 @@ impl EventKind {
         Self::AskAgain,
         Self::Offer,
         Self::DutyOverdue,
+        Self::Notice,
+        Self::NoticeToSend,
+        Self::NoticeAcknowledged,
+        Self::WrongfulRelease,
     ];
 
     /// As stored and shown.
@@ -53,6 +65,10 @@ impl EventKind {
             Self::AskAgain => "ask-again",
             Self::Offer => "offer",
             Self::DutyOverdue => "duty-overdue",
+            Self::Notice => "notice",
+            Self::NoticeToSend => "notice-to-send",
+            Self::NoticeAcknowledged => "notice-acknowledged",
+            Self::WrongfulRelease => "wrongful-release",
         }
     }
 
@@ -83,7 +99,8 @@ pub struct Event {
     pub kind: EventKind,
     /// When it becomes due.
     pub at: Instant,
-    /// The record that it is about: a request, a consent, an authorisation, an obligation or a reference.
+    /// The record that it is about: a request, a consent, an authorisation, an obligation, a reference, a
+    /// notice or a wrongful release.
     pub object: String,
     /// The rest.
     pub detail: EventDetail,
