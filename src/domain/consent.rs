@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgencyId, Category, ConsentId, Digest, Disclosure, Incident, IncidentId, Instant, Invalid, OfficerId, OrganisationId,
-    Purpose, check,
+    AgencyId, Category, ConsentId, Digest, Disclosure, Incident, IncidentId, Instant, Invalid, OfficerId,
+    OrganisationId, Purpose, check,
 };
 
 /// Where one version of a consent stands. Only `Given` permits; "expired" is computed, never a state.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgencyId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, Ground, IncidentId, Instant, Means, Purpose,
-    Reference,
+    AgencyId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, Ground, IncidentId, Instant, Means,
+    Purpose, Reference,
 };
 
 /// One incident that one agency was given something of.

@@ -39,12 +39,7 @@ pub struct RecordDisclosure {
 }
 
 /// What a release leaves for notices: a row for each incident, but for what was released on the same terms before.
-pub(super) fn released(
-    question: &QuestionRow,
-    releasable: &Releasable,
-    index: u64,
-    at: Instant,
-) -> Result<Vec<Write>> {
+pub(super) fn released(question: &QuestionRow, releasable: &Releasable, index: u64, at: Instant) -> Result<Vec<Write>> {
     let mut writes = Vec::new();
     for (reference, Permitted { basis, handling, .. }) in releasable.incidents() {
         let terms = DisclosureTerms {
@@ -157,9 +152,7 @@ impl RecordDisclosure {
         let Some(id) = &self.consent else { return Ok(Vec::new()) };
         let versions = reads.consent(context.agency(), id, context.seal()).await?;
         let history = ConsentHistory::new(&versions).ok_or(Rejected::NotFound("consent"))?;
-        let fits = |one: &Consent| {
-            (&one.organisation, &one.recipient) == (&incident.organisation, &self.recipient)
-        };
+        let fits = |one: &Consent| (&one.organisation, &one.recipient) == (&incident.organisation, &self.recipient);
         if !versions.iter().all(fits) {
             let problem = "is not a consent of the incident's organisation towards this recipient";
             return Err(Rejected::invalid("consent_id", problem).into());
@@ -172,12 +165,7 @@ impl RecordDisclosure {
     }
 
     /// The same of the authorisation.
-    async fn not_authorised(
-        &self,
-        context: Context<'_>,
-        reads: &mut Reads,
-        made: &Disclosure,
-    ) -> Result<Vec<Notice>> {
+    async fn not_authorised(&self, context: Context<'_>, reads: &mut Reads, made: &Disclosure) -> Result<Vec<Notice>> {
         let Some(id) = &self.authorisation else { return Ok(Vec::new()) };
         let given = reads.authorisation(context.agency(), id).await?.ok_or(Rejected::NotFound("authorisation"))?;
         if (&given.incident, &given.recipient) != (&self.incident, &self.recipient) {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::domain::{
-    AgencyId, Category, Disclosure, Identifier, Incident, IncidentId, Instant, Markings, NoticeKind, Notification, Occurred,
-    Organisation, OrganisationId, Reference, Rejected,
+    AgencyId, Category, Disclosure, Identifier, Incident, IncidentId, Instant, Markings, NoticeKind, Notification,
+    Occurred, Organisation, OrganisationId, Reference, Rejected,
 };
 use crate::ledger::Kind;
 use crate::release;

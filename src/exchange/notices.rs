@@ -106,10 +106,7 @@ pub(super) fn draft(notice: &Notice) -> Draft {
         outcome: statement::notice(notice, None),
         grounds: statement::cause(&notice.cause),
         salts: Salts::from_seed(&seal::random()),
-        parties: vec![
-            (notice.about.holder.clone(), Slots::HOLDER),
-            (notice.about.recipient.clone(), Slots::OFFER),
-        ],
+        parties: vec![(notice.about.holder.clone(), Slots::HOLDER), (notice.about.recipient.clone(), Slots::OFFER)],
     }
 }
 

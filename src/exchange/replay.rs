@@ -20,7 +20,9 @@ use serde::de::DeserializeOwned;
 use crate::decision::{Agreement, Decision, Facts, InForce, Permitted, SharingFacts, decide, decide_sharing};
 use crate::domain::{Digest, Instant, Question, Reference, Subject};
 use crate::ledger::{Kind, commit_to};
-use crate::proto::v1::{Act, GroundsStatement, LedgerEntry, OfferStatement, Opening, OutcomeStatement, Slot, WrongfulReleaseStatement};
+use crate::proto::v1::{
+    Act, GroundsStatement, LedgerEntry, OfferStatement, Opening, OutcomeStatement, Slot, WrongfulReleaseStatement,
+};
 use crate::seal::Seal;
 use crate::store::{Inside, Reads, Store, WholeEntry};
 

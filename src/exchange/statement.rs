@@ -7,8 +7,8 @@ use prost::Message;
 
 use crate::decision::{Decision, Facts, Handling, Onward, Permitted, Sharing, SharingFacts};
 use crate::domain::{
-    Acknowledgement, AgencyId, Ask, Category, Digest, IncidentId, Instant, Notice, Quarter, Question, Reference, Subject,
-    Urgency, WrongfulRelease,
+    Acknowledgement, AgencyId, Ask, Category, Digest, IncidentId, Instant, Notice, Quarter, Question, Reference,
+    Subject, Urgency, WrongfulRelease,
 };
 use crate::proto::v1;
 use crate::statistics::Rule;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
-    AgencyId, Consent, ConsentId, Disclosure, DisclosureId, Event, EventDetail, EventKind, IncidentId,
-    Instant, Notice, NoticeKind, Rejected, WrongfulRelease, WrongfulReleaseId,
+    AgencyId, Consent, ConsentId, Disclosure, DisclosureId, Event, EventDetail, EventKind, IncidentId, Instant, Notice,
+    NoticeKind, Rejected, WrongfulRelease, WrongfulReleaseId,
 };
 use crate::ledger::Kind;
 use crate::seal;
@@ -234,10 +234,8 @@ impl Plan for CloseWrongfulRelease {
             reason,
             ..present
         };
-        let mut writes = vec![
-            Write::close_wrongful_release(&closed, context.seal())?,
-            Write::drop_events(closed.id.as_str()),
-        ];
+        let mut writes =
+            vec![Write::close_wrongful_release(&closed, context.seal())?, Write::drop_events(closed.id.as_str())];
         if self.lift {
             writes.extend(lift(reads, &closed).await?);
         }
@@ -267,9 +265,8 @@ impl Exchange {
                 let incidents: Vec<&IncidentId> = wrongful.about.iter().map(|made| &made.incident).collect();
                 let copies = reads.disclosures_of(&incidents).await?;
                 let with_recall = |made: Disclosure| {
-                    let is_of = |notice: &&Notice| {
-                        (&notice.about.incident, &notice.about.id) == (&made.incident, &made.id)
-                    };
+                    let is_of =
+                        |notice: &&Notice| (&notice.about.incident, &notice.about.id) == (&made.incident, &made.id);
                     let recall = recalls.iter().find(is_of).cloned();
                     let view = recall.map(|notice| NoticeView { overdue: notice.is_overdue(at), notice });
                     (made, view)

@@ -197,9 +197,6 @@ impl Write {
             sealed.into(),
         ];
         let answered = vec![said.outcome.as_str().into(), id.as_str().into()];
-        Ok([
-            Self::insert(&ACKNOWLEDGEMENT, row),
-            Self::change_one("notice", sql::NOTICE_ANSWERED, answered),
-        ])
+        Ok([Self::insert(&ACKNOWLEDGEMENT, row), Self::change_one("notice", sql::NOTICE_ANSWERED, answered)])
     }
 }

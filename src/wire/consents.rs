@@ -12,10 +12,10 @@ use crate::exchange::{
 use crate::proto::v1::consent_service_server::ConsentService;
 use crate::proto::v1::{
     GetConsentRequest, GetConsentResponse, ListConsentsRequest, ListConsentsResponse, MarkConsentInErrorRequest,
-    MarkConsentInErrorResponse, NarrowConsentRequest,
-    NarrowConsentResponse, ReconfirmConsentRequest, ReconfirmConsentResponse, RecordConsentRequest,
-    RecordConsentResponse, RefuseConsentRequest, RefuseConsentResponse, SeekConsentRequest, SeekConsentResponse,
-    VerifyConsentRequest, VerifyConsentResponse, WithdrawConsentRequest, WithdrawConsentResponse,
+    MarkConsentInErrorResponse, NarrowConsentRequest, NarrowConsentResponse, ReconfirmConsentRequest,
+    ReconfirmConsentResponse, RecordConsentRequest, RecordConsentResponse, RefuseConsentRequest, RefuseConsentResponse,
+    SeekConsentRequest, SeekConsentResponse, VerifyConsentRequest, VerifyConsentResponse, WithdrawConsentRequest,
+    WithdrawConsentResponse,
 };
 
 /// A changing RPC: admit, read the change, do it, answer with the consent's id, version and receipt.
