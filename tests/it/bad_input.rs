@@ -84,6 +84,8 @@ impl Rpc {
             "OfferRelease",
             "AcknowledgeEvents",
             "GetStatistics",
+            "AcknowledgeNotice",
+            "RecordDisclosure",
         ];
         !self.changes() || again.contains(&self.name())
     }

@@ -15,6 +15,7 @@ mod ledger;
 mod looking_first;
 mod naming;
 mod not_covered;
+mod notices;
 mod offers;
 mod overload;
 mod previews;
@@ -30,5 +31,6 @@ mod row_n3c;
 mod row_reg12_8;
 mod statistics;
 mod suspension;
+mod wrongful;
 
 pub(crate) use batch::Pending;

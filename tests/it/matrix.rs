@@ -102,6 +102,19 @@ const ROWS: &[(&str, usize, Object)] = &[
     ("SuspendAgency", 0, Nothing),
     ("ListSuspensions", 0, List),
     ("ResumeAgency", 0, Nothing),
+    ("MarkConsentInError", 0, Record("consent_id")),
+    ("ListNotices", 0, List),
+    ("GetNotice", 0, Record("notice_id")),
+    ("AcknowledgeNotice", 0, Record("notice_id")),
+    ("ListIssuedNotices", 0, List),
+    ("RecordDisclosure", 0, Record("incident_id")),
+    ("RecordDisclosure", 0, Record("consent_id")),
+    ("RecordDisclosure", 0, Record("authorisation_id")),
+    ("ListDisclosures", 0, Record("incident_id")),
+    ("ReportWrongfulRelease", 2, Record("consent_id")),
+    ("GetWrongfulRelease", 0, Record("wrongful_release_id")),
+    ("ListWrongfulReleases", 0, List),
+    ("CloseWrongfulRelease", 0, Record("wrongful_release_id")),
     // A table that may not be shared is not covered, and which are published is no secret to the parties.
     ("PublishStatistics", 0, Nothing),
     ("GetStatistics", 0, Nothing),
@@ -280,6 +293,8 @@ impl World {
                 let held = self.hold("ico", STRANGER).await;
                 self.put(&held, self.ask(&held)).await.unwrap().request
             }
+            "notice_id" => self.stopped_for(STRANGER).await,
+            "wrongful_release_id" => self.reported(STRANGER).await,
             "reference" => self.hold("ncsc", STRANGER).await.reference,
             "index" => {
                 drop(self.hold(STRANGER, "ico").await);

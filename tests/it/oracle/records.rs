@@ -18,6 +18,15 @@ pub(super) struct Records {
     pub(super) references: BTreeMap<Name, Reference>,
     pub(super) consents: BTreeMap<Name, Consent>,
     pub(super) authorisations: BTreeMap<Name, Authorisation>,
+    pub(super) freezes: BTreeMap<Name, Freeze>,
+}
+
+/// An incident that was disclosed to an agency wrongly.
+#[derive(Debug, Clone)]
+pub(super) struct Freeze {
+    pub(super) incident: Name,
+    pub(super) recipient: Word,
+    pub(super) lifted: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -170,6 +179,15 @@ pub(super) enum Change {
     Revoke {
         name: Name,
     },
+    /// A wrongful release is reported.
+    Freeze {
+        name: Name,
+        incident: Name,
+        recipient: Word,
+    },
+    Lift {
+        name: Name,
+    },
 }
 
 impl Change {
@@ -190,6 +208,8 @@ impl Change {
             | Self::RefuseConsent { name }
             | Self::WithdrawConsent { name }
             | Self::Authorise { name, .. }
+            | Self::Freeze { name, .. }
+            | Self::Lift { name }
             | Self::Revoke { name } => *name,
         }
     }
@@ -203,7 +223,8 @@ impl Change {
             | Self::SeekConsent { organisation, .. }
             | Self::RecordConsent { organisation, .. } => records.organisations[organisation].holder,
             Self::AmendIncident { name, .. } | Self::VerifyNotification { name, .. } => records.incidents[name].holder,
-            Self::Reference { incident, .. } => records.incidents[incident].holder,
+            Self::Reference { incident, .. } | Self::Freeze { incident, .. } => records.incidents[incident].holder,
+            Self::Lift { name } => records.incidents[&records.freezes[name].incident].holder,
             Self::VerifyConsent { name, .. }
             | Self::NarrowConsent { name, .. }
             | Self::ReconfirmConsent { name, .. }
@@ -366,6 +387,17 @@ impl Records {
             Change::Revoke { name } => {
                 let authorisation = self.authorisations.get_mut(name)?;
                 if std::mem::replace(&mut authorisation.revoked, true) {
+                    return Some(TurnedAway);
+                }
+            }
+            Change::Freeze { name, incident, recipient } => {
+                if self.incidents.get(incident)?.holder == *recipient {
+                    return Some(TurnedAway);
+                }
+                self.freezes.insert(*name, Freeze { incident: *incident, recipient, lifted: false });
+            }
+            Change::Lift { name } => {
+                if std::mem::replace(&mut self.freezes.get_mut(name)?.lifted, true) {
                     return Some(TurnedAway);
                 }
             }

@@ -335,7 +335,12 @@ impl Making<'_> {
                 }
                 31..=70 => self.consent(),
                 71..=84 => self.authorise(None),
-                85..=92 => {
+                85..=86 => {
+                    let (name, incident, recipient) = (self.name(), self.some_incident(), self.recipient());
+                    self.change(Change::Freeze { name, incident, recipient });
+                    let _lifted = self.dice.chance(25) && self.change(Change::Lift { name });
+                }
+                87..=92 => {
                     let names: Vec<Name> = self.records.authorisations.keys().copied().collect();
                     if !names.is_empty() {
                         let name = self.dice.pick(&names);
