@@ -6,6 +6,7 @@ mod authorisation;
 mod call;
 mod consent;
 mod consent_history;
+mod disclosure;
 mod event;
 mod id;
 mod identifier;
@@ -14,12 +15,14 @@ mod instant;
 mod invalid;
 mod marking;
 mod mention;
+mod notice;
 mod obligation;
 mod organisation;
 mod quarter;
 mod scheme;
 mod suspension;
 mod theme;
+mod wrongful;
 
 pub use agency::{Actor, Agency, AgencyName, AgencyNames, Requester};
 pub use ask::{Ask, NamedOrganisation, Subject, Urgency};
@@ -27,16 +30,19 @@ pub use authorisation::Authorisation;
 pub use call::{CallKey, Digest};
 pub use consent::{Consent, ConsentScope, ConsentState, Coverage, Evidence, Oral};
 pub use consent_history::{ConsentHistory, ConsentStep};
+pub use disclosure::{Disclosure, DisclosureTerms, Elsewhere};
 pub use event::{Event, EventDetail, EventKind, notice_before};
 pub use id::{
-    AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, EventId, Ground, IncidentId, ObligationId,
-    OfficerId, OrganisationId, Purpose, Question, Reference, RequestId, Role, Sector, Technique, ThemeId, Unit,
+    AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, EventId, Ground, IncidentId,
+    Means, NoticeId, ObligationId, OfficerId, OrganisationId, Purpose, Question, Reference, RequestId, Role, Sector,
+    Technique, ThemeId, Unit, WrongfulReleaseId,
 };
 pub use identifier::Identifier;
 pub use incident::{Incident, Notification, Occurred};
 pub use instant::Instant;
 pub use invalid::{Invalid, Rejected, check};
 pub use marking::{Classification, Markings, Pap, Tlp};
+pub use notice::{Acknowledgement, Notice, NoticeDays, NoticeKind, Said};
 pub use obligation::Obligation;
 pub use organisation::{
     Candidate, DatedName, Merger, NameKind, Organisation, ParentLink, Profile, Resemblance, Span, folded_name,
@@ -45,3 +51,4 @@ pub use quarter::Quarter;
 pub use scheme::{Rule, Scheme};
 pub use suspension::{Suspended, Suspension, Suspensions};
 pub use theme::{Backing, Confirmation, HeldTheme, Theme, ThemeVersion};
+pub use wrongful::{Frozen, WRONGFUL_CAUSES, WrongfulRelease, frozen_since};

@@ -12,6 +12,7 @@ mod batch;
 mod consents;
 #[cfg(feature = "control-reads-before-lock")]
 mod control;
+mod disclosures;
 mod docket;
 mod error;
 mod events;
@@ -21,6 +22,7 @@ mod health;
 mod inbox;
 mod incidents;
 mod node;
+mod notices;
 mod obligations;
 mod offers;
 mod oral;
@@ -38,19 +40,22 @@ mod statistics;
 mod suspensions;
 mod tables;
 mod themes;
+mod wrongful;
 
 pub use agreements::{ActivateAgreement, AgreementView, EndAgreement};
 pub use asks::{AskFor, Asked, Outcome};
 pub use authorisations::{GiveAuthorisation, RevokeAuthorisation};
 pub use consents::{
-    NarrowConsent, ReconfirmConsent, RecordConsent, RefuseConsent, ScopeTerms, SeekConsent, VerifyConsent,
-    WithdrawConsent,
+    MarkConsentInError, NarrowConsent, ReconfirmConsent, RecordConsent, RefuseConsent, ScopeTerms, SeekConsent,
+    VerifyConsent, WithdrawConsent,
 };
+pub use disclosures::RecordDisclosure;
 pub use error::Error;
 pub use events::AcknowledgeEvents;
 pub use inbox::{DeclineRequest, Received};
 pub use incidents::{AmendIncident, IssueReference, RegisterIncident, VerifyNotification};
 pub use node::{Node, Setup};
+pub use notices::{AcknowledgeNotice, NoticeView};
 pub use obligations::ObligationView;
 pub use offers::OfferFor;
 pub use organisations::{AmendOrganisation, RecordMerger, RegisterOrganisation};
@@ -67,6 +72,7 @@ pub use suspensions::{Resume, Suspend};
 pub use tables::Tables;
 pub(crate) use themes::content as theme_content;
 pub use themes::{ConfirmTheme, DraftTheme, ReviseTheme, ThemeView, WithdrawTheme};
+pub use wrongful::{CloseWrongfulRelease, ReportWrongfulRelease, Wrongful, WrongfulView};
 
 use std::sync::Arc;
 

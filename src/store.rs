@@ -9,11 +9,13 @@ mod authorisations;
 mod candidates;
 mod check;
 mod consents;
+mod disclosures;
 mod entries;
 mod events;
 mod fault;
 mod incidents;
 mod locked;
+mod notices;
 mod obligations;
 mod open;
 mod organisations;
@@ -26,6 +28,7 @@ mod sql;
 mod suspensions;
 mod themes;
 mod write;
+mod wrongful;
 
 use sqlx::{Postgres, Sqlite, SqlitePool, Transaction};
 

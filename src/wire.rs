@@ -11,6 +11,7 @@ mod authorisations;
 mod consents;
 mod content;
 mod convert;
+mod disclosures;
 mod duties;
 mod events;
 mod health;
@@ -18,6 +19,7 @@ mod inbox;
 mod incidents;
 mod ledger;
 mod look;
+mod notices;
 mod organisations;
 mod registration;
 mod releases;
@@ -25,6 +27,7 @@ mod retention;
 mod statistics;
 mod status;
 mod themes;
+mod wrongful;
 
 use std::sync::Arc;
 
@@ -93,6 +96,9 @@ impl Desk {
             v1::inbox_service_server::InboxServiceServer,
             v1::duty_service_server::DutyServiceServer,
             v1::event_service_server::EventServiceServer,
+            v1::disclosure_service_server::DisclosureServiceServer,
+            v1::notice_service_server::NoticeServiceServer,
+            v1::wrongful_release_service_server::WrongfulReleaseServiceServer,
             v1::statistics_service_server::StatisticsServiceServer,
             v1::theme_service_server::ThemeServiceServer,
             v1::retention_service_server::RetentionServiceServer,

@@ -48,6 +48,7 @@ pub(crate) fn release(consent: ConsentState) -> Result<Facts> {
             consents: vec![self::consent(&incident, consent, at)],
             authorisations: vec![authorisation(&incident, at)],
             merger_recorded_at: None,
+            frozen_since: None,
             incident,
         }],
     })

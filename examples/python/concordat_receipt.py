@@ -59,6 +59,8 @@ class Verified:
     subject: pb.SubjectStatement | None = None
     outcome: pb.OutcomeStatement | None = None
     offer: pb.OfferStatement | None = None
+    notice: pb.NoticeStatement | None = None
+    wrongful_release: pb.WrongfulReleaseStatement | None = None
     grounds: pb.GroundsStatement | None = None
 
 
@@ -147,11 +149,17 @@ def root_from(leaf: bytes, index: int, size: int, path) -> bytes:
 def statements(entry: pb.LedgerEntry, openings) -> dict:
     """What the openings show, each checked against the entry's commitment for its slot."""
     act = ("ask", pb.AskStatement) if entry.kind == pb.ENTRY_KIND_ASK else ("act", pb.Act)
-    offered = ("offer", pb.OfferStatement)
+    wrongful = ("wrongful_release", pb.WrongfulReleaseStatement)
+    outcomes = {
+        pb.ENTRY_KIND_OFFER: ("offer", pb.OfferStatement),
+        pb.ENTRY_KIND_NOTICE: ("notice", pb.NoticeStatement),
+        pb.ENTRY_KIND_CONSENT: wrongful,
+        pb.ENTRY_KIND_WRONGFUL_RELEASE: wrongful,
+    }
     slots = {
         pb.SLOT_ACT: act,
         pb.SLOT_SUBJECT: ("subject", pb.SubjectStatement),
-        pb.SLOT_OUTCOME: offered if entry.kind == pb.ENTRY_KIND_OFFER else ("outcome", pb.OutcomeStatement),
+        pb.SLOT_OUTCOME: outcomes.get(entry.kind, ("outcome", pb.OutcomeStatement)),
         pb.SLOT_GROUNDS: ("grounds", pb.GroundsStatement),
     }
     opened = {}

@@ -230,6 +230,18 @@ pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
         put("offered", format!("{} to {}: {about} for {}", offer.holder, offer.recipient, offer.purpose));
         put("categories", offer.categories.join(", "));
     }
+    if let Some(notice) = &verified.notice {
+        let about = format!("{} from {} to {}: {}", notice.kind, notice.issuer, notice.recipient, notice.reference);
+        put("notice", about.trim_end_matches(": ").to_owned());
+        put("due", Instant::from_micros(notice.due_at_micros).to_string());
+        if let Some(said) = &notice.acknowledgement {
+            put("acknowledged", said.outcome.clone());
+        }
+    }
+    if let Some(wrongful) = &verified.wrongful_release {
+        let state = if wrongful.closed { "closed" } else { "opened" };
+        put("wrongful release", format!("{} {state}: {}", wrongful.wrongful_release, wrongful.cause));
+    }
     if let Some(published) = &verified.publication {
         let tables: Vec<&str> = published.tables.iter().map(|table| table.id.as_str()).collect();
         put("published", format!("{} of {}: {}", published.quarter, published.holder, tables.join(", ")));

@@ -12,7 +12,7 @@ use miette::Diagnostic;
 use serde::Deserialize;
 
 use super::cedar;
-use crate::domain::{AgencyId, AgreementId, Category, ClauseId, Digest, Ground, Instant, Purpose};
+use crate::domain::{AgencyId, AgreementId, Category, ClauseId, Digest, Ground, Instant, NoticeDays, Purpose};
 use crate::statistics::Rule;
 
 const SCHEMA: &str = include_str!("../../agreements/schema.cedarschema");
@@ -102,6 +102,8 @@ struct Terms {
     #[serde(default)]
     interpretations: Vec<String>,
     statistics: Option<Rule>,
+    #[serde(default)]
+    notices: NoticeDays,
     purpose: Vec<PurposeTerm>,
     clause: Vec<ClauseTerms>,
 }
@@ -365,6 +367,11 @@ impl Agreement {
         self.terms.statistics
     }
 
+    /// Within how many days notices about what was released under it should be acknowledged.
+    pub fn notice_days(&self) -> NoticeDays {
+        self.terms.notices
+    }
+
     /// SHA-256 over its text.
     pub fn digest(&self) -> Digest {
         self.digest
@@ -431,6 +438,7 @@ fn check_terms(terms: &Terms, clauses: &BTreeSet<String>, limits: &BTreeSet<Stri
     if let Some(rule) = &terms.statistics {
         rule.check().map_err(|problem| format!("[statistics]: {problem}"))?;
     }
+    terms.notices.check().map_err(|problem| format!("[notices]: {problem}"))?;
     let purposes: BTreeSet<&Purpose> = terms.purpose.iter().map(|purpose| &purpose.id).collect();
     let mut seen = BTreeSet::new();
     for clause in &terms.clause {

@@ -172,6 +172,7 @@ impl Shown {
         ];
         let (recorded, missing) = recorded(evidence)?;
         context.extend(recorded);
+        context.extend(found.frozen_since.map(|since| field("frozenSince", long(since))));
         if let Some(duty) = coverage.duty() {
             context.push(field("duty", Value::new_entity_uid(uid(&KINDS.clause, duty.id.as_str()))));
         }

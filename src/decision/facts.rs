@@ -22,6 +22,9 @@ pub struct Match {
     /// When the register last recorded that its organisation was merged: it, or what it had been merged into. What was
     /// consented to before that does not count any more.
     pub merger_recorded_at: Option<Instant>,
+    /// Since when it is not released to the requester, because it was released to it wrongly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen_since: Option<Instant>,
     /// The organisation's own consents towards the requester.
     pub consents: Vec<Consent>,
     /// The holder's authorisations towards the requester.
@@ -47,7 +50,8 @@ impl Match {
     /// What is decided against when nothing is held.
     pub fn nothing(holder: &AgencyId) -> Self {
         let incident = Incident::placeholder(holder);
-        Self { incident, merger_recorded_at: None, consents: Vec::new(), authorisations: Vec::new() }
+        let (consents, authorisations) = (Vec::new(), Vec::new());
+        Self { incident, merger_recorded_at: None, frozen_since: None, consents, authorisations }
     }
 
     /// The consent that the clauses look at: the one that seems to apply and permits most, else the newest there is.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgencyId, Category, ConsentId, Digest, Incident, IncidentId, Instant, Invalid, OfficerId, OrganisationId, Purpose,
-    check,
+    AgencyId, Category, ConsentId, Digest, Disclosure, Incident, IncidentId, Instant, Invalid, OfficerId,
+    OrganisationId, Purpose, check,
 };
 
 /// Where one version of a consent stands. Only `Given` permits; "expired" is computed, never a state.
@@ -25,6 +25,8 @@ pub enum ConsentState {
     Withdrawn,
     /// A later version took its place.
     Superseded,
+    /// It was never given: whoever wrote it down was mistaken.
+    EnteredInError,
 }
 
 impl ConsentState {
@@ -37,19 +39,20 @@ impl ConsentState {
             Self::Refused => "refused",
             Self::Withdrawn => "withdrawn",
             Self::Superseded => "superseded",
+            Self::EnteredInError => "entered-in-error",
         }
     }
 
     /// Reads a stored state.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Sought, Self::Recorded, Self::Given, Self::Refused, Self::Withdrawn, Self::Superseded]
-            .into_iter()
-            .find(|state| state.as_str() == text)
+        let ended = [Self::Refused, Self::Withdrawn, Self::Superseded, Self::EnteredInError];
+        let all = [Self::Sought, Self::Recorded, Self::Given].into_iter().chain(ended);
+        all.into_iter().find(|state| state.as_str() == text)
     }
 
     /// Whether nothing follows but a new version.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Refused | Self::Withdrawn | Self::Superseded)
+        matches!(self, Self::Refused | Self::Withdrawn | Self::Superseded | Self::EnteredInError)
     }
 }
 
@@ -126,6 +129,25 @@ impl ConsentScope {
                 check(!covers_updates || *present_updates, "covers_updates", "is not permitted at present")
             }
         }
+    }
+
+    /// Whether it still permits what was disclosed. From when it counts doesn't matter: that was judged then. A
+    /// revision earlier than the one it names was seen with it.
+    pub fn still_permits(&self, made: &Disclosure, at: Instant) -> bool {
+        let terms = &made.terms;
+        let covers = match &self.coverage {
+            Coverage::AllIncidents => true,
+            Coverage::Incident { id, revision, covers_updates } => {
+                *id == made.incident && (made.revision <= *revision || *covers_updates)
+            }
+        };
+        covers
+            && at < self.valid_until
+            && self.recipient == made.recipient
+            && terms.purpose.as_ref().is_none_or(|purpose| self.purposes.contains(purpose))
+            && (self.enforcement || !terms.enforcement)
+            && (self.onward || !terms.onward)
+            && terms.categories.is_subset(&self.categories)
     }
 
     fn covers(&self, incident: &Incident) -> bool {

@@ -17,6 +17,17 @@ pub struct ConsentStep {
     pub version: i64,
 }
 
+impl ConsentStep {
+    /// What is permitted once it is done; none if nothing is.
+    pub fn permits<'a>(&'a self, versions: &'a [Consent]) -> Option<&'a ConsentScope> {
+        let stands = |version: &&Consent| {
+            let moved = self.states.iter().find(|(moved, _)| *moved == version.version);
+            moved.map_or(version.state, |(_, state)| *state) == ConsentState::Given
+        };
+        self.added.iter().chain(versions).find(stands).and_then(|version| version.scope.as_ref())
+    }
+}
+
 impl<'a> ConsentHistory<'a> {
     /// From the versions of one consent, newest first. None: there is no such consent.
     pub fn new(versions: &'a [Consent]) -> Option<Self> {
@@ -101,6 +112,23 @@ impl<'a> ConsentHistory<'a> {
     pub fn withdraw(&self) -> Result<ConsentStep, Rejected> {
         let newest = self.open().next().ok_or(Rejected::WrongState("it is already refused or withdrawn"))?;
         Ok(ConsentStep { states: self.all_open_to(ConsentState::Withdrawn), added: None, version: newest.version })
+    }
+
+    /// It was never given, in none of its versions, however they ended.
+    pub fn enter_in_error(&self) -> Result<ConsentStep, Rejected> {
+        let written = self.0.iter().find(|version| version.scope.is_some());
+        let written = written.ok_or(Rejected::WrongState("it was only sought: nothing was entered"))?;
+        let to = ConsentState::EnteredInError;
+        if written.state == to {
+            return Err(Rejected::WrongState("it is already marked as entered in error"));
+        }
+        let states = self.0.iter().map(|version| (version.version, to)).collect();
+        Ok(ConsentStep { states, added: None, version: written.version })
+    }
+
+    /// The version in effect, if there is one.
+    pub fn given(&self) -> Option<&'a Consent> {
+        self.in_state(ConsentState::Given)
     }
 
     /// A narrower scope, in effect at once. What was recorded and not verified goes too: it may be wider.

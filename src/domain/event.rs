@@ -32,10 +32,18 @@ pub enum EventKind {
     ThemeRevised,
     /// A theme that the agency has was withdrawn.
     ThemeWithdrawn,
+    /// The agency is to stop, to correct or to give back something that it was given.
+    Notice,
+    /// The agency's officers are to send a notice to an agency that has no system here.
+    NoticeToSend,
+    /// The recipient said what it did.
+    NoticeAcknowledged,
+    /// The agency disclosed something wrongly, and its own clocks may run.
+    WrongfulRelease,
 }
 
 impl EventKind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 14] = [
         Self::RequestToLookAt,
         Self::ConsentEnds,
         Self::AuthorisationEnds,
@@ -46,6 +54,10 @@ impl EventKind {
         Self::DutyOverdue,
         Self::ThemeRevised,
         Self::ThemeWithdrawn,
+        Self::Notice,
+        Self::NoticeToSend,
+        Self::NoticeAcknowledged,
+        Self::WrongfulRelease,
     ];
 
     /// As stored and shown.
@@ -61,6 +73,10 @@ impl EventKind {
             Self::DutyOverdue => "duty-overdue",
             Self::ThemeRevised => "theme-revised",
             Self::ThemeWithdrawn => "theme-withdrawn",
+            Self::Notice => "notice",
+            Self::NoticeToSend => "notice-to-send",
+            Self::NoticeAcknowledged => "notice-acknowledged",
+            Self::WrongfulRelease => "wrongful-release",
         }
     }
 
@@ -91,7 +107,8 @@ pub struct Event {
     pub kind: EventKind,
     /// When it becomes due.
     pub at: Instant,
-    /// The record that it is about: a request, a consent, an authorisation, an obligation, a theme or a reference.
+    /// The record that it is about: a request, a consent, an authorisation, an obligation, a theme, a reference, a
+    /// notice or a wrongful release.
     pub object: String,
     /// The rest.
     pub detail: EventDetail,

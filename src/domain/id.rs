@@ -111,4 +111,12 @@ names! {
     Technique: is_technique, "is not a technique: write T1486 or T1566.001";
     /// A holder's obligation.
     ObligationId: |t| is_visible(t, 1, 64), "is not an obligation id";
+    /// A release or a recorded disclosure of a holder's.
+    DisclosureId: |t| is_visible(t, 1, 64), "is not a disclosure id";
+    /// By what means something was disclosed elsewhere, such as `telephone`.
+    Means: |t| is_slug(t, 64, "-"), "is not a means: 1 to 64 of a-z, 0-9 and `-`";
+    /// A notice.
+    NoticeId: |t| is_visible(t, 1, 64), "is not a notice id";
+    /// A holder's wrongful release.
+    WrongfulReleaseId: |t| is_visible(t, 1, 64), "is not the id of a wrongful release";
 }

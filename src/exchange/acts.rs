@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decision::{Facts, Match, SharedTheme};
-use crate::domain::{Authorisation, Consent, ConsentState, Instant, Subject, ThemeId};
-use crate::proto::v1::{Act, OutcomeStatement};
+use crate::domain::{AgencyId, Authorisation, Consent, ConsentState, Instant, Subject, ThemeId};
+use crate::proto::v1::{Act, OutcomeStatement, WrongfulReleaseStatement};
 
 /// Where a theme stands by the acts so far.
 #[derive(Debug, Default)]
@@ -34,6 +34,8 @@ pub(super) struct Acts {
     themes: BTreeMap<String, ThemeActs>,
     /// Whether a release that gave references was erased: then nothing is said about those that are not known.
     forgot_references: bool,
+    /// To whom which incident is not released for now: by which wrongful release, and since when.
+    frozen: BTreeMap<(String, String), BTreeMap<String, Instant>>,
     /// Each suspension that stands: by whom, and of whom.
     suspended: BTreeSet<(String, String)>,
     /// What was made or changed by acts that are not followed: nothing is said about these.
@@ -65,6 +67,9 @@ impl Acts {
             }
             "ConsentService/RefuseConsent" => self.consent(object).end(ConsentState::Refused, |_, _| true),
             "ConsentService/WithdrawConsent" => self.consent(object).end(ConsentState::Withdrawn, |_, _| true),
+            "ConsentService/MarkConsentInError" => {
+                self.consent(object).0.values_mut().for_each(|(state, _)| *state = ConsentState::EnteredInError);
+            }
             "AuthorisationService/GiveAuthorisation" => {
                 self.authorisations.insert(object.to_owned(), (at, None));
             }
@@ -111,6 +116,18 @@ impl Acts {
         self.forgot_references = true;
     }
 
+    /// Follows what a wrongful release freezes or lets go.
+    pub(super) fn follow_wrongful(&mut self, stated: &WrongfulReleaseStatement, at: Instant) {
+        for freeze in &stated.freezes {
+            let by = self.frozen.entry((freeze.incident.clone(), freeze.recipient.clone())).or_default();
+            match (stated.closed, stated.lifted) {
+                (false, _) => drop(by.insert(stated.wrongful_release.clone(), at)),
+                (true, true) => drop(by.remove(&stated.wrongful_release)),
+                (true, false) => {}
+            }
+        }
+    }
+
     fn consent(&mut self, id: &str) -> Versions<'_> {
         Versions(self.consents.entry(id.to_owned()).or_default())
     }
@@ -148,6 +165,7 @@ impl Acts {
         }
         for one in &facts.matches {
             found.extend(self.incident(one));
+            found.extend(self.freeze(one, &facts.ask.requester.agency));
             found.extend(one.consents.iter().filter_map(|consent| self.of_consent(consent)));
             found.extend(one.authorisations.iter().filter_map(|given| self.of_authorisation(given)));
         }
@@ -168,6 +186,16 @@ impl Acts {
         let accounted = self.incidents.get(incident.id.as_str()) == Some(&(incident.revision, verified));
         let problem = format!("acts: no act brought about incident {} as it was read", incident.id);
         (!accounted && !self.others.contains(incident.id.as_str())).then_some(problem)
+    }
+
+    fn freeze(&self, found: &Match, recipient: &AgencyId) -> Option<String> {
+        let incident = &found.incident;
+        let by_acts = self.frozen.get(&(incident.id.to_string(), recipient.to_string()));
+        let by_acts = by_acts.and_then(|by| by.values().min().copied());
+        let word = |since: Option<Instant>| if since.is_some() { "frozen" } else { "not frozen" };
+        let (read, acted) = (word(found.frozen_since), word(by_acts));
+        let problem = format!("acts: incident {} was read as {read}, by the acts it is {acted}", incident.id);
+        (by_acts != found.frozen_since).then_some(problem)
     }
 
     fn of_consent(&self, consent: &Consent) -> Option<String> {

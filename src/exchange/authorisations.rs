@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use crate::domain::{
-    AgencyId, Authorisation, AuthorisationId, Category, Digest, Ground, IncidentId, Instant, Purpose, Rejected,
+    AgencyId, Authorisation, AuthorisationId, Category, Digest, Ground, IncidentId, Instant, NoticeKind, Purpose,
+    Rejected,
 };
 use crate::ledger::Kind;
 use crate::seal;
 use crate::store::{Reads, Write};
 
 use super::plan::{Change, Context, Plan};
-use super::{Result, events, incidents, preview};
+use super::{Result, events, incidents, notices, preview};
 
 /// How long an authorisation lasts unless it says otherwise.
 const DEFAULT_DAYS: i64 = 90;
@@ -96,7 +97,11 @@ impl Plan for RevokeAuthorisation {
         if present.revoked_at.is_some() {
             return Err(Rejected::WrongState("it is already revoked").into());
         }
+        let mut made = reads.disclosures_of(&[&present.incident]).await?;
+        made.retain(|made| made.terms.authorisation.as_ref() == Some(&self.id));
+        let cause = format!("authorisation {}", self.id);
+        let notices = notices::due(context, reads, NoticeKind::StopFurtherUse, &cause, made).await?;
         let writes = vec![Write::revoke_authorisation(&self.id, context.at), Write::drop_events(self.id.as_str())];
-        Ok(Change::new(&self.id, 2, writes))
+        Ok(Change { notices, ..Change::new(&self.id, 2, writes) })
     }
 }

@@ -11,7 +11,7 @@ use crate::seal;
 use crate::store::{ConsentVersions, Reads, Write};
 
 use super::plan::{Change, Context, Plan};
-use super::{Result, events, incidents, oral, organisations};
+use super::{Result, events, incidents, notices, oral, organisations, wrongful};
 
 /// How long a consent lasts unless it says otherwise.
 const DEFAULT_DAYS: i64 = 365;
@@ -102,6 +102,13 @@ pub struct WithdrawConsent {
     pub id: ConsentId,
 }
 
+/// Says that a consent was entered in error.
+#[derive(Debug)]
+pub struct MarkConsentInError {
+    /// The consent.
+    pub id: ConsentId,
+}
+
 impl ScopeTerms {
     /// The scope itself. `ends` is when it ends at the latest, where something else than the caller says so.
     async fn scope(
@@ -183,7 +190,23 @@ fn history(versions: &ConsentVersions) -> Result<ConsentHistory<'_>, Rejected> {
     ConsentHistory::new(versions).ok_or(Rejected::NotFound("consent"))
 }
 
-fn change(context: Context<'_>, versions: &ConsentVersions, step: ConsentStep) -> Result<Change> {
+/// What a step changes, with the notices that it causes where it takes something away from what was given.
+async fn change(
+    context: Context<'_>,
+    reads: &mut Reads,
+    versions: &ConsentVersions,
+    step: ConsentStep,
+) -> Result<Change> {
+    let given = history(versions)?.given();
+    let notices = match (given, step.permits(versions)) {
+        (None, _) => Vec::new(),
+        (Some(given), permits) if given.scope.as_ref() == permits => Vec::new(),
+        (Some(given), permits) => notices::no_longer_consented(context, reads, given, permits).await?,
+    };
+    Ok(Change { notices, ..rows(context, versions, step)? })
+}
+
+fn rows(context: Context<'_>, versions: &ConsentVersions, step: ConsentStep) -> Result<Change> {
     let id = versions.first().map(|newest| newest.id.clone()).ok_or(Rejected::NotFound("consent"))?;
     // Whatever ended or began: what was said about its end no longer applies.
     let mut writes = vec![Write::drop_events(id.as_str())];
@@ -249,7 +272,8 @@ impl Plan for RecordConsent {
             return Err(Rejected::invalid("organisation_id", "is not the organisation that was asked").into());
         }
         let by = &context.actor.officer;
-        change(context, &versions, history(&versions)?.record(scope, self.evidence.clone(), by, context.at)?)
+        let step = history(&versions)?.record(scope, self.evidence.clone(), by, context.at)?;
+        change(context, reads, &versions, step).await
     }
 }
 
@@ -258,7 +282,8 @@ impl Plan for VerifyConsent {
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let versions = versions(context, reads, &self.id).await?;
-        change(context, &versions, history(&versions)?.verify(self.version, &context.actor.officer)?)
+        let step = history(&versions)?.verify(self.version, &context.actor.officer)?;
+        change(context, reads, &versions, step).await
     }
 }
 
@@ -268,7 +293,7 @@ impl Plan for RefuseConsent {
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let versions = versions(context, reads, &self.id).await?;
-        change(context, &versions, history(&versions)?.refuse()?)
+        change(context, reads, &versions, history(&versions)?.refuse()?).await
     }
 }
 
@@ -283,7 +308,8 @@ impl Plan for NarrowConsent {
         let organisation = versions.first().map(|newest| newest.organisation.clone());
         let organisation = organisation.ok_or(Rejected::NotFound("consent"))?;
         let scope = self.scope.scope(context, reads, &organisation, Some(present), None).await?;
-        change(context, &versions, history.narrow(scope, &context.actor.officer, context.at)?)
+        let step = history.narrow(scope, &context.actor.officer, context.at)?;
+        change(context, reads, &versions, step).await
     }
 }
 
@@ -298,7 +324,8 @@ impl Plan for ReconfirmConsent {
         let ends = oral::ends(context, reads, &organisation, &self.scope, &self.evidence).await?;
         let scope = self.scope.scope(context, reads, &organisation, None, ends).await?;
         let by = &context.actor.officer;
-        change(context, &versions, history(&versions)?.reconfirm(scope, self.evidence.clone(), by, context.at)?)
+        let step = history(&versions)?.reconfirm(scope, self.evidence.clone(), by, context.at)?;
+        change(context, reads, &versions, step).await
     }
 }
 
@@ -308,6 +335,21 @@ impl Plan for WithdrawConsent {
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let versions = versions(context, reads, &self.id).await?;
-        change(context, &versions, history(&versions)?.withdraw()?)
+        change(context, reads, &versions, history(&versions)?.withdraw()?).await
+    }
+}
+
+impl Plan for MarkConsentInError {
+    const KIND: Kind = Kind::Consent;
+    const STOPS: bool = true;
+
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        let versions = versions(context, reads, &self.id).await?;
+        // Whatever relied on it is called back: to stop its use as well would say less.
+        let mut change = rows(context, &versions, history(&versions)?.enter_in_error()?)?;
+        if let Some(newest) = versions.first() {
+            wrongful::entered_in_error(context, reads, newest, &mut change).await?;
+        }
+        Ok(change)
     }
 }

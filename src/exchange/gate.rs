@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::decision::{Decision, decide};
-use crate::domain::{AgencyId, Instant, Question, Rejected};
+use crate::domain::{AgencyId, Instant, Notice, Question, Rejected};
 use crate::ledger::Slots;
 use crate::release::{Releasable, Shareable};
 use crate::store::{Answer, Appended, Committed, KnownCall, Locked, Write};
@@ -32,7 +32,7 @@ use super::node::Timing;
 use super::offers::{OfferFor, Offering};
 use super::plan::{self, By, Done, Keyed, Mutation};
 use super::sharing::{self, Decided, TableCall, Told};
-use super::{Error, Node, Result, events, obligations};
+use super::{Error, Node, Result, disclosures, events, notices, obligations};
 
 /// Takes a batch through the gate. One answer for each of its works, in their order.
 ///
@@ -167,7 +167,26 @@ impl<'a> Passage<'a> {
         let appended = self.locked.append(entered, &draft, None, sees, at, &node.seal)?;
         self.writes.push(Write::call(&by.call, appended.index(), &change.object, change.version, at, None)?);
         self.due.extend(change.offers.into_iter().map(|offer| (by.clone(), offer)));
+        let caused_at = appended.index();
         self.appended.push((Some(place), appended));
+        for notice in change.notices {
+            self.issue(notice, caused_at).await?;
+        }
+        Ok(())
+    }
+
+    /// Issues a notice, which has an entry of its own unless officers send it.
+    async fn issue(&mut self, notice: Notice, caused_at: u64) -> Result<()> {
+        let index = if notice.by_hand { caused_at } else { self.locked.next_index() };
+        let notice = Notice { index, ..notice };
+        // At once, so that a later change of the same batch finds that it was issued.
+        self.locked.write(notices::writes(&notice)?.into()).await?;
+        if !notice.by_hand {
+            let entered = Entered::Change { object: notice.id.to_string(), version: 0 };
+            let (draft, at, seal) = (notices::draft(&notice), self.timing.at, &self.node.seal);
+            let appended = self.locked.append(entered, &draft, None, Slots::HOLDER, at, seal)?;
+            self.appended.push((None, appended));
+        }
         Ok(())
     }
 
@@ -228,10 +247,15 @@ impl<'a> Passage<'a> {
         let (released, dispose_by) = (decided.releasable.is_some(), decided.dispose_by);
         let asked =
             About { question: question.id.clone(), holder: question.holder.clone(), open_until: question.open_until };
+        let disclosed = match &decided.releasable {
+            Some(releasable) => disclosures::released(&question, releasable, self.locked.next_index(), at)?,
+            None => Vec::new(),
+        };
         let entered = Entered::Ask { asked, answer: decided.answer.clone(), releasable: decided.releasable };
         let facts = Some(decided.facts.as_slice());
         let appended = self.locked.append(entered, &decided.draft, facts, Slots::REQUESTER, at, &node.seal)?;
         let (index, answer) = (appended.index(), Some(&decided.answer));
+        self.writes.extend(disclosed);
         self.writes.push(Write::call(&call.by.call, index, question.id.as_str(), 0, at, answer)?);
         if is_new {
             self.writes.push(Write::question(&question, &node.seal)?);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::decision::{Agreement, Facts, InForce, MOST_MATCHES, Match, cover};
 use crate::domain::{
     AgencyId, Ask, Authorisation, Category, Consent, Incident, IncidentId, Instant, Occurred, OrganisationId, Purpose,
-    Question, Reference, RequestId, Requester, Subject, Unit, Urgency,
+    Question, Reference, RequestId, Requester, Subject, Unit, Urgency, frozen_since,
 };
 use crate::store::{IncidentKey, Reads};
 
@@ -167,7 +167,7 @@ impl Found {
         matched
             .into_values()
             .take(MOST_MATCHES + 1)
-            .map(|IncidentKey { incident, merger_recorded_at, .. }| Match {
+            .map(|IncidentKey { incident, merger_recorded_at, frozen, .. }| Match {
                 consents: self
                     .consents
                     .get(&incident.organisation)
@@ -186,6 +186,7 @@ impl Found {
                     .collect(),
                 incident: incident.clone(),
                 merger_recorded_at: *merger_recorded_at,
+                frozen_since: frozen_since(frozen, towards),
             })
             .collect()
     }

@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::domain::{
-    AgencyId, Category, Identifier, Incident, IncidentId, Instant, Markings, Notification, Occurred, Organisation,
-    OrganisationId, Reference, Rejected,
+    AgencyId, Category, Disclosure, Identifier, Incident, IncidentId, Instant, Markings, NoticeKind, Notification,
+    Occurred, Organisation, OrganisationId, Reference, Rejected,
 };
 use crate::ledger::Kind;
+use crate::release;
 use crate::seal;
 use crate::store::{Reads, Write};
 
 use super::plan::{Change, Context, Plan};
-use super::{Result, events, obligations, statistics};
+use super::{Result, events, notices, obligations, statistics};
 
 /// How long an incident is kept unless its holder says otherwise: seven years.
 const RETAIN_DAYS: i64 = 2_557;
@@ -178,6 +179,7 @@ impl Plan for AmendIncident {
         if present.revision != self.revision {
             return Err(Rejected::Changed.into());
         }
+        let corrected = self.corrected(context, reads, &present).await?;
         let mut incident = Incident { revision: present.revision + 1, markings: self.markings, ..present };
         // What was verified is what the organisation notified, not what the holder has found out since.
         if let Some(notification) = &mut incident.notification {
@@ -185,10 +187,29 @@ impl Plan for AmendIncident {
             notification.recorded_by = context.actor.officer.clone();
         }
         let mut change = Change::new(&incident.id, incident.revision, rows(context, &incident, &self.content)?);
+        let cause = format!("incident {} {}", incident.id, incident.revision);
+        change.notices = notices::due(context, reads, NoticeKind::Correction, &cause, corrected).await?;
         change.writes.push(Write::notification(&incident)?);
         change.writes.extend(statistics::amended(context, reads, &incident, &self.content).await?);
         obligations::arise(context, reads, &[&incident], &mut change).await?;
         Ok(change)
+    }
+}
+
+impl AmendIncident {
+    /// What was disclosed that would be another now: a category of it says something else or is gone.
+    async fn corrected(&self, context: Context<'_>, reads: &mut Reads, present: &Incident) -> Result<Vec<Disclosure>> {
+        let mut made = reads.disclosures_of(&[&present.id]).await?;
+        if made.is_empty() {
+            return Ok(made);
+        }
+        let before = release::open_own(present, reads, context.seal()).await?;
+        let said = |content: &Content, category: &Category| {
+            content.iter().find(|(one, _)| one == category).map(|(_, bytes)| bytes.clone())
+        };
+        let differs = |category: &Category| said(&before, category) != said(&self.content, category);
+        made.retain(|made| made.terms.categories.iter().any(differs));
+        Ok(made)
     }
 }
 

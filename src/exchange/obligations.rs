@@ -194,23 +194,28 @@ impl Exchange {
         .await
     }
 
-    /// Logs what should have been done by now, and says how many that are: for the operator's alarm.
+    /// Logs what should have been done or acknowledged by now, and says how many that are: for the operator's alarm.
     pub async fn alarm_overdue(&self) -> Result<usize> {
         const MOST: i64 = 1_000;
         let overdue = self
             .read(|node, reads| {
                 Box::pin(async move {
                     let at = node.now(reads).await?;
-                    Ok((at, reads.obligations_overdue(at, MOST).await?))
+                    Ok((at, reads.obligations_overdue(at, MOST).await?, reads.notices_overdue(at, MOST).await?))
                 })
             })
             .await;
-        let (at, overdue) = overdue?;
+        let (at, overdue, notices) = overdue?;
         for one in &overdue {
             let hours = at.micros_since(one.due_at) / 3_600_000_000;
             tracing::error!(obligation = %one.id, holder = %one.holder, clause = %one.clause, hours, "a duty is overdue");
         }
-        Ok(overdue.len())
+        for one in &notices {
+            let hours = at.micros_since(one.due_at) / 3_600_000_000;
+            let kind = one.kind.as_str();
+            tracing::error!(notice = %one.id, holder = %one.about.holder, kind, hours, "a notice is overdue");
+        }
+        Ok(overdue.len() + notices.len())
     }
 }
 

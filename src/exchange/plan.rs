@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::domain::{Actor, AgencyId, CallKey, Instant, Rejected};
+use crate::domain::{Actor, AgencyId, CallKey, Instant, Notice, Rejected};
 use crate::ledger::{Draft, Kind, Salts, Slots};
 use crate::proto::v1::Receipt;
 use crate::seal::{self, Seal};
@@ -50,6 +50,10 @@ pub struct Change {
     pub(super) incidents: Vec<Keyed>,
     /// The last entry by which all of it was done before: then there is nothing to write.
     pub(super) earlier: Option<u64>,
+    /// The notices that it causes, each with an entry of its own.
+    pub(super) notices: Vec<Notice>,
+    /// Another agency that may open what came of it.
+    pub(super) shown_to: Option<AgencyId>,
 }
 
 /// One of several records that a change registers: done once under the key of the call that it stands for.
@@ -71,6 +75,8 @@ impl Change {
             organisations: Vec::new(),
             incidents: Vec::new(),
             earlier: None,
+            notices: Vec::new(),
+            shown_to: None,
         }
     }
 
@@ -173,7 +179,8 @@ impl<T: Plan> Mutation for Command<T> {
     }
 }
 
-/// The entry of a change: what was done and what came of it, for the officer's own agency alone.
+/// The entry of a change: what was done and what came of it, for the officer's own agency; the latter for another one,
+/// where the change says so.
 pub(super) fn draft(kind: Kind, by: &By, change: &Change) -> Draft {
     Draft {
         kind,
@@ -182,6 +189,8 @@ pub(super) fn draft(kind: Kind, by: &By, change: &Change) -> Draft {
         outcome: change.outcome.clone(),
         grounds: Vec::new(),
         salts: Salts::from_seed(&seal::random()),
-        parties: vec![(by.actor.agency.clone(), change.sees())],
+        parties: std::iter::once((by.actor.agency.clone(), change.sees()))
+            .chain(change.shown_to.iter().map(|other| (other.clone(), Slots::OFFER)))
+            .collect(),
     }
 }

@@ -20,7 +20,9 @@ use serde::de::DeserializeOwned;
 use crate::decision::{Agreement, Decision, Facts, InForce, Permitted, SharingFacts, Wanted, decide, decide_sharing};
 use crate::domain::{Digest, Instant, Question, Reference, Subject};
 use crate::ledger::{Kind, commit_to};
-use crate::proto::v1::{Act, GroundsStatement, LedgerEntry, OfferStatement, Opening, OutcomeStatement, Slot};
+use crate::proto::v1::{
+    Act, GroundsStatement, LedgerEntry, OfferStatement, Opening, OutcomeStatement, Slot, WrongfulReleaseStatement,
+};
 use crate::seal::Seal;
 use crate::store::{Inside, Reads, Store, WholeEntry};
 
@@ -169,7 +171,13 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
     if leaf.kind() != Kind::Ask {
         let act = Act::decode(committed(Slot::Act)).map_err(|_| unreadable("its act cannot be decoded"))?;
         if let Some(acts) = &mut known.acts {
-            acts.follow(&act, Instant::from_micros(leaf.at_micros));
+            let at = Instant::from_micros(leaf.at_micros);
+            acts.follow(&act, at);
+            // A consent that was entered in error may open one by itself.
+            if matches!(leaf.kind(), Kind::Consent | Kind::WrongfulRelease) {
+                let stated = WrongfulReleaseStatement::decode(committed(Slot::Outcome));
+                acts.follow_wrongful(&stated.map_err(|_| unreadable("its outcome cannot be decoded"))?, at);
+            }
         }
         return match sealed {
             // A decline decides nothing.
@@ -321,7 +329,7 @@ fn contact(committed: &OutcomeStatement) -> &str {
     handling.map_or("", |handling| handling.correction_contact.as_str())
 }
 
-fn sum(bytes: &[u8]) -> Digest {
+pub(super) fn sum(bytes: &[u8]) -> Digest {
     let mut sum = [0; 32];
     sum.copy_from_slice(digest(&SHA256, bytes).as_ref());
     Digest(sum)

@@ -7,7 +7,8 @@ use prost::Message;
 
 use crate::decision::{Decision, Facts, Handling, Onward, Permitted, Sharing, SharingFacts, Wanted};
 use crate::domain::{
-    AgencyId, Ask, Category, Digest, Ground, Instant, Quarter, Question, Reference, Subject, ThemeId, Urgency,
+    Acknowledgement, AgencyId, Ask, Category, Digest, Ground, IncidentId, Instant, Notice, Quarter, Question, Reference,
+    Subject, ThemeId, Urgency, WrongfulRelease,
 };
 use crate::proto::v1;
 use crate::statistics::Rule;
@@ -207,6 +208,52 @@ fn grounds(decision: &Decision, sealed: &[u8]) -> Vec<u8> {
 pub(super) fn reasons(reasons: &[String], sealed: &[u8]) -> Vec<u8> {
     v1::GroundsStatement { facts_digest: digest(&SHA256, sealed).as_ref().to_vec(), reasons: reasons.to_vec() }
         .encode_to_vec()
+}
+
+/// What caused a notice, for its holder.
+pub(super) fn cause(cause: &str) -> Vec<u8> {
+    v1::GroundsStatement { facts_digest: Vec::new(), reasons: vec![cause.to_owned()] }.encode_to_vec()
+}
+
+/// A notice for both sides, or what its recipient said of it.
+pub(super) fn notice(notice: &Notice, said: Option<&Acknowledgement>) -> Vec<u8> {
+    let about = &notice.about;
+    v1::NoticeStatement {
+        notice: notice.id.to_string(),
+        kind: notice.kind.as_str().to_owned(),
+        issuer: about.holder.to_string(),
+        recipient: about.recipient.to_string(),
+        is_release: about.index.is_some(),
+        receipt_index: about.index.unwrap_or_default(),
+        reference: about.terms.reference.as_ref().map(ToString::to_string).unwrap_or_default(),
+        disclosed_at_micros: about.at.micros(),
+        due_at_micros: notice.due_at.micros(),
+        acknowledgement: said.map(|Acknowledgement { version, said, .. }| v1::AcknowledgementStatement {
+            version: *version,
+            outcome: said.outcome.clone(),
+            reason: said.reason.clone(),
+            passed_on_to: said.passed_on.iter().map(ToString::to_string).collect(),
+        }),
+    }
+    .encode_to_vec()
+}
+
+/// A wrongful release as it is opened, or as it is closed.
+pub(super) fn wrongful_release(wrongful: &WrongfulRelease, lifted: bool, closed: bool) -> Vec<u8> {
+    let freeze = |(incident, recipient): (IncidentId, AgencyId)| v1::FreezeStatement {
+        incident: incident.to_string(),
+        recipient: recipient.to_string(),
+    };
+    v1::WrongfulReleaseStatement {
+        wrongful_release: wrongful.id.to_string(),
+        cause: wrongful.cause.clone(),
+        freezes: wrongful.freezes().into_iter().map(freeze).collect(),
+        lifted,
+        closed,
+        reason: wrongful.reason.clone(),
+        aware_at_micros: wrongful.aware_at.micros(),
+    }
+    .encode_to_vec()
 }
 
 /// What a holder published for a quarter.

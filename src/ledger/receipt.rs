@@ -6,9 +6,9 @@ use prost::Message;
 use super::entry::commit_to;
 use super::{Checkpoint, Keyring, Kind, tree};
 use crate::proto::v1::{
-    Act, AskStatement, ErasureStatement, GroundsStatement, LedgerEntry, OfferStatement, OutcomeStatement,
-    PublicationStatement, Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement,
-    ThemeAskStatement, ThemeStatement,
+    Act, AskStatement, ErasureStatement, GroundsStatement, LedgerEntry, NoticeStatement, OfferStatement,
+    OutcomeStatement, PublicationStatement, Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement,
+    SubjectStatement, ThemeAskStatement, ThemeStatement, WrongfulReleaseStatement,
 };
 
 /// What a receipt that verifies says.
@@ -28,6 +28,10 @@ pub struct Verified {
     pub outcome: Option<OutcomeStatement>,
     /// What was offered, if this is an offer and it was opened.
     pub offer: Option<OfferStatement>,
+    /// The notice, or what its recipient said, if this is one and it was opened.
+    pub notice: Option<NoticeStatement>,
+    /// What was released wrongly, if this says so and it was opened.
+    pub wrongful_release: Option<WrongfulReleaseStatement>,
     /// What was published, if this is a publication.
     pub publication: Option<PublicationStatement>,
     /// What was erased, if this is an erasure.
@@ -86,6 +90,8 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         subject: None,
         outcome: None,
         offer: None,
+        notice: None,
+        wrongful_release: None,
         publication: None,
         erasure: None,
         table_ask: None,
@@ -117,6 +123,12 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
             (Slot::Subject, _) => verified.subject = Some(SubjectStatement::decode(payload).map_err(unreadable)?),
             (Slot::Outcome, Kind::Offer) => {
                 verified.offer = Some(OfferStatement::decode(payload).map_err(unreadable)?);
+            }
+            (Slot::Outcome, Kind::Notice) => {
+                verified.notice = Some(NoticeStatement::decode(payload).map_err(unreadable)?);
+            }
+            (Slot::Outcome, Kind::WrongfulRelease | Kind::Consent) => {
+                verified.wrongful_release = Some(WrongfulReleaseStatement::decode(payload).map_err(unreadable)?);
             }
             (Slot::Outcome, Kind::Publication) => {
                 verified.publication = Some(PublicationStatement::decode(payload).map_err(unreadable)?);

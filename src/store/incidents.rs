@@ -7,13 +7,13 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::domain::{
-    AgencyId, Category, Digest, Incident, IncidentId, Instant, Occurred, OfficerId, OrganisationId, Reference,
+    AgencyId, Category, Digest, Frozen, Incident, IncidentId, Instant, Occurred, OfficerId, OrganisationId, Reference,
 };
 use crate::ledger::commit_to;
 use crate::seal::{self, DataKey, Seal};
 
 use super::write::{Table, Write};
-use super::{Pool, Reads, Result, Store, Tx, from_json, inconsistent, key_set, on, row, rows, sql, to_json};
+use super::{Pool, Reads, Result, Store, Tx, from_json, inconsistent, key_set, on, row, rows, sql, to_json, wrongful};
 
 const INCIDENT: Table = Table {
     name: "incident",
@@ -69,6 +69,7 @@ struct FoundRow {
     #[sqlx(flatten)]
     incident: Row,
     merger_recorded_at: Option<i64>,
+    frozen: Option<String>,
 }
 
 /// An incident found by a key: the reference or the look-up key, and for whom a reference was issued.
@@ -82,6 +83,8 @@ pub struct IncidentKey {
     pub incident: Incident,
     /// When the register last recorded that its organisation was merged, directly or not.
     pub merger_recorded_at: Option<Instant>,
+    /// To whom it is not released for now.
+    pub frozen: Frozen,
 }
 
 /// One category as sealed. Only `release` opens it, and only for a committed permit.
@@ -242,11 +245,13 @@ fn sealed(rows: Vec<ContentRow>, seal: &Seal) -> Result<Vec<SealedCategory>> {
 
 fn found(rows: Vec<FoundRow>) -> Result<Vec<IncidentKey>> {
     let key = |row: FoundRow| {
+        let frozen = wrongful::frozen(&row.incident.id, row.frozen.as_deref())?;
         Ok(IncidentKey {
             found_by: row.found_by,
             recipient: row.recipient,
             incident: incident(row.incident)?,
             merger_recorded_at: row.merger_recorded_at.map(Instant::from_micros),
+            frozen,
         })
     };
     rows.into_iter().map(key).collect()

@@ -29,6 +29,7 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     5 "lighter release" "0005_lighter_release",
     6 "placeholder" "0006_placeholder",
     7 "statistics" "0007_statistics",
+    8 "notices" "0008_notices",
     9 "retention" "0009_retention",
     11 "themes" "0011_themes"
 );
@@ -41,6 +42,7 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     5 "lighter release" "0005_lighter_release",
     6 "placeholder" "0006_placeholder",
     7 "statistics" "0007_statistics",
+    8 "notices" "0008_notices",
     9 "retention" "0009_retention",
     11 "themes" "0011_themes"
 );

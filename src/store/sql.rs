@@ -159,7 +159,7 @@ statements! {
     INCIDENTS_BY_ID = set (
         "SELECT i.id AS found_by, '' AS recipient, i.id, i.holder, i.organisation_id, i.revision,
                 i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until,
-                v.categories, g.merger_recorded_at
+                v.categories, i.frozen, g.merger_recorded_at
          FROM incident i JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
          JOIN organisation g ON g.id = i.organisation_id WHERE i.erased_at IS NULL AND i.id", ""
     );
@@ -167,7 +167,7 @@ statements! {
     INCIDENTS_BY_REFERENCE = keys (
         "SELECT k.value AS found_by, COALESCE(r.recipient, '-') AS recipient, i.id, i.holder, i.organisation_id,
                 i.revision, i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until,
-                v.categories, g.merger_recorded_at",
+                v.categories, i.frozen, g.merger_recorded_at",
         "LEFT JOIN reference r ON r.reference = k.value
          LEFT JOIN incident h ON h.id = r.incident_id AND h.erased_at IS NULL
          JOIN incident i ON i.id = COALESCE(h.id, '-')
@@ -177,7 +177,7 @@ statements! {
     INCIDENTS_BY_IDENTIFIER = keys (
         "SELECT k.value AS found_by, '' AS recipient, i.id, i.holder, i.organisation_id, i.revision, i.occurred_from,
                 i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until, v.categories,
-                g.merger_recorded_at",
+                i.frozen, g.merger_recorded_at",
         "LEFT JOIN organisation_identifier o ON o.lookup = k.value
          LEFT JOIN incident h ON h.organisation_id = o.organisation_id AND h.erased_at IS NULL
               AND h.occurred_from < $2 AND h.occurred_until > $3
@@ -185,6 +185,8 @@ statements! {
          JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
          JOIN organisation g ON g.id = i.organisation_id"
     );
+    FROZEN = both ("SELECT frozen FROM incident WHERE id = $1");
+    SET_FROZEN = both ("UPDATE incident SET frozen = $1 WHERE id = $2");
     CONTENT = both (
         "SELECT c.incident_id, c.revision, c.category, c.sealed, r.wrapped_key FROM incident_category c
          JOIN incident_revision r ON r.incident_id = c.incident_id AND r.revision = c.revision
@@ -251,6 +253,78 @@ statements! {
          JOIN authorisation a ON a.id = COALESCE(h.id, '-') ORDER BY a.id"
     );
     REVOKE_AUTHORISATION = both ("UPDATE authorisation SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL");
+
+    DISCLOSURES_OF = set (
+        "SELECT incident_id, id, holder, recipient, idx, revision, disclosed_at, terms FROM disclosure WHERE incident_id",
+        " ORDER BY incident_id, disclosed_at, id"
+    );
+    DISCLOSURES_AT = both (
+        "SELECT d.incident_id, d.id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
+         FROM incident i JOIN disclosure d ON d.incident_id = i.id WHERE i.organisation_id = $1
+         ORDER BY d.incident_id, d.disclosed_at, d.id"
+    );
+    DISCLOSURES = both (
+        "SELECT incident_id, id, holder, recipient, idx, revision, disclosed_at, terms FROM disclosure
+         WHERE incident_id = $1 AND id > $2 ORDER BY id LIMIT $3"
+    );
+    DISCLOSURES_ELSEWHERE = set (
+        "SELECT incident_id, id, holder, recipient, idx, revision, disclosed_at, terms FROM disclosure
+         WHERE idx IS NULL AND id", ""
+    );
+
+    NOTICE = both (
+        "SELECT n.id, n.kind, n.cause, n.by_hand, n.issued_at, n.due_at, n.idx AS entry, d.incident_id,
+                d.id AS disclosure_id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
+         FROM notice n JOIN disclosure d ON d.incident_id = n.incident_id AND d.id = n.disclosure_id WHERE n.id = $1"
+    );
+    NOTICES_OF = set (
+        "SELECT n.id, n.kind, n.cause, n.by_hand, n.issued_at, n.due_at, n.idx AS entry, d.incident_id,
+                d.id AS disclosure_id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
+         FROM notice n JOIN disclosure d ON d.incident_id = n.incident_id AND d.id = n.disclosure_id
+         WHERE n.incident_id", " ORDER BY n.id"
+    );
+    NOTICES_TO = both (
+        "SELECT n.id, n.kind, n.cause, n.by_hand, n.issued_at, n.due_at, n.idx AS entry, d.incident_id,
+                d.id AS disclosure_id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
+         FROM notice n JOIN disclosure d ON d.incident_id = n.incident_id AND d.id = n.disclosure_id
+         WHERE n.recipient = $1 AND n.by_hand = 0 AND n.id > $2 AND ($4 = '' OR n.outcome IS NULL)
+         ORDER BY n.id LIMIT $3"
+    );
+    NOTICES_BY = both (
+        "SELECT n.id, n.kind, n.cause, n.by_hand, n.issued_at, n.due_at, n.idx AS entry, d.incident_id,
+                d.id AS disclosure_id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
+         FROM notice n JOIN disclosure d ON d.incident_id = n.incident_id AND d.id = n.disclosure_id
+         WHERE n.holder = $1 AND n.id > $2 AND ($4 = '' OR n.outcome IS NULL) ORDER BY n.id LIMIT $3"
+    );
+    NOTICES_OVERDUE = both (
+        "SELECT n.id, n.kind, n.cause, n.by_hand, n.issued_at, n.due_at, n.idx AS entry, d.incident_id,
+                d.id AS disclosure_id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
+         FROM notice n JOIN disclosure d ON d.incident_id = n.incident_id AND d.id = n.disclosure_id
+         WHERE n.outcome IS NULL AND n.due_at <= $1 ORDER BY n.due_at, n.id LIMIT $2"
+    );
+    NOTICE_ANSWERED = both ("UPDATE notice SET outcome = $1 WHERE id = $2");
+    ACKNOWLEDGEMENTS_OF = set (
+        "SELECT notice_id, version, outcome, acknowledged_at, wrapped_key, sealed FROM notice_acknowledgement
+         WHERE notice_id", " ORDER BY notice_id, version"
+    );
+
+    WRONGFUL_RELEASE = both (
+        "SELECT id, holder, cause, reported_by, reported_at, aware_at, closed_at, lifted_at, wrapped_key, closing
+         FROM wrongful_release WHERE holder = $1 AND id = $2"
+    );
+    WRONGFUL_RELEASES = both (
+        "SELECT id, holder, cause, reported_by, reported_at, aware_at, closed_at, lifted_at, wrapped_key, closing
+         FROM wrongful_release WHERE holder = $1 AND id > $2 ORDER BY id LIMIT $3"
+    );
+    WRONGFUL_DISCLOSURES = both (
+        "SELECT d.incident_id, d.id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
+         FROM wrongful_disclosure w
+         JOIN disclosure d ON d.incident_id = w.incident_id AND d.id = w.disclosure_id
+         WHERE w.wrongful_release_id = $1 ORDER BY d.incident_id, d.id"
+    );
+    CLOSE_WRONGFUL_RELEASE = both (
+        "UPDATE wrongful_release SET closed_at = $1, lifted_at = $2, wrapped_key = $3, closing = $4 WHERE id = $5"
+    );
 
     QUESTIONS_BY_ID = set (
         "SELECT id, holder, requester, purpose, form, categories, wrapped_key, subject, created_at, open_until, urgency,

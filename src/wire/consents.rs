@@ -6,14 +6,16 @@ use super::status::{failed, invalid};
 use super::{Desk, convert};
 use crate::domain::{AgencyId, ConsentId, OrganisationId, check};
 use crate::exchange::{
-    NarrowConsent, ReconfirmConsent, RecordConsent, RefuseConsent, SeekConsent, VerifyConsent, WithdrawConsent,
+    MarkConsentInError, NarrowConsent, ReconfirmConsent, RecordConsent, RefuseConsent, SeekConsent, VerifyConsent,
+    WithdrawConsent,
 };
 use crate::proto::v1::consent_service_server::ConsentService;
 use crate::proto::v1::{
-    GetConsentRequest, GetConsentResponse, ListConsentsRequest, ListConsentsResponse, NarrowConsentRequest,
-    NarrowConsentResponse, ReconfirmConsentRequest, ReconfirmConsentResponse, RecordConsentRequest,
-    RecordConsentResponse, RefuseConsentRequest, RefuseConsentResponse, SeekConsentRequest, SeekConsentResponse,
-    VerifyConsentRequest, VerifyConsentResponse, WithdrawConsentRequest, WithdrawConsentResponse,
+    GetConsentRequest, GetConsentResponse, ListConsentsRequest, ListConsentsResponse, MarkConsentInErrorRequest,
+    MarkConsentInErrorResponse, NarrowConsentRequest, NarrowConsentResponse, ReconfirmConsentRequest,
+    ReconfirmConsentResponse, RecordConsentRequest, RecordConsentResponse, RefuseConsentRequest, RefuseConsentResponse,
+    SeekConsentRequest, SeekConsentResponse, VerifyConsentRequest, VerifyConsentResponse, WithdrawConsentRequest,
+    WithdrawConsentResponse,
 };
 
 /// A changing RPC: admit, read the change, do it, answer with the consent's id, version and receipt.
@@ -110,6 +112,15 @@ impl ConsentService for Desk {
     ) -> Result<Response<WithdrawConsentResponse>, Status> {
         changes!(self, request, "ConsentService/WithdrawConsent", WithdrawConsentResponse, |message| {
             WithdrawConsent { id: consent(&message.consent_id)? }
+        })
+    }
+
+    async fn mark_consent_in_error(
+        &self,
+        request: Request<MarkConsentInErrorRequest>,
+    ) -> Result<Response<MarkConsentInErrorResponse>, Status> {
+        changes!(self, request, "ConsentService/MarkConsentInError", MarkConsentInErrorResponse, |message| {
+            MarkConsentInError { id: consent(&message.consent_id)? }
         })
     }
 

@@ -1,5 +1,6 @@
 //! The only place where the contract's messages become domain values, and back.
 
+mod notice;
 mod organisation;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use crate::exchange::{AgreementView, ScopeTerms};
 use crate::proto::{CATEGORIES, v1};
 
 pub(super) use crate::exchange::timestamp;
+pub(super) use notice::{disclosure, issued_notice, notice, wrongful_release, wrongful_view};
 pub(super) use organisation::{found, identifier, identifiers, organisation, profile};
 
 /// Reads a field of text.
@@ -330,6 +332,8 @@ pub(super) fn event(value: Event) -> v1::Event {
         EventKind::AuthorisationEnds => (shown.authorisation_id, shown.incident_id) = (value.object, incident),
         EventKind::DutyOverdue => shown.incident_id = incident,
         EventKind::ThemeRevised | EventKind::ThemeWithdrawn => shown.theme_id = value.object,
+        EventKind::Notice | EventKind::NoticeToSend | EventKind::NoticeAcknowledged => shown.notice_id = value.object,
+        EventKind::WrongfulRelease => shown.wrongful_release_id = value.object,
     }
     shown
 }

@@ -95,6 +95,8 @@ impl Rpc {
             "GetStatistics",
             "DraftTheme",
             "RequestTheme",
+            "AcknowledgeNotice",
+            "RecordDisclosure",
         ];
         !self.changes() || again.contains(&self.name())
     }

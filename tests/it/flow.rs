@@ -15,6 +15,7 @@ mod ledger;
 mod looking_first;
 mod naming;
 mod not_covered;
+mod notices;
 mod offers;
 mod oral_consent;
 mod overload;
@@ -33,5 +34,6 @@ mod row_reg12_8;
 mod statistics;
 mod suspension;
 mod themes;
+mod wrongful;
 
 pub(crate) use batch::Pending;

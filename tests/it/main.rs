@@ -27,6 +27,7 @@ mod outages;
 mod postgres;
 mod program;
 mod raw;
+mod remedies;
 mod replay;
 mod replicas;
 mod statements;

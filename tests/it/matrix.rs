@@ -97,6 +97,19 @@ const ROWS: &[(&str, usize, Object)] = &[
     ("ListEntries", 0, List),
     ("GetInclusionProof", 0, Nothing),
     ("GetConsistencyProof", 0, Nothing),
+    ("MarkConsentInError", 0, Record("consent_id")),
+    ("ListNotices", 0, List),
+    ("GetNotice", 0, Record("notice_id")),
+    ("AcknowledgeNotice", 0, Record("notice_id")),
+    ("ListIssuedNotices", 0, List),
+    ("RecordDisclosure", 0, Record("incident_id")),
+    ("RecordDisclosure", 0, Record("consent_id")),
+    ("RecordDisclosure", 0, Record("authorisation_id")),
+    ("ListDisclosures", 0, Record("incident_id")),
+    ("ReportWrongfulRelease", 2, Record("consent_id")),
+    ("GetWrongfulRelease", 0, Record("wrongful_release_id")),
+    ("ListWrongfulReleases", 0, List),
+    ("CloseWrongfulRelease", 0, Record("wrongful_release_id")),
     ("SuspendOfficer", 0, Nothing),
     ("ResumeOfficer", 0, Nothing),
     ("SuspendAgency", 0, Nothing),
@@ -293,6 +306,8 @@ impl World {
                 let held = self.hold("ico", STRANGER).await;
                 self.put(&held, self.ask(&held)).await.unwrap().request
             }
+            "notice_id" => self.stopped_for(STRANGER).await,
+            "wrongful_release_id" => self.reported(STRANGER).await,
             "reference" => self.hold("ncsc", STRANGER).await.reference,
             "theme_id" => {
                 // No agreement lets the NCA share themes, so it cannot draft one.

@@ -242,6 +242,11 @@ on_both_databases! {
             assert_released(response.outcome.as_ref().unwrap(), &["identity", "timeline"]);
             asked.push(response.receipt.unwrap().index);
         }
+        let (frozen, index) = world.released_to_ico().await;
+        world.report_releases("ncsc", &[index]).await.unwrap();
+        let thawed = ["UPDATE incident SET frozen = NULL WHERE id <> '-'"];
+        execute(&url, &thawed, &thawed).await;
+        asked.push(world.release_to_recipient(&frozen.held).await);
         world.suspend_agency("ncsc", "ico").await.unwrap();
         let lifted = ["DELETE FROM suspension"];
         execute(&url, &lifted, &lifted).await;
@@ -250,11 +255,12 @@ on_both_databases! {
         asked.push(response.receipt.unwrap().index);
         let (code, said) = world.replayed(&[]);
         let faults = said["faults"].as_array().unwrap();
-        assert_eq!((code, faults.len()), (1, 4), "{said}");
+        assert_eq!((code, faults.len()), (1, 5), "{said}");
         let expected = [
             "was read as given, by the acts it is withdrawn",
             "brought about authorisation",
             "reference was never issued",
+            "was read as not frozen, by the acts it is frozen",
             "although the requester was suspended",
         ];
         for ((fault, index), problem) in faults.iter().zip(&asked).zip(expected) {

@@ -22,6 +22,7 @@ use super::super::output::{BAD, BOLD, DIM, GOOD, KEY, line, progress, table};
 use super::super::statistics::chart;
 use super::super::verify::statement;
 use super::cases::{Cases, invented_identifier};
+use super::remedy;
 use super::stage::Stage;
 
 /// What the story came to.
@@ -33,7 +34,7 @@ pub(super) struct Told {
 }
 
 impl Told {
-    fn step(&mut self, holds: bool, what: &str) {
+    pub(super) fn step(&mut self, holds: bool, what: &str) {
         let (style, mark) = if holds { (GOOD, "✓") } else { (BAD, "✗") };
         line(&format!("  {style}{mark}{style:#} {what}"));
         self.steps.push(holds);
@@ -52,7 +53,7 @@ struct Held {
 const AT_ONCE: usize = 32;
 const CATEGORIES: [&str; 3] = ["root-cause", "sector", "timeline"];
 
-fn key() -> String {
+pub(super) fn key() -> String {
     concordat::seal::new_id("demo")
 }
 
@@ -114,7 +115,12 @@ pub(super) async fn tell(stage: &Stage, cases: Cases) -> anyhow::Result<Told> {
     let same = index(&repeat) == index(&released) && without_content(&repeat);
     told.step(same, "a repeat of the earlier call gives its outcome and entry, and no content");
 
-    chapter("6. The ledger shows it all");
+    remedy::heed(stage, &mut told).await?;
+
+    chapter("6. The NCSC finds that it had released the wrong incident, and puts that right");
+    remedy::put_right(stage, index(&released).unwrap_or_default(), &mut told).await?;
+
+    chapter("7. The ledger shows it all");
     show_ledger(stage, &mut told).await?;
 
     chapter("7. The ICO publishes the statistics of the last quarter, and the NCSC has a table");
@@ -382,6 +388,10 @@ async fn entries(stage: &Stage, agency: &str) -> anyhow::Result<Vec<Receipt>> {
 
 fn describe(said: &serde_json::Value) -> String {
     let text = |name: &str| said.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+    let (notice, said_of_it) = (text("notice"), text("acknowledged"));
+    if text("act").is_empty() && !notice.is_empty() {
+        return if said_of_it.is_empty() { notice } else { format!("{notice} → {said_of_it}") };
+    }
     match (text("act"), text("outcome")) {
         (act, _) if !act.is_empty() => act,
         (_, outcome) => {

@@ -189,8 +189,8 @@ impl World {
                 let first = node.list_disposals(request.clone()).await.unwrap().into_inner();
                 v1::ListDisposalsRequest { page_token: first.next_page_token, ..request }.encode_to_vec()
             }
-            // A new RPC has its valid request to add here or in `requests`.
-            _ => return None,
+            // A new RPC has its valid request to add here, in `requests` or in `remedies`.
+            _ => return self.valid_remedy(rpc, request_id, variant).await,
         })
     }
 

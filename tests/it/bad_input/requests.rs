@@ -211,8 +211,9 @@ impl World {
     pub(crate) async fn valid_request(&self, rpc: &str, variant: usize) -> Option<Vec<u8>> {
         let variants = match rpc {
             "RequestRelease" => 4,
-            "OfferRelease" | "GiveAuthorisation" | "RegisterIncidents" | "PublishStatistics" => 2,
+            "OfferRelease" | "GiveAuthorisation" | "RegisterIncidents" | "PublishStatistics" | "ListDisclosures" => 2,
             "RecordConsent" | "ReconfirmConsent" => 2,
+            "ReportWrongfulRelease" => 3,
             _ => 1,
         };
         if variant >= variants {

@@ -2,15 +2,15 @@
 
 use concordat::decision::Onward;
 use concordat::domain::{
-    Actor, AgencyId, AgreementId, AuthorisationId, CallKey, Category, ConsentId, Digest, Evidence, Ground, Identifier,
-    IncidentId, Instant, Markings, NamedOrganisation, Occurred, OfficerId, Oral, OrganisationId, Profile, Purpose,
-    Question, Reference, RequestId, Subject, Unit, Urgency,
+    Actor, AgencyId, AgreementId, AuthorisationId, CallKey, Category, ConsentId, Digest, DisclosureId, Elsewhere,
+    Evidence, Ground, Identifier, IncidentId, Instant, Markings, Means, NamedOrganisation, Occurred, OfficerId, Oral,
+    OrganisationId, Profile, Purpose, Question, Reference, RequestId, Subject, Unit, Urgency, WrongfulReleaseId,
 };
 use concordat::exchange::{
-    AmendIncident, AmendOrganisation, AskFor, By, EraseIncident, Error, Exchange, GiveAuthorisation, IssueReference,
-    NarrowConsent, Outcome, ProposeErasure, ReconfirmConsent, RecordConsent, RefuseConsent, RegisterIncident,
-    RegisterOrganisation, RevokeAuthorisation, ScopeTerms, SeekConsent, VerifyConsent, VerifyNotification,
-    WithdrawConsent,
+    AmendIncident, AmendOrganisation, AskFor, By, CloseWrongfulRelease, EraseIncident, Error, Exchange,
+    GiveAuthorisation, IssueReference, NarrowConsent, Outcome, ProposeErasure, ReconfirmConsent, RecordConsent,
+    RecordDisclosure, RefuseConsent, RegisterIncident, RegisterOrganisation, ReportWrongfulRelease, RevokeAuthorisation,
+    ScopeTerms, SeekConsent, VerifyConsent, VerifyNotification, WithdrawConsent, Wrongful,
 };
 use concordat::release::ReleasedIncident;
 use tokio::sync::Semaphore;
@@ -205,6 +205,33 @@ impl Door for Direct {
             Change::Revoke { name } => {
                 let change = RevokeAuthorisation { id: AuthorisationId::known(id(name)) };
                 exchange.change(by(holder, "aut", "AuthorisationService/RevokeAuthorisation"), change).await
+            }
+            Change::Freeze { incident, recipient, .. } => {
+                let change = RecordDisclosure {
+                    incident: IncidentId::known(id(incident)),
+                    revision: None,
+                    recipient: agency(recipient),
+                    at: at(0),
+                    categories: [Category::known("identity")].into(),
+                    elsewhere: Elsewhere {
+                        means: Means::known("meeting"),
+                        ground: Ground::known("other"),
+                        officer: "aut".into(),
+                    },
+                    consent: None,
+                    authorisation: None,
+                };
+                let made = exchange.change(by(holder, "aut", "DisclosureService/RecordDisclosure"), change).await;
+                let made = made.map_err(|error| rejected(&error))?.object;
+                let disclosures = [DisclosureId::known(made)].into();
+                let about = Wrongful::Named { indexes: std::collections::BTreeSet::new(), disclosures };
+                let change = ReportWrongfulRelease { cause: "wrong-match".into(), about, aware_at: None };
+                exchange.change(by(holder, "aut", "WrongfulReleaseService/ReportWrongfulRelease"), change).await
+            }
+            Change::Lift { name } => {
+                let id = WrongfulReleaseId::known(id(name));
+                let change = CloseWrongfulRelease { id, reason: "found".into(), lift: true };
+                exchange.change(by(holder, "aut", "WrongfulReleaseService/CloseWrongfulRelease"), change).await
             }
             consent => self.change_consent(ids, records, consent, holder).await,
         };

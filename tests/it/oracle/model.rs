@@ -342,6 +342,11 @@ fn broadest<'a, T>(found: Vec<&'a T>, categories: impl Fn(&T) -> &Words, ask: &A
     found.into_iter().filter(|one| breadth(one) == most).map(Some).collect()
 }
 
+/// What was released to an agency wrongly is not released to it again until that is lifted.
+fn is_frozen(records: &Records, incident: Name, ask: &Ask) -> bool {
+    records.freezes.values().any(|one| !one.lifted && one.incident == incident && one.recipient == ask.requester)
+}
+
 /// What one incident releases under one consent and one authorisation.
 fn release(
     (name, incident): (Name, &Incident),
@@ -426,10 +431,11 @@ pub(super) fn outcome(records: &Records, agreements: &[&Agreement], ask: &Ask, a
         let authorisations = authorisations.filter(|one| authorisation_faults(one, incident, ask, &law, at).is_empty());
         let consents = broadest(consents.collect(), |scope| &scope.categories, ask);
         let authorisations = broadest(authorisations.collect(), |given| &given.categories, ask);
+        let nothing = too_many || is_frozen(records, incident.0, ask);
         let mut may_be = Vec::new();
         for consent in &consents {
             for authorisation in &authorisations {
-                let release = release(incident, (*consent, *authorisation), ask, &law, at).filter(|_| !too_many);
+                let release = release(incident, (*consent, *authorisation), ask, &law, at).filter(|_| !nothing);
                 if !may_be.contains(&release) {
                     may_be.push(release);
                 }
@@ -447,6 +453,7 @@ pub(super) fn distance(records: &Records, agreements: &[&Agreement], ask: &Ask, 
     let matched = records.incidents.iter().filter(|(name, one)| missed(records, **name, one, ask).is_empty()).count();
     let of_incident = |(name, incident): (&Name, &Incident)| {
         let mut faults = missed(records, *name, incident, ask);
+        faults.extend(is_frozen(records, *name, ask).then_some("frozen"));
         let incident = (*name, incident);
         let consents = records.consents.values().map(|consent| {
             let scope = consent.given.as_ref().map(|(_, scope)| scope).or(consent.last.as_ref());

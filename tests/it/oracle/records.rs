@@ -22,6 +22,15 @@ pub(super) struct Records {
     pub(super) authorisations: BTreeMap<Name, Authorisation>,
     /// What was said and not written: by which organisation, to whom, about which incident, and when.
     spoken: Vec<(Name, Word, Name, Micros)>,
+    pub(super) freezes: BTreeMap<Name, Freeze>,
+}
+
+/// An incident that was disclosed to an agency wrongly.
+#[derive(Debug, Clone)]
+pub(super) struct Freeze {
+    pub(super) incident: Name,
+    pub(super) recipient: Word,
+    pub(super) lifted: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -182,6 +191,15 @@ pub(super) enum Change {
     Revoke {
         name: Name,
     },
+    /// A wrongful release is reported.
+    Freeze {
+        name: Name,
+        incident: Name,
+        recipient: Word,
+    },
+    Lift {
+        name: Name,
+    },
 }
 
 impl Change {
@@ -203,6 +221,8 @@ impl Change {
             | Self::RefuseConsent { name }
             | Self::WithdrawConsent { name }
             | Self::Authorise { name, .. }
+            | Self::Freeze { name, .. }
+            | Self::Lift { name }
             | Self::Revoke { name } => *name,
         }
     }
@@ -218,7 +238,8 @@ impl Change {
             Self::AmendIncident { name, .. } | Self::VerifyNotification { name, .. } | Self::EraseIncident { name } => {
                 records.incidents[name].holder
             }
-            Self::Reference { incident, .. } => records.incidents[incident].holder,
+            Self::Reference { incident, .. } | Self::Freeze { incident, .. } => records.incidents[incident].holder,
+            Self::Lift { name } => records.incidents[&records.freezes[name].incident].holder,
             Self::VerifyConsent { name, .. }
             | Self::NarrowConsent { name, .. }
             | Self::ReconfirmConsent { name, .. }
@@ -394,6 +415,17 @@ impl Records {
             Change::Revoke { name } => {
                 let authorisation = self.authorisations.get_mut(name)?;
                 if std::mem::replace(&mut authorisation.revoked, true) {
+                    return Some(TurnedAway);
+                }
+            }
+            Change::Freeze { name, incident, recipient } => {
+                if self.incidents.get(incident)?.holder == *recipient {
+                    return Some(TurnedAway);
+                }
+                self.freezes.insert(*name, Freeze { incident: *incident, recipient, lifted: false });
+            }
+            Change::Lift { name } => {
+                if std::mem::replace(&mut self.freezes.get_mut(name)?.lifted, true) {
                     return Some(TurnedAway);
                 }
             }

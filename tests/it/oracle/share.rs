@@ -27,7 +27,7 @@ impl Share {
 }
 
 /// The conditions of which each must have been the only one that kept a world from its release.
-const CONDITIONS: [Word; 27] = [
+const CONDITIONS: [Word; 28] = [
     "TLP red",
     "another organisation's consent",
     "another period",
@@ -50,6 +50,7 @@ const CONDITIONS: [Word; 27] = [
     "consent only sought",
     "consent refused",
     "consent withdrawn",
+    "frozen",
     "no category in all of them",
     "no notification",
     "notification not verified",

@@ -6,12 +6,14 @@ use concordat::client::OfficerChannel;
 use concordat::domain::{AgreementId, Digest, Instant};
 use concordat::proto::v1::authorisation_service_client::AuthorisationServiceClient;
 use concordat::proto::v1::consent_service_client::ConsentServiceClient;
+use concordat::proto::v1::disclosure_service_client::DisclosureServiceClient;
 use concordat::proto::v1::incident_service_client::IncidentServiceClient;
 use concordat::proto::v1::organisation_service_client::OrganisationServiceClient;
 use concordat::proto::v1::release_service_client::ReleaseServiceClient;
 use concordat::proto::v1::request_release_request::Target;
 use concordat::proto::v1::request_release_response::Outcome;
 use concordat::proto::v1::retention_service_client::RetentionServiceClient;
+use concordat::proto::v1::wrongful_release_service_client::WrongfulReleaseServiceClient;
 use concordat::proto::v1::{self};
 use prost::Message as _;
 use tonic::{Code, Status};
@@ -226,6 +228,36 @@ impl Door for Wire {
             Change::Revoke { name } => {
                 let request = v1::RevokeAuthorisationRequest { request_id, authorisation_id: id(name) };
                 authorisations().revoke_authorisation(request).await.map(|_| id(name))
+            }
+            Change::Freeze { incident, recipient, .. } => {
+                let request = v1::RecordDisclosureRequest {
+                    request_id,
+                    incident_id: id(incident),
+                    recipient: (*recipient).into(),
+                    disclosed_at: at(0),
+                    categories: vec!["identity".into()],
+                    ground: "other".into(),
+                    means: "meeting".into(),
+                    officer: "aut".into(),
+                    ..v1::RecordDisclosureRequest::default()
+                };
+                let mut desk = DisclosureServiceClient::new(self.officer(holder, "aut"));
+                let made = desk.record_disclosure(request).await.map_err(|status| rejected(&status))?.into_inner();
+                let request = v1::ReportWrongfulReleaseRequest {
+                    request_id: crate::harness::request_id(),
+                    cause: "wrong-match".into(),
+                    disclosure_ids: vec![made.disclosure_id],
+                    ..v1::ReportWrongfulReleaseRequest::default()
+                };
+                let mut desk = WrongfulReleaseServiceClient::new(self.officer(holder, "aut"));
+                desk.report_wrongful_release(request).await.map(|done| done.into_inner().wrongful_release_id)
+            }
+            Change::Lift { name } => {
+                let (wrongful_release_id, reason) = (id(name), "found".into());
+                let request =
+                    v1::CloseWrongfulReleaseRequest { request_id, wrongful_release_id, reason, lift_freeze: true };
+                let mut desk = WrongfulReleaseServiceClient::new(self.officer(holder, "aut"));
+                desk.close_wrongful_release(request).await.map(|_| id(name))
             }
             consent => self.change_consent(ids, records, consent, holder).await,
         };

@@ -342,7 +342,12 @@ impl Making<'_> {
                     let name = self.some_incident();
                     self.change(Change::EraseIncident { name });
                 }
-                85..=91 => {
+                85..=86 => {
+                    let (name, incident, recipient) = (self.name(), self.some_incident(), self.recipient());
+                    self.change(Change::Freeze { name, incident, recipient });
+                    let _lifted = self.dice.chance(25) && self.change(Change::Lift { name });
+                }
+                87..=91 => {
                     let names: Vec<Name> = self.records.authorisations.keys().copied().collect();
                     if !names.is_empty() {
                         let name = self.dice.pick(&names);

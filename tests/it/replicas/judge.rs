@@ -44,6 +44,7 @@ pub(super) struct Verdict {
     pub(super) inversions: Vec<String>,
 }
 
+#[derive(Default)]
 struct Entry {
     leaf: Vec<u8>,
     request_id: String,
@@ -84,21 +85,31 @@ async fn read(connection: &mut PgConnection) -> Vec<Entry> {
         sqlx::query_as("SELECT idx, leaf FROM entry ORDER BY idx").fetch_all(&mut *connection).await.unwrap();
     let calls: Vec<(i64, String, String, Option<String>)> =
         sqlx::query_as("SELECT idx, key, object, answer FROM call ORDER BY idx").fetch_all(connection).await.unwrap();
-    assert_eq!(leaves.len(), calls.len(), "each entry is of one call");
+    let count = calls.len();
+    let mut calls: BTreeMap<i64, (String, String, Option<String>)> =
+        calls.into_iter().map(|(index, key, object, answer)| (index, (key, object, answer))).collect();
+    assert_eq!(calls.len(), count, "an entry is of two calls");
     let mut keys = BTreeSet::new();
     let mut last = i64::MIN;
-    let together = leaves.into_iter().zip(calls).enumerate();
-    together
-        .map(|(place, ((index, leaf), (of, key, object, answer)))| {
-            assert_eq!((index, of), (i64::try_from(place).unwrap(), index), "indexes have a gap or come twice");
-            let at = LedgerEntry::decode(leaf.as_slice()).unwrap().at_micros;
+    let entries: Vec<Entry> = leaves
+        .into_iter()
+        .enumerate()
+        .map(|(place, (index, leaf))| {
+            assert_eq!(index, i64::try_from(place).unwrap(), "indexes have a gap or come twice");
+            let LedgerEntry { at_micros: at, kind, .. } = LedgerEntry::decode(leaf.as_slice()).unwrap();
             assert!(at >= last, "entry {index} is earlier than the one before it");
             last = at;
+            let Some((key, object, answer)) = calls.remove(&index) else {
+                assert_eq!(kind, EntryKind::Notice as i32, "entry {index} is of no call, and no notice");
+                return Entry { leaf, ..Entry::default() };
+            };
             let [_, method, request_id] = <[&str; 3]>::try_from(key.split(' ').collect::<Vec<_>>()).unwrap();
             assert!(keys.insert(key.clone()), "`{key}` has two entries");
             Entry { leaf, request_id: request_id.to_owned(), method: method.to_owned(), object, answer }
         })
-        .collect()
+        .collect();
+    assert!(calls.is_empty(), "calls without an entry: {calls:?}");
+    entries
 }
 
 /// The last signed root is the root of these leaves.

@@ -1,0 +1,76 @@
+//! What left a holder: a release, or a disclosure made elsewhere that an officer recorded.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AgencyId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, Ground, IncidentId, Instant, Means,
+    Purpose, Reference,
+};
+
+/// One incident that one agency was given something of.
+///
+/// However often the same is released on the same terms, it is one disclosure: so an agency that asks often does not make a
+/// withdrawal, which looks at all of them, take long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disclosure {
+    /// Its id; unique with its incident.
+    pub id: DisclosureId,
+    /// Who disclosed.
+    pub holder: AgencyId,
+    /// Who received: any agency, known here or not.
+    pub recipient: AgencyId,
+    /// The holder's incident.
+    pub incident: IncidentId,
+    /// The revision that was disclosed; the present one when a disclosure made elsewhere was recorded.
+    pub revision: i64,
+    /// The entry of the first release. None: it was made elsewhere.
+    pub index: Option<u64>,
+    /// When, first.
+    pub at: Instant,
+    /// The rest.
+    pub terms: DisclosureTerms,
+}
+
+/// On what a disclosure rested, and what it gave.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DisclosureTerms {
+    /// For which purpose, where it was a release.
+    pub purpose: Option<Purpose>,
+    /// Whether for enforcement against the organisation.
+    pub enforcement: bool,
+    /// Whether the recipient was told that it may ask to pass it on.
+    pub onward: bool,
+    /// Which categories.
+    pub categories: BTreeSet<Category>,
+    /// Under which clauses.
+    pub clauses: BTreeSet<ClauseId>,
+    /// The consent that it relied on, at its version.
+    pub consent: Option<(ConsentId, i64)>,
+    /// The authorisation that it relied on.
+    pub authorisation: Option<AuthorisationId>,
+    /// The recipient's reference, where it was a release.
+    pub reference: Option<Reference>,
+    /// How it was made, where it was made elsewhere.
+    pub elsewhere: Option<Elsewhere>,
+}
+
+/// How a disclosure was made that no release made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// Such as `telephone` or `meeting`.
+    pub means: Means,
+    /// On which ground.
+    pub ground: Ground,
+    /// Which officer disclosed.
+    pub officer: String,
+}
+
+impl DisclosureTerms {
+    /// Whether it relied on a consent, at whatever version.
+    pub fn relies_on(&self, consent: &ConsentId) -> bool {
+        self.consent.as_ref().is_some_and(|(id, _)| id == consent)
+    }
+}

@@ -1,0 +1,292 @@
+//! Putting a wrongful release right: stop more of the same, call back, follow what comes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::{
+    AgencyId, Consent, ConsentId, Disclosure, DisclosureId, Event, EventDetail, EventKind, IncidentId, Instant, Notice,
+    NoticeKind, Rejected, WrongfulRelease, WrongfulReleaseId,
+};
+use crate::ledger::Kind;
+use crate::seal;
+use crate::store::{Reads, Write};
+
+use super::notices::NoticeView;
+use super::plan::{Change, Context, Plan};
+use super::reading::{Page, Pages};
+use super::{Exchange, Result, disclosures, notices, statement};
+
+/// The cause of one that comes of a consent by itself.
+const IN_ERROR: &str = "consent-entered-in-error";
+
+/// What was released wrongly.
+#[derive(Debug)]
+pub enum Wrongful {
+    /// All that relied on a consent.
+    Consent(ConsentId),
+    /// These.
+    Named {
+        /// The entries of releases.
+        indexes: BTreeSet<u64>,
+        /// Disclosures made elsewhere.
+        disclosures: BTreeSet<DisclosureId>,
+    },
+}
+
+/// Reports a wrongful release.
+#[derive(Debug)]
+pub struct ReportWrongfulRelease {
+    /// What it came of.
+    pub cause: String,
+    /// What was released.
+    pub about: Wrongful,
+    /// When the holder became aware; none: now.
+    pub aware_at: Option<Instant>,
+}
+
+/// Closes a wrongful release.
+#[derive(Debug)]
+pub struct CloseWrongfulRelease {
+    /// Which.
+    pub id: WrongfulReleaseId,
+    /// Why, where a recall is outstanding; otherwise it may be empty.
+    pub reason: String,
+    /// Whether the incidents may be released to those recipients again.
+    pub lift: bool,
+}
+
+/// A wrongful release with every copy that is known of.
+#[derive(Debug)]
+pub struct WrongfulView {
+    /// The wrongful release.
+    pub wrongful: WrongfulRelease,
+    /// Each disclosure of its incidents, with its recall if there is one.
+    pub copies: Vec<(Disclosure, Option<NoticeView>)>,
+}
+
+/// Opens a wrongful release as a part of a change; does nothing where all of it was recalled before.
+pub(super) async fn open(
+    context: Context<'_>,
+    reads: &mut Reads,
+    cause: &str,
+    aware_at: Instant,
+    about: Vec<Disclosure>,
+    change: &mut Change,
+) -> Result<Option<WrongfulReleaseId>> {
+    let about = not_recalled(reads, about).await?;
+    if about.is_empty() {
+        return Ok(None);
+    }
+    let wrongful = WrongfulRelease {
+        id: WrongfulReleaseId::known(seal::new_id_at("wrg", context.at)),
+        holder: context.agency().clone(),
+        cause: cause.to_owned(),
+        reported_by: context.actor.officer.clone(),
+        reported_at: context.at,
+        aware_at,
+        closed_at: None,
+        lifted_at: None,
+        reason: String::new(),
+        about,
+    };
+    change.writes.extend(Write::wrongful_release(&wrongful));
+    change.writes.extend(freeze(reads, &wrongful, context.at).await?);
+    let kind = EventKind::WrongfulRelease;
+    change.writes.push(Write::event(&Event {
+        id: kind.id(&[wrongful.id.as_str()]),
+        agency: wrongful.holder.clone(),
+        kind,
+        at: context.at,
+        object: wrongful.id.to_string(),
+        detail: EventDetail { ends_at: Some(wrongful.breach_due_at()), ..EventDetail::default() },
+    })?);
+    let (cause, about) = (WrongfulRelease::cause_of(&wrongful.id), wrongful.about.clone());
+    change.notices.extend(notices::due(context, reads, NoticeKind::Recall, &cause, about).await?);
+    change.outcome = statement::wrongful_release(&wrongful, false, false);
+    Ok(Some(wrongful.id))
+}
+
+/// Those that no recall was issued for, or only one whose freeze has been lifted: then the same was released anew.
+async fn not_recalled(reads: &mut Reads, about: Vec<Disclosure>) -> Result<Vec<Disclosure>> {
+    let incidents: BTreeSet<&IncidentId> = about.iter().map(|made| &made.incident).collect();
+    let incidents: Vec<&IncidentId> = incidents.into_iter().collect();
+    let mut recalls = reads.notices_of(&incidents).await?;
+    recalls.retain(|notice| notice.kind == NoticeKind::Recall);
+    let mut standing: BTreeSet<String> = BTreeSet::new();
+    for incident in incidents {
+        let frozen = reads.frozen(incident).await?;
+        standing.extend(frozen.into_values().flat_map(BTreeMap::into_keys).map(|id| WrongfulRelease::cause_of(&id)));
+    }
+    let recalled = |made: &Disclosure| {
+        let mut of = recalls.iter().filter(|one| one.about.incident == made.incident && one.about.id == made.id);
+        of.any(|notice| standing.contains(&notice.cause))
+    };
+    let mut unique = BTreeSet::new();
+    let not_recalled = about.iter().filter(|made| !recalled(made) && unique.insert((&made.incident, &made.id)));
+    Ok(not_recalled.cloned().collect())
+}
+
+/// Lets its incidents be released to its recipients no more; decisions read that with the incidents.
+async fn freeze(reads: &mut Reads, wrongful: &WrongfulRelease, at: Instant) -> Result<Vec<Write>> {
+    let pairs = wrongful.freezes();
+    let mut writes = Vec::new();
+    for incident in pairs.iter().map(|(incident, _)| incident).collect::<BTreeSet<_>>() {
+        let mut frozen = reads.frozen(incident).await?;
+        for (_, recipient) in pairs.iter().filter(|(one, _)| one == incident) {
+            frozen.entry(recipient.clone()).or_default().insert(wrongful.id.clone(), at);
+        }
+        writes.push(Write::frozen(incident, &frozen)?);
+    }
+    Ok(writes)
+}
+
+/// The same again, as far as nothing else forbids it.
+async fn lift(reads: &mut Reads, wrongful: &WrongfulRelease) -> Result<Vec<Write>> {
+    let pairs = wrongful.freezes();
+    let mut writes = Vec::new();
+    for incident in pairs.iter().map(|(incident, _)| incident).collect::<BTreeSet<_>>() {
+        let mut frozen = reads.frozen(incident).await?;
+        for by in frozen.values_mut() {
+            by.remove(&wrongful.id);
+        }
+        frozen.retain(|_, by| !by.is_empty());
+        writes.push(Write::frozen(incident, &frozen)?);
+    }
+    Ok(writes)
+}
+
+impl Wrongful {
+    /// What it names, of the caller's own agency's.
+    async fn disclosures(&self, context: Context<'_>, reads: &mut Reads) -> Result<Vec<Disclosure>> {
+        let (indexes, elsewhere) = match self {
+            Self::Consent(id) => {
+                let versions = reads.consent(context.agency(), id, context.seal()).await?;
+                let newest = versions.first().ok_or(Rejected::NotFound("consent"))?;
+                return notices::relied_on(reads, newest).await;
+            }
+            Self::Named { indexes, disclosures } => (indexes, disclosures),
+        };
+        let mut found = Vec::new();
+        for index in indexes {
+            found.extend(disclosures::released_at(context, reads, *index).await?);
+        }
+        let ids: Vec<DisclosureId> = elsewhere.iter().cloned().collect();
+        let recorded = reads.disclosures_elsewhere(&ids).await?;
+        let own = recorded.into_iter().filter(|made| made.holder == *context.agency());
+        let before = found.len();
+        found.extend(own);
+        if found.len() - before != ids.len() {
+            return Err(Rejected::NotFound("disclosure").into());
+        }
+        Ok(found)
+    }
+}
+
+impl Plan for ReportWrongfulRelease {
+    const KIND: Kind = Kind::WrongfulRelease;
+    const STOPS: bool = true;
+
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        let aware_at = self.aware_at.unwrap_or(context.at);
+        if aware_at > context.at {
+            return Err(Rejected::invalid("aware_at", "is in the future").into());
+        }
+        let about = self.about.disclosures(context, reads).await?;
+        if about.is_empty() {
+            return Err(Rejected::WrongState("nothing was released in reliance on it").into());
+        }
+        let mut change = Change::new(&"-", 1, Vec::new());
+        let opened = open(context, reads, &self.cause, aware_at, about, &mut change).await?;
+        let opened = opened.ok_or(Rejected::WrongState("all of it is recalled already"))?;
+        Ok(Change { object: opened.to_string(), ..change })
+    }
+}
+
+/// Opens one for all that relied on a consent that was never given.
+pub(super) async fn entered_in_error(
+    context: Context<'_>,
+    reads: &mut Reads,
+    consent: &Consent,
+    change: &mut Change,
+) -> Result<()> {
+    let made = notices::relied_on(reads, consent).await?;
+    open(context, reads, IN_ERROR, context.at, made, change).await.map(drop)
+}
+
+impl Plan for CloseWrongfulRelease {
+    const KIND: Kind = Kind::WrongfulRelease;
+
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        let present = reads.wrongful_release(context.agency(), &self.id, context.seal()).await?;
+        let present = present.ok_or(Rejected::NotFound("wrongful release"))?;
+        if present.lifted_at.is_some() || (present.closed_at.is_some() && !self.lift) {
+            return Err(Rejected::WrongState("it is closed already").into());
+        }
+        let recalls = recalls(context.node, reads, &present).await?;
+        let outstanding = recalls.iter().any(|notice| notice.acknowledged.is_empty());
+        if outstanding && self.reason.is_empty() && present.closed_at.is_none() {
+            let problem = "is required: not every recall has been acknowledged";
+            return Err(Rejected::invalid("reason", problem).into());
+        }
+        let reason = if self.reason.is_empty() { present.reason.clone() } else { self.reason.clone() };
+        let closed = WrongfulRelease {
+            closed_at: present.closed_at.or(Some(context.at)),
+            lifted_at: self.lift.then_some(context.at),
+            reason,
+            ..present
+        };
+        let mut writes =
+            vec![Write::close_wrongful_release(&closed, context.seal())?, Write::drop_events(closed.id.as_str())];
+        if self.lift {
+            writes.extend(lift(reads, &closed).await?);
+        }
+        let mut change = Change::new(&closed.id, 2, writes);
+        change.outcome = statement::wrongful_release(&closed, self.lift, true);
+        Ok(change)
+    }
+}
+
+/// The recalls that it gave rise to, with what their recipients said.
+async fn recalls(node: &super::Node, reads: &mut Reads, wrongful: &WrongfulRelease) -> Result<Vec<Notice>> {
+    let incidents: Vec<&IncidentId> = wrongful.about.iter().map(|made| &made.incident).collect();
+    let mut issued = reads.notices_of(&incidents).await?;
+    let cause = WrongfulRelease::cause_of(&wrongful.id);
+    issued.retain(|notice| notice.cause == cause);
+    Ok(reads.with_what_was_said(issued, &node.seal).await?)
+}
+
+impl Exchange {
+    /// One of the agency's own wrongful releases, with every copy that is known of.
+    pub async fn wrongful_release(&self, agency: AgencyId, id: WrongfulReleaseId) -> Result<WrongfulView> {
+        self.read(move |node, reads| {
+            Box::pin(async move {
+                let found = reads.wrongful_release(&agency, &id, &node.seal).await?;
+                let wrongful = found.ok_or(Rejected::NotFound("wrongful release"))?;
+                let (recalls, at) = (recalls(node, reads, &wrongful).await?, node.now(reads).await?);
+                let incidents: Vec<&IncidentId> = wrongful.about.iter().map(|made| &made.incident).collect();
+                let copies = reads.disclosures_of(&incidents).await?;
+                let with_recall = |made: Disclosure| {
+                    let is_of =
+                        |notice: &&Notice| (&notice.about.incident, &notice.about.id) == (&made.incident, &made.id);
+                    let recall = recalls.iter().find(is_of).cloned();
+                    let view = recall.map(|notice| NoticeView { overdue: notice.is_overdue(at), notice });
+                    (made, view)
+                };
+                let copies = copies.into_iter().map(with_recall).collect();
+                Ok(WrongfulView { wrongful, copies })
+            })
+        })
+        .await
+    }
+
+    /// The agency's own wrongful releases, without what was disclosed.
+    pub async fn wrongful_releases(&self, page: Page) -> Result<Pages<WrongfulRelease>> {
+        self.read(move |node, reads| {
+            Box::pin(async move {
+                let (after, read) = (page.after(node)?, page.rows()?);
+                let rows = reads.wrongful_releases(&page.agency, &after, read, &node.seal).await?;
+                page.turn(node, rows, read, |row| row.id.to_string())
+            })
+        })
+        .await
+    }
+}

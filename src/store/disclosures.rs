@@ -1,0 +1,92 @@
+//! What left: releases and disclosures made elsewhere.
+
+use crate::domain::{AgencyId, Disclosure, DisclosureId, IncidentId, Instant, OrganisationId};
+
+use super::write::{Table, Write};
+use super::{Reads, Result, Tx, from_json, index, key_set, on, rows, sql, stored, to_json};
+
+const DISCLOSURE: Table = Table {
+    name: "disclosure",
+    columns: &["incident_id", "id", "holder", "recipient", "idx", "revision", "disclosed_at", "terms"],
+    // Released before, on the same terms.
+    keep_existing: true,
+};
+
+#[derive(sqlx::FromRow)]
+pub(super) struct Row {
+    incident_id: String,
+    id: String,
+    #[sqlx(flatten)]
+    rest: Rest,
+}
+
+/// What a disclosure has beside its key.
+#[derive(sqlx::FromRow)]
+pub(super) struct Rest {
+    holder: String,
+    recipient: String,
+    idx: Option<i64>,
+    revision: i64,
+    disclosed_at: i64,
+    terms: String,
+}
+
+impl Rest {
+    pub(super) fn of(self, incident: String, id: String) -> Result<Disclosure> {
+        Ok(Disclosure {
+            terms: from_json("disclosure", &id, &self.terms)?,
+            id: DisclosureId::known(id),
+            holder: AgencyId::known(self.holder),
+            recipient: AgencyId::known(self.recipient),
+            incident: IncidentId::known(incident),
+            revision: self.revision,
+            index: self.idx.map(index),
+            at: Instant::from_micros(self.disclosed_at),
+        })
+    }
+}
+
+pub(super) fn disclosure(row: Row) -> Result<Disclosure> {
+    row.rest.of(row.incident_id, row.id)
+}
+
+impl Reads {
+    /// What was disclosed of these incidents, whosever they are.
+    pub async fn disclosures_of(&mut self, incidents: &[&IncidentId]) -> Result<Vec<Disclosure>> {
+        let set = key_set(incidents.iter().map(|id| id.as_str()));
+        rows!(self, sql::DISCLOSURES_OF, Row, set).into_iter().map(disclosure).collect()
+    }
+
+    /// What was disclosed of the incidents at an organisation.
+    pub async fn disclosures_at(&mut self, organisation: &OrganisationId) -> Result<Vec<Disclosure>> {
+        rows!(self, sql::DISCLOSURES_AT, Row, organisation.as_str()).into_iter().map(disclosure).collect()
+    }
+
+    /// What was disclosed of one incident, after an id.
+    pub async fn disclosures(&mut self, incident: &IncidentId, after: &str, most: i64) -> Result<Vec<Disclosure>> {
+        rows!(self, sql::DISCLOSURES, Row, incident.as_str(), after, most).into_iter().map(disclosure).collect()
+    }
+
+    /// The disclosures made elsewhere with these ids, whosever they are.
+    pub async fn disclosures_elsewhere(&mut self, ids: &[DisclosureId]) -> Result<Vec<Disclosure>> {
+        let set = key_set(ids.iter().map(DisclosureId::as_str));
+        rows!(self, sql::DISCLOSURES_ELSEWHERE, Row, set).into_iter().map(disclosure).collect()
+    }
+}
+
+impl Write {
+    /// Adds a disclosure.
+    pub(crate) fn disclosure(made: &Disclosure) -> Result<Self> {
+        let row = vec![
+            made.incident.as_str().into(),
+            made.id.as_str().into(),
+            made.holder.as_str().into(),
+            made.recipient.as_str().into(),
+            made.index.map(stored).into(),
+            made.revision.into(),
+            made.at.micros().into(),
+            to_json("disclosure", &made.terms)?.into(),
+        ];
+        Ok(Self::insert(&DISCLOSURE, row))
+    }
+}

@@ -1,0 +1,186 @@
+//! A wrongful release is stopped, called back, followed and closed; what was said by telephone is called back with it.
+
+use concordat::proto::v1;
+use tonic::Code;
+
+use crate::builders::{assert_error, assert_invalid, assert_open_with, assert_released, names, released};
+use crate::harness::{on_both_databases, request_id};
+
+const HOUR: i64 = 3_600;
+
+on_both_databases! {
+    async fn a_consent_entered_in_error_makes_what_relied_on_it_wrongful(world: World) {
+        let permitted = world.permitted("ncsc").await;
+        let held = &permitted.held;
+        let ask = world.ask(held);
+        let first = world.put(held, ask.clone()).await.unwrap();
+        let released_at = first.receipt.as_ref().unwrap().index;
+
+        let marked = world.mark_in_error(held, &permitted.consent).await.unwrap();
+        let stated = world.verified(Some(&marked)).wrongful_release.unwrap();
+        assert_eq!(stated.cause, "consent-entered-in-error");
+        let [notice] = world.notices("ico").await.try_into().unwrap();
+        assert_eq!((notice.kind.as_str(), notice.receipt_index), ("recall", released_at));
+        assert_eq!(notice.due_at, world.in_seconds(7 * 24 * HOUR));
+        let versions = v1::GetConsentRequest { consent_id: permitted.consent.clone() };
+        let consent = world.verifier("ncsc").get_consent(versions).await.unwrap().into_inner().consent.unwrap();
+        assert_eq!(consent.versions[0].state, "entered-in-error");
+        assert_error(world.mark_in_error(held, &permitted.consent).await, Code::FailedPrecondition, "WRONG_STATE");
+
+        let [wrongful] = world.wrongful_releases("ncsc").await.try_into().unwrap();
+        assert_eq!((&wrongful.id, wrongful.state.as_str(), wrongful.frozen), (&stated.wrongful_release, "open", true));
+        assert_eq!(wrongful.breach_due_at, world.in_seconds(72 * HOUR));
+        let [event] = world.events_of("ncsc", "wrongful-release").await.try_into().unwrap();
+        assert_eq!((&event.wrongful_release_id, event.ends_at), (&wrongful.id, wrongful.breach_due_at));
+
+        // Nothing permits it to that agency again, and a repeat gives no content.
+        let repeat = world.put(held, ask).await.unwrap();
+        assert!(released(repeat.outcome.as_ref().unwrap()).is_empty());
+        world.give_consent(held, world.scope(held)).await;
+        assert_open_with("a new consent while it is frozen", &world.outcome(held).await);
+        assert_eq!(world.preview(held, "isa-1994-s4-2-a").await.missing, names(&[]));
+
+        world.say("ico", &notice.id, "deleted").await.unwrap();
+        world.close("ncsc", &wrongful.id, "", false).await.unwrap();
+        assert_open_with("closing it lifts nothing", &world.outcome(held).await);
+        assert_eq!(world.events_of("ncsc", "wrongful-release").await, []);
+        assert_error(world.close("ncsc", &wrongful.id, "", false).await, Code::FailedPrecondition, "WRONG_STATE");
+        world.close("ncsc", &wrongful.id, "", true).await.unwrap();
+        assert_released(&world.outcome(held).await, &["identity", "timeline"]);
+        assert_error(world.close("ncsc", &wrongful.id, "", true).await, Code::FailedPrecondition, "WRONG_STATE");
+    }
+
+    async fn a_wrong_recipient_is_frozen_out_and_nobody_else(world: World) {
+        let held = world.hold("ico", "nca").await;
+        world.authorise(&held).await;
+        let index = world.release_to_recipient(&held).await;
+        // The same incident for another agency.
+        let other = world.hold_incident("ico", "ncsc", held.organisation.clone(), held.incident.clone()).await;
+        world.authorise(&other).await;
+        let right = world.release_to_recipient(&other).await;
+
+        assert_error(world.report_releases("ncsc", &[index]).await, Code::NotFound, "NOT_FOUND");
+        assert_error(world.report_releases("ico", &[index, 1]).await, Code::NotFound, "NOT_FOUND");
+        assert_eq!(world.notices("nca").await, [], "all of it or none");
+        let wrongful = world.report_releases("ico", &[index]).await.unwrap();
+        assert_error(world.report_releases("ico", &[index]).await, Code::FailedPrecondition, "WRONG_STATE");
+        assert_open_with("released to it wrongly", &world.outcome(&held).await);
+        assert_released(&world.outcome(&other).await, &["identity", "timeline"]);
+        assert_eq!(world.notices("ncsc").await, []);
+
+        // Every copy is listed, and whoever the recipient passed one on to.
+        let made = world.record_disclosure("ico", world.telephone_call(&held, "met-police")).await.unwrap();
+        let [notice] = world.notices("nca").await.try_into().unwrap();
+        world.say_all("nca", &notice.id, "kept", "it is in a case file", &["europol"]).await.unwrap();
+        let copies = world.wrongful("ico", &wrongful).await.copies;
+        let about = |copy: &v1::WrongfulCopy| {
+            let made = copy.disclosure.clone().unwrap();
+            (made.recipient, made.receipt_index, copy.wrongful)
+        };
+        let mut listed: Vec<_> = copies.iter().map(about).collect();
+        listed.sort();
+        assert_eq!(listed, [("met-police".into(), 0, false), ("nca".into(), index, true), ("ncsc".into(), right, false)]);
+        let recalled: Vec<_> = copies.into_iter().filter_map(|copy| copy.recall).collect();
+        let said = &recalled[0].notice.as_ref().unwrap().acknowledgements[0];
+        assert_eq!((recalled.len(), &said.passed_on_to), (1, &names(&["europol"])));
+        assert_eq!(world.disclosures(&held).await.iter().filter(|one| one.id == made).count(), 1);
+    }
+
+    async fn it_is_closed_once_every_recall_is_acknowledged_or_with_a_reason(world: World) {
+        let (permitted, index) = world.released_to_ico().await;
+        let again = world.permitted("ncsc").await;
+        let second = world.release_to_recipient(&again.held).await;
+        let wrongful = world.report_releases("ncsc", &[index, second]).await.unwrap();
+        let notices = world.notices("ico").await;
+        assert_eq!(notices.len(), 2);
+        world.say("ico", &notices[0].id, "returned").await.unwrap();
+        assert_invalid(world.close("ncsc", &wrongful, "", true).await, "reason");
+        assert_invalid(world.close("ncsc", &wrongful, "   ", true).await, "reason");
+        world.close("ncsc", &wrongful, "they say by letter that it is gone", true).await.unwrap();
+        let closed = world.wrongful("ncsc", &wrongful).await;
+        assert_eq!((closed.state.as_str(), closed.frozen), ("closed", false));
+        assert_eq!(closed.reason, "they say by letter that it is gone");
+        // What is released anew after that can be wrong anew.
+        let index = world.release_to_recipient(&permitted.held).await;
+        world.report_releases("ncsc", &[index]).await.unwrap();
+        assert_eq!(world.notices("ico").await.len(), 3);
+        assert_open_with("frozen anew", &world.outcome(&permitted.held).await);
+    }
+
+    async fn two_freezes_of_one_incident_are_lifted_one_by_one(world: World) {
+        let (permitted, index) = world.released_to_ico().await;
+        let call = world.telephone_call(&permitted.held, "ico");
+        let made = world.record_disclosure("ncsc", call).await.unwrap();
+        let first = world.report_releases("ncsc", &[index]).await.unwrap();
+        let second = world.report_disclosure("ncsc", &made).await.unwrap();
+        world.close("ncsc", &first, "found", true).await.unwrap();
+        assert_open_with("the other one stands", &world.outcome(&permitted.held).await);
+        world.close("ncsc", &second, "found", true).await.unwrap();
+        assert_released(&world.outcome(&permitted.held).await, &["identity", "timeline"]);
+    }
+
+    async fn what_was_said_by_telephone_is_called_back_with_the_rest(world: World) {
+        let permitted = world.permitted("ncsc").await;
+        let held = &permitted.held;
+        let relied = |call: v1::RecordDisclosureRequest| v1::RecordDisclosureRequest {
+            consent_id: permitted.consent.clone(),
+            ..call
+        };
+        assert_invalid(world.record_disclosure("ncsc", world.telephone_call(held, "ncsc")).await, "recipient");
+        let early = v1::RecordDisclosureRequest { disclosed_at: world.in_seconds(1), ..world.telephone_call(held, "ico") };
+        assert_invalid(world.record_disclosure("ncsc", early).await, "disclosed_at");
+        assert_invalid(world.record_disclosure("ncsc", relied(world.telephone_call(held, "nca"))).await, "consent_id");
+
+        let made = world.record_disclosure("ncsc", relied(world.telephone_call(held, "ico"))).await.unwrap();
+        assert_eq!(world.notices("ico").await, []);
+        world.withdraw_consent(held, &permitted.consent).await.unwrap();
+        let [notice] = world.notices("ico").await.try_into().unwrap();
+        assert_eq!((notice.is_release, notice.means.as_str(), notice.reference.as_str()), (false, "telephone", ""));
+        assert_eq!(notice.disclosed_at, world.in_seconds(-HOUR));
+        assert_eq!(world.issued("ncsc").await[0].disclosure_id, made);
+        // What is written down only now was stopped already.
+        world.record_disclosure("ncsc", relied(world.telephone_call(held, "ico"))).await.unwrap();
+        assert_eq!(world.notices("ico").await.len(), 2);
+    }
+
+    async fn a_notice_to_an_agency_without_a_system_is_sent_by_hand(world: World) {
+        let held = world.hold("ncsc", "ico").await;
+        let made = world.record_disclosure("ncsc", world.telephone_call(&held, "met-police")).await.unwrap();
+        let wrongful = world.report_disclosure("ncsc", &made).await.unwrap();
+        let [event] = world.events_of("ncsc", "notice-to-send").await.try_into().unwrap();
+        assert_eq!((event.agency.as_str(), event.has_entry), ("met-police", false));
+        let [issued] = world.issued("ncsc").await.try_into().unwrap();
+        assert_eq!((issued.by_hand, &issued.id), (true, &event.notice_id));
+        // Its officers write down what they are told.
+        assert_error(world.say("ico", &issued.id, "deleted").await, Code::NotFound, "NOT_FOUND");
+        world.say("ncsc", &issued.id, "deleted").await.unwrap();
+        assert_eq!(world.events_of("ncsc", "notice-to-send").await, []);
+        world.close("ncsc", &wrongful, "", true).await.unwrap();
+    }
+
+    async fn a_duty_does_not_override_a_freeze(world: World) {
+        let held = world.notified("nis-rdsp", "ncsc").await;
+        world.verify_notification(&held, "ver").await.unwrap();
+        let ask = || v1::RequestReleaseRequest { request_id: request_id(), ..world.csirt_ask(&held) };
+        let first = world.put(&held, ask()).await.unwrap();
+        assert_released(first.outcome.as_ref().unwrap(), &["identity", "timeline"]);
+        world.report_releases("ico", &[first.receipt.unwrap().index]).await.unwrap();
+        assert_open_with("a duty", &world.put(&held, ask()).await.unwrap().outcome.unwrap());
+        let offers = world.events_of("ncsc", "offer").await;
+        assert_eq!(offers, [], "nor is it offered");
+    }
+
+    async fn the_breach_clock_counts_from_when_the_holder_knew(world: World) {
+        let (_, index) = world.released_to_ico().await;
+        let request = |aware: i64| v1::ReportWrongfulReleaseRequest {
+            cause: "other".into(),
+            receipt_indexes: vec![index],
+            aware_at: world.in_seconds(aware),
+            ..v1::ReportWrongfulReleaseRequest::default()
+        };
+        assert_invalid(world.report("ncsc", request(1)).await, "aware_at");
+        let wrongful = world.report("ncsc", request(-2 * HOUR)).await.unwrap();
+        assert_eq!(world.wrongful("ncsc", &wrongful).await.breach_due_at, world.in_seconds(70 * HOUR));
+        assert_eq!(world.events_of("ico", "wrongful-release").await, [], "the clock is the holder's own");
+    }
+}
