@@ -15,6 +15,7 @@ mod invalid;
 mod marking;
 mod obligation;
 mod organisation;
+mod provenance;
 mod quarter;
 mod scheme;
 mod suspension;
@@ -28,7 +29,7 @@ pub use consent_history::{ConsentHistory, ConsentStep};
 pub use event::{Event, EventDetail, EventKind, notice_before};
 pub use id::{
     AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, EventId, Ground, IncidentId, ObligationId,
-    OfficerId, OrganisationId, Purpose, Question, Reference, RequestId, Role, Unit,
+    OfficerId, OrganisationId, PermissionId, Purpose, Question, Reference, RequestId, Role, Unit,
 };
 pub use identifier::Identifier;
 pub use incident::{Incident, Notification, Occurred};
@@ -39,6 +40,7 @@ pub use obligation::Obligation;
 pub use organisation::{
     Candidate, DatedName, Merger, NameKind, Organisation, ParentLink, Profile, Resemblance, Span, folded_name,
 };
+pub use provenance::{ConsentTerms, Onward, Passage, Permission, PermissionRule, Provenance};
 pub use quarter::Quarter;
 pub use scheme::{Rule, Scheme};
 pub use suspension::{Suspended, Suspension, Suspensions};

@@ -24,10 +24,13 @@ mod node;
 mod obligations;
 mod offers;
 mod organisations;
+mod peers;
+mod permissions;
 mod plan;
 mod preview;
 mod queue;
 mod reading;
+mod received;
 mod registration;
 mod replay;
 mod sharing;
@@ -51,13 +54,19 @@ pub use node::{Node, Setup};
 pub use obligations::ObligationView;
 pub use offers::OfferFor;
 pub use organisations::{AmendOrganisation, RecordMerger, RegisterOrganisation};
+pub use peers::LedgerKey;
+pub use permissions::{
+    AskPermission, AskPermissionAgain, DeclinePermission, GivePermission, PermissionView, PresentPermission,
+    PresentWithdrawal, WithdrawPermission,
+};
 pub use plan::{By, Done};
 pub use preview::{Covering, Preview, PreviewFor};
 pub use reading::{Page, Pages};
+pub use received::{ReceivedCategory, RegisterReceived};
 pub use registration::{NewIncident, NewOrganisation, RegisterIncidents};
 pub use replay::{Replay, Replayed, replay};
 pub use sharing::{AskForTable, Telling, Told};
-pub(crate) use statement::{handling, timestamp};
+pub(crate) use statement::{handling, passages, timestamp};
 pub use statistics::Prepared;
 pub use suspensions::{Resume, Suspend};
 pub use tables::Tables;

@@ -97,6 +97,8 @@ names! {
     Question: |t| is_visible(t, 1, 64), "is not a request";
     /// An event, the same for ever.
     EventId: |t| is_visible(t, 1, 128), "is not an event id";
+    /// An agency's permission to pass on what came from it.
+    PermissionId: |t| is_visible(t, 1, 64), "is not a permission id";
     /// A holder's obligation.
     ObligationId: |t| is_visible(t, 1, 64), "is not an obligation id";
 }

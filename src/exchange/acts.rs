@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decision::{Facts, Match};
-use crate::domain::{Authorisation, Consent, ConsentState, Instant, Subject};
+use crate::domain::{Authorisation, Consent, ConsentState, Instant, Permission, Subject};
 use crate::proto::v1::{Act, OutcomeStatement};
 
 /// Where the records stand by the acts so far.
@@ -21,6 +21,8 @@ pub(super) struct Acts {
     /// The revision, and when the notification was verified.
     incidents: BTreeMap<String, (i64, Option<Instant>)>,
     references: BTreeSet<String>,
+    /// What was last presented of each permission of another agency's.
+    permissions: BTreeMap<String, Presented>,
     /// Each suspension that stands: by whom, and of whom.
     suspended: BTreeSet<(String, String)>,
     /// What was made or changed by acts that are not followed: nothing is said about these.
@@ -58,7 +60,9 @@ impl Acts {
             "AuthorisationService/RevokeAuthorisation" => {
                 self.authorisations.entry(object.to_owned()).and_modify(|(_, revoked)| *revoked = Some(at));
             }
-            "IncidentService/RegisterIncident" | "IncidentService/AmendIncident" => {
+            "IncidentService/RegisterIncident"
+            | "IncidentService/RegisterReceived"
+            | "IncidentService/AmendIncident" => {
                 self.incidents.insert(object.to_owned(), (version, None));
             }
             "IncidentService/RegisterIncidents" => {
@@ -73,6 +77,12 @@ impl Acts {
             }
             "AdminService/ResumeOfficer" | "AdminService/ResumeAgency" => {
                 self.suspended.remove(&(act.agency.clone(), object.to_owned()));
+            }
+            "PermissionService/PresentPermission" => {
+                self.permissions.insert(object.to_owned(), Presented::Shown);
+            }
+            "PermissionService/PresentWithdrawal" => {
+                self.permissions.insert(object.to_owned(), Presented::Withdrawn);
             }
             _ => drop(self.others.insert(object.to_owned())),
         }
@@ -104,6 +114,7 @@ impl Acts {
             found.extend(self.incident(one));
             found.extend(one.consents.iter().filter_map(|consent| self.of_consent(consent)));
             found.extend(one.authorisations.iter().filter_map(|given| self.of_authorisation(given)));
+            found.extend(one.permissions.iter().filter_map(|shown| self.of_permission(shown)));
         }
         found
     }
@@ -137,12 +148,26 @@ impl Acts {
         (!accounted && !self.others.contains(consent.id.as_str())).then_some(problem)
     }
 
+    fn of_permission(&self, shown: &Permission) -> Option<String> {
+        let read = if shown.withdrawn_at.is_some() { Presented::Withdrawn } else { Presented::Shown };
+        let accounted = self.permissions.get(shown.id.as_str()) == Some(&read);
+        let problem = format!("acts: permission {} was read as it was never presented", shown.id);
+        (!accounted && !self.others.contains(shown.id.as_str())).then_some(problem)
+    }
+
     fn of_authorisation(&self, given: &Authorisation) -> Option<String> {
         let by_acts = self.authorisations.get(given.id.as_str());
         let accounted = by_acts == Some(&(given.given_at, given.revoked_at));
         let problem = format!("acts: no act brought about authorisation {} as it was read", given.id);
         (!accounted && !self.others.contains(given.id.as_str())).then_some(problem)
     }
+}
+
+/// What was last presented of a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presented {
+    Shown,
+    Withdrawn,
 }
 
 /// The versions of one consent.

@@ -15,7 +15,7 @@ use super::plan::{Change, Context, Plan};
 use super::{Result, events, obligations, statistics};
 
 /// How long an incident is kept unless its holder says otherwise: seven years.
-const RETAIN_DAYS: i64 = 2_557;
+pub(super) const RETAIN_DAYS: i64 = 2_557;
 
 /// Content, category by category, each as its encoded field.
 pub(crate) type Content = Vec<(Category, Vec<u8>)>;
@@ -125,6 +125,7 @@ impl RegisterIncident {
             campaign: self.campaign.clone(),
             retain_until,
             categories: BTreeMap::new(),
+            provenance: None,
         })
     }
 }
@@ -179,6 +180,7 @@ impl Plan for AmendIncident {
             return Err(Rejected::Changed.into());
         }
         let mut incident = Incident { revision: present.revision + 1, markings: self.markings, ..present };
+        incident.markings = incident.markings_in_force();
         // What was verified is what the organisation notified, not what the holder has found out since.
         if let Some(notification) = &mut incident.notification {
             notification.verified_at = None;
@@ -192,7 +194,7 @@ impl Plan for AmendIncident {
     }
 }
 
-fn rows(context: Context<'_>, incident: &Incident, categories: &Content) -> Result<Vec<Write>> {
+pub(super) fn rows(context: Context<'_>, incident: &Incident, categories: &Content) -> Result<Vec<Write>> {
     Ok(Write::incident(incident, categories, &context.actor.officer, context.at, context.seal())?)
 }
 

@@ -44,6 +44,8 @@ pub struct Change {
     pub(super) offers: Vec<OfferFor>,
     /// What came of it, where the entry states more than who did what.
     pub(super) outcome: Vec<u8>,
+    /// Other agencies that may open what came of it.
+    pub(super) told: Vec<AgencyId>,
     /// The organisations that it registers under keys of their own, where it registers many records.
     pub(super) organisations: Vec<Keyed>,
     /// The same of incidents.
@@ -68,6 +70,7 @@ impl Change {
             writes,
             offers: Vec::new(),
             outcome: Vec::new(),
+            told: Vec::new(),
             organisations: Vec::new(),
             incidents: Vec::new(),
             earlier: None,
@@ -173,7 +176,8 @@ impl<T: Plan> Mutation for Command<T> {
     }
 }
 
-/// The entry of a change: what was done and what came of it, for the officer's own agency alone.
+/// The entry of a change: what was done and what came of it, for the officer's own agency; what came of it, for those whom
+/// it tells.
 pub(super) fn draft(kind: Kind, by: &By, change: &Change) -> Draft {
     Draft {
         kind,
@@ -182,6 +186,12 @@ pub(super) fn draft(kind: Kind, by: &By, change: &Change) -> Draft {
         outcome: change.outcome.clone(),
         grounds: Vec::new(),
         salts: Salts::from_seed(&seal::random()),
-        parties: vec![(by.actor.agency.clone(), change.sees())],
+        parties: parties(by, change),
     }
+}
+
+fn parties(by: &By, change: &Change) -> Vec<(AgencyId, Slots)> {
+    let others = change.told.iter().filter(|agency| **agency != by.actor.agency);
+    let others = others.map(|agency| (agency.clone(), Slots::OFFER));
+    [(by.actor.agency.clone(), change.sees())].into_iter().chain(others).collect()
 }

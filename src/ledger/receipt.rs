@@ -6,8 +6,8 @@ use prost::Message;
 use super::entry::commit_to;
 use super::{Checkpoint, Keyring, Kind, tree};
 use crate::proto::v1::{
-    Act, AskStatement, GroundsStatement, LedgerEntry, OfferStatement, OutcomeStatement, PublicationStatement, Receipt,
-    Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement,
+    Act, AskStatement, GroundsStatement, LedgerEntry, OfferStatement, OutcomeStatement, PermissionStatement, PublicationStatement,
+    Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement,
 };
 
 /// What a receipt that verifies says.
@@ -33,6 +33,8 @@ pub struct Verified {
     pub table_ask: Option<StatisticsAskStatement>,
     /// What came of that.
     pub table_outcome: Option<StatisticsOutcomeStatement>,
+    /// What was said of passing on, if this is about a permission.
+    pub permission: Option<PermissionStatement>,
     /// Why, if that was opened.
     pub grounds: Option<GroundsStatement>,
 }
@@ -82,6 +84,7 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         publication: None,
         table_ask: None,
         table_outcome: None,
+        permission: None,
         grounds: None,
     };
     for opening in &receipt.openings {
@@ -104,6 +107,9 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
             (Slot::Subject, _) => verified.subject = Some(SubjectStatement::decode(payload).map_err(unreadable)?),
             (Slot::Outcome, Kind::Offer) => {
                 verified.offer = Some(OfferStatement::decode(payload).map_err(unreadable)?);
+            }
+            (Slot::Outcome, Kind::Permission) => {
+                verified.permission = Some(PermissionStatement::decode(payload).map_err(unreadable)?);
             }
             (Slot::Outcome, Kind::Publication) => {
                 verified.publication = Some(PublicationStatement::decode(payload).map_err(unreadable)?);
