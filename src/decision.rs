@@ -20,8 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AgencyId, AgreementId, Authorisation, AuthorisationId, Category, ClauseId, Consent, ConsentId, ConsentTerms, Digest,
-    Incident, IncidentId, Instant, Markings, Onward, Passage, PermissionId, PermissionRule, Provenance, Purpose, Reference,
+    AgencyId, AgreementId, Authorisation, AuthorisationId, Category, ClauseId, Consent, ConsentId, ConsentTerms,
+    Digest, Incident, IncidentId, Instant, Markings, Onward, Passage, PermissionId, PermissionRule, Provenance,
+    Purpose, Reference,
 };
 
 pub use agreement::{Activity, Agreement, Clause, LoadError, Modality, Proposal, PurposeTerm};
@@ -249,7 +250,7 @@ fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict 
     let upstream = upstream.as_ref();
     let bounds = Bounds { facts, found, permits: &permits, consent, authorisation, coverage, upstream };
     let Some(permitted) = bounds.permit(&facts.ask.categories) else {
-        return denied("no category is in ask, clause, consent, authorisation, content and permissions alike".to_owned());
+        return denied("no category is in ask, clause, consent, authorisation and content alike".to_owned());
     };
     // An officer who saw a preview decided on all of it: once anything else would leave, the decision no longer fits.
     if permitted.basis.authorisation.is_some()
@@ -380,7 +381,8 @@ fn release(
     consent: Option<&Consent>,
     coverage: &Coverage<'_>,
 ) -> Release {
-    let contributes = |agreement: &&Agreement| permits.iter().any(|one| agreement.clauses().any(|own| own.id == one.id));
+    let contributes =
+        |agreement: &&Agreement| permits.iter().any(|one| agreement.clauses().any(|own| own.id == one.id));
     let agreements: Vec<&Agreement> = coverage.agreements().filter(contributes).collect();
     let terms = |scope: &crate::domain::ConsentScope| ConsentTerms {
         purposes: scope.purposes.clone(),

@@ -232,7 +232,10 @@ pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
     }
     if let Some(said) = &verified.permission {
         put("permission", format!("{} of {}: {}", said.permission, said.upstream, said.state));
-        put("pass on", format!("{} to {} for {}: {}", said.holder, said.recipient, said.purpose, said.categories.join(", ")));
+        put(
+            "pass on",
+            format!("{} to {} for {}: {}", said.holder, said.recipient, said.purpose, said.categories.join(", ")),
+        );
         if said.until_micros > 0 {
             put("until", Instant::from_micros(said.until_micros).to_string());
         }

@@ -13,8 +13,8 @@ use super::preview::{suppose, supposed_consent};
 use super::upstream::Upstream;
 use super::{Coverage, Facts, Match, Published, SharingFacts};
 use crate::domain::{
-    Ask, Authorisation, Consent, ConsentTerms, Coverage as ConsentCoverage, Ground, Incident, Instant, Notification, Onward,
-    Provenance,
+    Ask, Authorisation, Consent, ConsentTerms, Coverage as ConsentCoverage, Ground, Incident, Instant, Notification,
+    Onward, Provenance,
 };
 
 /// What the clauses are shown.

@@ -91,8 +91,7 @@ pub enum Missing {
 }
 
 impl Missing {
-    const ALL: [Self; 4] =
-        [Self::Consent, Self::Authorisation, Self::VerifiedNotification, Self::UpstreamPermission];
+    const ALL: [Self; 4] = [Self::Consent, Self::Authorisation, Self::VerifiedNotification, Self::UpstreamPermission];
 
     /// As shown.
     pub fn as_str(self) -> &'static str {

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Match;
-use crate::domain::{
-    AgencyId, Ask, Category, ConsentTerms, Instant, Onward, Permission, PermissionId, Provenance,
-};
+use crate::domain::{AgencyId, Ask, Category, ConsentTerms, Instant, Onward, Permission, PermissionId, Provenance};
 
 /// The chain of a match, as one ask meets it.
 pub(super) struct Upstream<'a> {
@@ -82,3 +80,6 @@ impl Upstream<'_> {
         self.shown().map(|shown| shown.id.clone()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,7 +135,8 @@ impl Plan for AskPermission {
             let problem = "is not an agency whose permission this takes: see the provenance of the release";
             return Err(Rejected::invalid("upstream", problem).into());
         }
-        let was_released = |category: &Category| released.categories.iter().any(|one| one.category == category.as_str());
+        let was_released =
+            |category: &Category| released.categories.iter().any(|one| one.category == category.as_str());
         if !self.categories.iter().all(was_released) {
             return Err(Rejected::invalid("categories", "were not all released").into());
         }
@@ -357,9 +358,12 @@ impl Plan for PresentWithdrawal {
         if presented.holder != *agency {
             presented.receipt.check_outcome_alone("receipt").map_err(Rejected::from)?;
         }
-        let concerns = [&presented.holder, &presented.upstream].contains(&agency) && context.node.holds(&presented.holder);
+        let concerns =
+            [&presented.holder, &presented.upstream].contains(&agency) && context.node.holds(&presented.holder);
         if !concerns {
-            return Err(Rejected::invalid("receipt", "is of no permission between your agency and one of this node").into());
+            return Err(
+                Rejected::invalid("receipt", "is of no permission between your agency and one of this node").into()
+            );
         }
         let shown = reads.permission_shown(&presented.upstream, &presented.id).await?;
         let now = Shown { withdrawn_at: shown.withdrawn_at.or(Some(context.at)), ..shown };

@@ -294,8 +294,7 @@ pub(crate) fn handling(handling: &Handling, reference: &Reference, correction_co
 /// Words of the contract for a few values.
 struct Words<T: 'static>(&'static [(T, &'static str)]);
 
-const ONWARD: Words<Onward> =
-    Words(&[(Onward::No, "no"), (Onward::WithConsent, "with-consent"), (Onward::Yes, "yes")]);
+const ONWARD: Words<Onward> = Words(&[(Onward::No, "no"), (Onward::WithConsent, "with-consent"), (Onward::Yes, "yes")]);
 const PERMISSION: Words<PermissionRule> =
     Words(&[(PermissionRule::Chain, "chain"), (PermissionRule::Originator, "originator")]);
 

@@ -6,8 +6,8 @@ use prost::Message;
 use super::entry::commit_to;
 use super::{Checkpoint, Keyring, Kind, tree};
 use crate::proto::v1::{
-    Act, AskStatement, GroundsStatement, LedgerEntry, OfferStatement, OutcomeStatement, PermissionStatement, PublicationStatement,
-    Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement,
+    Act, AskStatement, GroundsStatement, LedgerEntry, OfferStatement, OutcomeStatement, PermissionStatement,
+    PublicationStatement, Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement,
 };
 
 /// What a receipt that verifies says.

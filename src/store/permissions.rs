@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::{
-    AgencyId, Category, IncidentId, Instant, Passage, PermissionId, Purpose, Requester, Unit,
-};
+use crate::domain::{AgencyId, Category, IncidentId, Instant, Passage, PermissionId, Purpose, Requester, Unit};
 
 use super::write::{Table, Write};
 use super::{Reads, Result, Tx, from_json, on, row, rows, sql, to_json};
@@ -97,11 +95,7 @@ fn permission(row: Row) -> Result<AskedPermission> {
         given: row.permitted.as_deref().map(json).transpose()?.zip(until),
         id: PermissionId::known(row.id),
         upstream: AgencyId::known(row.upstream),
-        asker: Requester {
-            agency: AgencyId::known(row.holder),
-            unit: Unit::known(row.unit),
-            pseudonym: row.pseudonym,
-        },
+        asker: Requester { agency: AgencyId::known(row.holder), unit: Unit::known(row.unit), pseudonym: row.pseudonym },
         recipient: AgencyId::known(row.recipient),
         purpose: Purpose::known(row.purpose),
         asked_at: Instant::from_micros(row.asked_at),

@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::status::{failed, internal, invalid};
 use super::{Desk, convert};
-use crate::domain::{AgencyId, Ground, IncidentId, Invalid, Purpose, Question, Subject, Reference};
+use crate::domain::{AgencyId, Ground, IncidentId, Invalid, Purpose, Question, Reference, Subject};
 use crate::exchange::{DeclineRequest, OfferFor, PreviewFor, Received, handling};
 use crate::proto::v1::inbox_service_server::InboxService;
 use crate::proto::v1::offer_release_request::Offered;

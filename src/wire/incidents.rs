@@ -11,8 +11,7 @@ use crate::proto::v1::{
     AmendIncidentRequest, AmendIncidentResponse, GetIncidentRequest, GetIncidentResponse, IssueReferenceRequest,
     IssueReferenceResponse, ListIncidentsRequest, ListIncidentsResponse, RegisterIncidentRequest,
     RegisterIncidentResponse, RegisterIncidentsRequest, RegisterIncidentsResponse, RegisterReceivedRequest,
-    RegisterReceivedResponse, VerifyNotificationRequest,
-    VerifyNotificationResponse,
+    RegisterReceivedResponse, VerifyNotificationRequest, VerifyNotificationResponse,
 };
 
 fn incident_id(text: &str) -> Result<IncidentId, Status> {

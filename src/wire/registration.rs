@@ -11,9 +11,9 @@ use crate::exchange::{
     Exchange, NewIncident, NewOrganisation, ReceivedCategory, RegisterIncident, RegisterIncidents, RegisterReceived,
 };
 use crate::identity::Caller;
-use crate::proto::v1;
 use crate::proto::v1::RegisterIncidentRequest;
 use crate::proto::v1::new_incident::Organisation;
+use crate::proto::{CATEGORIES, v1};
 
 /// Reads an incident that is to be registered.
 pub(super) fn incident(message: &RegisterIncidentRequest) -> Result<RegisterIncident, Invalid> {
@@ -52,6 +52,8 @@ pub(super) fn received(message: &v1::RegisterReceivedRequest) -> Result<Register
     let one = |(place, released): (usize, &v1::ReleasedCategory)| {
         let within = |name: &str| format!("categories[{place}].{name}");
         let category = convert::field(&within("category"), &released.category, Category::parse)?;
+        let is_known = CATEGORIES.iter().any(|(known, _)| *known == category.as_str());
+        check(is_known, &within("category"), "is not a category that this version knows")?;
         // It must be that category and nothing else, or it would leave under another's name one day.
         let content = v1::IncidentContent::decode(released.content.as_slice()).ok();
         let parts = content.and_then(|content| convert::content(Some(&content)).ok());

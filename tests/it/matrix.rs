@@ -102,6 +102,14 @@ const ROWS: &[(&str, usize, Object)] = &[
     ("SuspendAgency", 0, Nothing),
     ("ListSuspensions", 0, List),
     ("ResumeAgency", 0, Nothing),
+    ("RegisterReceived", 0, Record("organisation_id")),
+    ("AskPermission", 1, Record("permission_id")),
+    ("ListPermissions", 0, List),
+    ("GivePermission", 0, Record("permission_id")),
+    ("DeclinePermission", 0, Record("permission_id")),
+    ("WithdrawPermission", 0, Record("permission_id")),
+    ("PresentPermission", 0, Record("incident_id")),
+    ("PresentWithdrawal", 0, Nothing),
     // A table that may not be shared is not covered, and which are published is no secret to the parties.
     ("PublishStatistics", 0, Nothing),
     ("GetStatistics", 0, Nothing),
@@ -118,6 +126,9 @@ const NO_RECORD: &[(&str, &str)] = &[
     ("RegisterOrganisation", "parents.organisation_id"),
     ("AmendOrganisation", "parents.organisation_id"),
     ("RegisterIncidents", "organisations.parents.organisation_id"),
+    // Of a release, in the receipt that comes with it.
+    ("RegisterReceived", "reference"),
+    ("AskPermission", "reference"),
     // A place in the tree, which is public.
     ("GetInclusionProof", "index"),
 ];
@@ -280,6 +291,7 @@ impl World {
                 let held = self.hold("ico", STRANGER).await;
                 self.put(&held, self.ask(&held)).await.unwrap().request
             }
+            "permission_id" => self.asked_by_the_nca().await,
             "reference" => self.hold("ncsc", STRANGER).await.reference,
             "index" => {
                 drop(self.hold(STRANGER, "ico").await);

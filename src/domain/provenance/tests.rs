@@ -71,7 +71,7 @@ fn terms(dice: &mut Dice) -> ConsentTerms {
         purposes: PURPOSES.iter().filter(|_| dice.chance(80)).map(|purpose| Purpose::known(*purpose)).collect(),
         enforcement: dice.chance(60),
         onward: dice.chance(80),
-        until: Instant::from_micros(5 + dice.below(20) as i64),
+        until: Instant::from_micros(5 + i64::try_from(dice.below(20)).unwrap()),
     }
 }
 
@@ -157,8 +157,7 @@ fn wander(dice: &mut Dice, seen: &mut Seen) {
         // Mostly everybody permits, so that material gets far.
         let permitted: Vec<bool> = (0..agencies).map(|_| dice.chance(85)).collect();
         if let Some(chain) = &chain {
-            let (core, right) =
-                (allows(chain, to, &permitted, purpose, at), judge(&rows, to, &permitted, purpose, at));
+            let (core, right) = (allows(chain, to, &permitted, purpose, at), judge(&rows, to, &permitted, purpose, at));
             assert_eq!(core, right, "to {to} for {purpose} at {at} with {permitted:?}: {chain:?}");
             assert_eq!(chain.originator(), Some(&agency(rows[0].from)), "nobody takes the originator's place");
             if !core {

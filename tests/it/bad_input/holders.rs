@@ -123,8 +123,7 @@ impl World {
                 let first = self.statistics("ico").list_publications(request.clone()).await.unwrap().into_inner();
                 v1::ListPublicationsRequest { page_token: first.next_page_token, ..request }.encode_to_vec()
             }
-            // A new RPC has its valid request to add here or in `requests`.
-            _ => return None,
+            _ => return self.valid_onward_request(rpc, request_id, variant).await,
         })
     }
 

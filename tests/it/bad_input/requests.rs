@@ -211,7 +211,7 @@ impl World {
     pub(crate) async fn valid_request(&self, rpc: &str, variant: usize) -> Option<Vec<u8>> {
         let variants = match rpc {
             "RequestRelease" => 4,
-            "OfferRelease" | "GiveAuthorisation" | "RegisterIncidents" | "PublishStatistics" => 2,
+            "AskPermission" | "OfferRelease" | "GiveAuthorisation" | "RegisterIncidents" | "PublishStatistics" => 2,
             _ => 1,
         };
         if variant >= variants {

@@ -1,6 +1,6 @@
 //! The whole gate without the wire: `Exchange::change`, `Exchange::ask`.
 
-use concordat::decision::Onward;
+use concordat::domain::Onward;
 use concordat::domain::{
     Actor, AgencyId, AgreementId, AuthorisationId, CallKey, Category, ConsentId, Digest, Evidence, Ground, Identifier,
     IncidentId, Instant, Markings, NamedOrganisation, Occurred, OfficerId, OrganisationId, Profile, Purpose, Question,
