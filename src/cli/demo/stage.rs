@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use concordat::client::OfficerChannel;
 use concordat::clock::Clock;
-use concordat::config::Config;
+use concordat::config::{Config, LedgerSection};
 use concordat::dev::{self, Workspace};
 use concordat::domain::Instant;
 use concordat::ledger::{Keyring, Verified, verify};
@@ -28,6 +28,14 @@ struct AgencyNode {
     running: Running,
 }
 
+/// Has a node believe what the other agencies' ledgers show by receipts.
+fn trust_ledgers(config: &mut Config) {
+    for section in config.agency.iter_mut().filter(|section| section.holds.is_none()) {
+        let key_file = format!("../node-{}/ledger.pub", section.id).into();
+        section.ledger.push(LedgerSection { key_file, from: None, until: None });
+    }
+}
+
 /// Three nodes that serve.
 pub(super) struct Stage {
     folder: PathBuf,
@@ -42,10 +50,16 @@ impl Stage {
         let clock = Clock::system();
         let workspace = Workspace::create(folder, clock.now()).map_err(anyhow::Error::from_boxed)?;
         let mut stage = Self { folder: folder.to_owned(), workspace, clock, nodes: Vec::new() };
+        let mut files = Vec::new();
         for agency in dev::AGENCIES {
             let now = stage.clock.now();
             let file = stage.workspace.add_node(agency, &[agency], dev::loopback(0), None, now).await;
-            let config = Config::load(&file.map_err(anyhow::Error::from_boxed)?)?;
+            files.push((agency, file.map_err(anyhow::Error::from_boxed)?));
+        }
+        for (agency, file) in files {
+            let mut config = Config::load(&file)?;
+            trust_ledgers(&mut config);
+            config.write(&file)?;
             let running = Running::start(&config, stage.clock.clone()).await.map_err(anyhow::Error::from_boxed)?;
             let address = running.address;
             stage.nodes.push(AgencyNode { agency, config, running });
