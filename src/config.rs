@@ -89,6 +89,9 @@ pub struct AgencySection {
     /// Who issues its officers' tokens.
     #[serde(default)]
     pub issuer: Vec<IssuerSection>,
+    /// The keys of its node's ledger, where that is another node: what it shows by receipts is believed with these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ledger: Vec<LedgerSection>,
 }
 
 /// `[[agency.name]]`: a name of the agency, for as long as it is the name.
@@ -126,6 +129,30 @@ pub struct IssuerSection {
     pub key: Vec<KeySection>,
 }
 
+/// `[[agency.ledger]]`: a key that signs the ledger of the agency's own node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerSection {
+    /// The verifier key, `NAME+ID+KEY`.
+    pub key_file: PathBuf,
+    /// The first day whose entries it may have signed, such as `2026-01-30`; days are in UTC.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// The first day whose entries it may not have signed any more.
+    #[serde(default)]
+    pub until: Option<String>,
+}
+
+impl LedgerSection {
+    /// From when, inclusive, and until when, exclusive, entries may be signed with it.
+    pub fn dates(&self) -> Result<(Option<Instant>, Option<Instant>), Invalid> {
+        let date = |field: &str, text: &Option<String>| {
+            text.as_deref().map(|text| Instant::on_date(text).map_err(|problem| problem.within(field))).transpose()
+        };
+        Ok((date("from", &self.from)?, date("until", &self.until)?))
+    }
+}
+
 /// `[[agency.issuer.key]]`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -152,6 +179,9 @@ impl AgencySection {
 
     fn check(&self) -> Result<(), Invalid> {
         self.names()?;
+        for (place, ledger) in self.ledger.iter().enumerate() {
+            ledger.dates().map_err(|problem| problem.within(&format!("ledger[{place}]")))?;
+        }
         for (place, issuer) in self.issuer.iter().enumerate() {
             let unknown = issuer.roles.iter().find(|role| ROLES.iter().all(|(id, ..)| *id != role.as_str()));
             if let Some(role) = unknown {

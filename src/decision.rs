@@ -13,17 +13,19 @@ mod coverage;
 mod facts;
 mod preview;
 mod sharing;
+mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AgreementId, Authorisation, AuthorisationId, Category, ClauseId, Consent, ConsentId, Digest, Incident, IncidentId,
-    Instant, Markings, Purpose,
+    AgencyId, AgreementId, Authorisation, AuthorisationId, Category, ClauseId, Consent, ConsentId, ConsentTerms,
+    Digest, Incident, IncidentId, Instant, Markings, Onward, Passage, PermissionId, PermissionRule, Provenance,
+    Purpose, Reference,
 };
 
-pub use agreement::{Activity, Agreement, Clause, LoadError, Modality, Onward, Proposal, PurposeTerm};
+pub use agreement::{Activity, Agreement, Clause, LoadError, Modality, Proposal, PurposeTerm};
 pub use coverage::{Coverage, NotCovered, cover};
 pub use facts::{Facts, InForce, Match};
 pub use preview::{Missing, missing, suppose};
@@ -82,6 +84,9 @@ pub struct Basis {
     pub consent: Option<(ConsentId, i64)>,
     /// The authorisation, where a clause asks for one.
     pub authorisation: Option<AuthorisationId>,
+    /// The upstream agencies' permissions, where it came from another agency.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub permissions: BTreeSet<PermissionId>,
 }
 
 /// What a recipient may do with what it gets.
@@ -103,6 +108,44 @@ pub struct Handling {
     pub clauses: BTreeSet<ClauseId>,
     /// What the clauses oblige the recipient to.
     pub obligations: Vec<String>,
+    /// The release itself, as part of the chain.
+    pub release: Release,
+}
+
+/// What a release adds to the chain that it hands over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// Who releases.
+    pub holder: AgencyId,
+    /// To whom.
+    pub recipient: AgencyId,
+    /// Under which agreements.
+    pub agreements: BTreeSet<AgreementId>,
+    /// Whose permission they ask for before it is passed on.
+    pub permission: PermissionRule,
+    /// The scope of the consent that it relies on.
+    pub consent: Option<ConsentTerms>,
+    /// How it came to the holder.
+    pub before: Option<Provenance>,
+}
+
+impl Handling {
+    /// The chain that goes with what is released under this reference: the originator's release first, this one last.
+    pub fn provenance(&self, reference: &Reference) -> Provenance {
+        let Release { holder, recipient, agreements, permission, consent, before } = &self.release;
+        let passage = Passage {
+            from: holder.clone(),
+            to: recipient.clone(),
+            reference: reference.clone(),
+            agreements: agreements.clone(),
+            permission: *permission,
+            onward: self.onward,
+            consent: consent.clone(),
+            markings: self.markings,
+            caveats: self.obligations.clone(),
+        };
+        Provenance::extended(before.as_ref(), passage)
+    }
 }
 
 /// When a recipient's copy ends.
@@ -207,7 +250,11 @@ struct Verdict {
 fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict {
     let consent = found.consent_for(&facts.ask, facts.at, coverage.is_enforcement());
     let authorisation = found.authorisation_for(&facts.ask, facts.at, coverage);
-    let evidence = cedar::Evidence { facts, found, consent, authorisation, coverage };
+    let upstream = found.upstream(&facts.ask, facts.at);
+    if upstream.as_ref().is_some_and(|upstream| upstream.is_full()) {
+        return denied("its chain is as long as one can be: it was passed on too often".to_owned());
+    }
+    let evidence = cedar::Evidence { facts, found, consent, authorisation, coverage, upstream: upstream.as_ref() };
 
     let cedar::Answer { permits, forbids, errors } = cedar::evaluate(&evidence);
     if !errors.is_empty() {
@@ -222,7 +269,8 @@ fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict 
         return denied("no clause permits it".to_owned());
     }
     let permits: Vec<&Clause> = coverage.clauses().filter(|clause| permits.contains(clause.id.as_str())).collect();
-    let bounds = Bounds { facts, found, permits: &permits, consent, authorisation, coverage };
+    let upstream = upstream.as_ref();
+    let bounds = Bounds { facts, found, permits: &permits, consent, authorisation, coverage, upstream };
     let Some(permitted) = bounds.permit(&facts.ask.categories) else {
         return denied("no category is in ask, clause, consent, authorisation and content alike".to_owned());
     };
@@ -246,6 +294,7 @@ struct Bounds<'a> {
     consent: Option<&'a Consent>,
     authorisation: Option<&'a Authorisation>,
     coverage: &'a Coverage<'a>,
+    upstream: Option<&'a upstream::Upstream<'a>>,
 }
 
 impl Bounds<'_> {
@@ -267,6 +316,7 @@ impl Bounds<'_> {
             agreements: coverage.agreements().map(|agreement| (agreement.id().clone(), agreement.digest())).collect(),
             consent: consent.filter(|_| rests_on_consent).map(|consent| (consent.id.clone(), consent.version)),
             authorisation: authorisation.filter(|_| rests_on_authorisation).map(|given| given.id.clone()),
+            permissions: self.upstream.map(upstream::Upstream::rests_on).unwrap_or_default(),
         };
         let handling = handling(facts, &found.incident, &permits, consent, coverage);
         Some(Permitted { basis, categories, handling })
@@ -300,7 +350,8 @@ impl Bounds<'_> {
                 .categories
                 .iter()
                 .filter(|(category, _)| asked.contains(*category))
-                .filter(|(category, _)| allows(clause, category));
+                .filter(|(category, _)| allows(clause, category))
+                .filter(|(category, _)| self.upstream.is_none_or(|upstream| upstream.allows(category)));
             let mut of_clause = of_clause.map(|(category, commitment)| (category.clone(), *commitment)).peekable();
             if of_clause.peek().is_some() {
                 contributing.push(*clause);
@@ -336,7 +387,7 @@ fn handling(
         purpose: facts.ask.purpose.clone(),
         enforcement: coverage.is_enforcement(),
         onward: if refuses_onward { Onward::No } else { clauses_onward },
-        markings: incident.markings,
+        markings: incident.markings_in_force(),
         review_by: facts.at.plus_days(review_days),
         disposal: (facts.format > 1).then(|| {
             let retain_days = permits.iter().filter_map(|clause| clause.retain_days).min();
@@ -345,5 +396,33 @@ fn handling(
         }),
         clauses: permits.iter().map(|clause| clause.id.clone()).collect(),
         obligations,
+        release: release(facts, incident, permits, consent.filter(|_| needs_consent), coverage),
+    }
+}
+
+/// What the chain says of a release under these clauses.
+fn release(
+    facts: &Facts,
+    incident: &Incident,
+    permits: &[&Clause],
+    consent: Option<&Consent>,
+    coverage: &Coverage<'_>,
+) -> Release {
+    let contributes =
+        |agreement: &&Agreement| permits.iter().any(|one| agreement.clauses().any(|own| own.id == one.id));
+    let agreements: Vec<&Agreement> = coverage.agreements().filter(contributes).collect();
+    let terms = |scope: &crate::domain::ConsentScope| ConsentTerms {
+        purposes: scope.purposes.clone(),
+        enforcement: scope.enforcement,
+        onward: scope.onward,
+        until: scope.valid_until,
+    };
+    Release {
+        holder: incident.holder.clone(),
+        recipient: facts.ask.requester.agency.clone(),
+        agreements: agreements.iter().map(|agreement| agreement.id().clone()).collect(),
+        permission: agreements.iter().map(|agreement| agreement.permission_rule()).min().unwrap_or_default(),
+        consent: consent.and_then(|consent| consent.scope.as_ref()).map(terms),
+        before: incident.provenance.clone(),
     }
 }

@@ -206,6 +206,7 @@ fn agency_section(agency: &str, holds: bool) -> AgencySection {
                 public_key_file: format!("../{agency}/token.pem").into(),
             }],
         }],
+        ledger: Vec::new(),
     }
 }
 

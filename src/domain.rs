@@ -18,6 +18,7 @@ mod mention;
 mod notice;
 mod obligation;
 mod organisation;
+mod provenance;
 mod quarter;
 mod scheme;
 mod suspension;
@@ -34,8 +35,8 @@ pub use disclosure::{Disclosure, DisclosureTerms, Elsewhere};
 pub use event::{Event, EventDetail, EventKind, notice_before};
 pub use id::{
     AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, EventId, Ground, IncidentId,
-    Means, NoticeId, ObligationId, OfficerId, OrganisationId, Purpose, Question, Reference, RequestId, Role, Sector,
-    Technique, ThemeId, Unit, WrongfulReleaseId,
+    Means, NoticeId, ObligationId, OfficerId, OrganisationId, PermissionId, Purpose, Question, Reference, RequestId,
+    Role, Sector, Technique, ThemeId, Unit, WrongfulReleaseId,
 };
 pub use identifier::Identifier;
 pub use incident::{Incident, Notification, Occurred};
@@ -47,6 +48,7 @@ pub use obligation::Obligation;
 pub use organisation::{
     Candidate, DatedName, Merger, NameKind, Organisation, ParentLink, Profile, Resemblance, Span, folded_name,
 };
+pub use provenance::{ConsentTerms, Onward, Passage, Permission, PermissionRule, Provenance};
 pub use quarter::Quarter;
 pub use scheme::{Rule, Scheme};
 pub use suspension::{Suspended, Suspension, Suspensions};

@@ -27,10 +27,13 @@ mod obligations;
 mod offers;
 mod oral;
 mod organisations;
+mod peers;
+mod permissions;
 mod plan;
 mod preview;
 mod queue;
 mod reading;
+mod received;
 mod registration;
 mod replay;
 mod retention;
@@ -59,14 +62,20 @@ pub use notices::{AcknowledgeNotice, NoticeView};
 pub use obligations::ObligationView;
 pub use offers::OfferFor;
 pub use organisations::{AmendOrganisation, RecordMerger, RegisterOrganisation};
+pub use peers::LedgerKey;
+pub use permissions::{
+    AskPermission, AskPermissionAgain, DeclinePermission, GivePermission, PermissionView, PresentPermission,
+    PresentWithdrawal, WithdrawPermission,
+};
 pub use plan::{By, Done};
 pub use preview::{Covering, Preview, PreviewFor};
 pub use reading::{Page, Pages};
+pub use received::{ReceivedCategory, RegisterReceived};
 pub use registration::{NewIncident, NewOrganisation, RegisterIncidents};
 pub use replay::{Replay, Replayed, replay};
 pub use retention::{ConfirmDisposal, EraseIncident, ProposeErasure};
 pub use sharing::{AskForTable, Item, Telling, Told};
-pub(crate) use statement::{handling, timestamp};
+pub(crate) use statement::{handling, passages, timestamp};
 pub use statistics::Prepared;
 pub use suspensions::{Resume, Suspend};
 pub use tables::Tables;

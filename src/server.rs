@@ -18,9 +18,9 @@ use crate::config::{AgencySection, Config, IssuerSection};
 use crate::connections::{self, Connections, Limits};
 use crate::decision::Proposal;
 use crate::domain::{AgencyId, AgencyNames};
-use crate::exchange::{Exchange, Node, Setup};
+use crate::exchange::{Exchange, LedgerKey, Node, Setup};
 use crate::identity::{Issuers, RegisteredIssuer, TokenKey, Tokens};
-use crate::ledger::SigningKey;
+use crate::ledger::{Keyring, SigningKey};
 use crate::seal::Seal;
 use crate::store::{Options, Store};
 use crate::tls::{self, Acceptor, Credentials, Trust, TrustedAgency};
@@ -141,11 +141,26 @@ pub async fn node(config: &Config, clock: Clock) -> Result<Node, Error> {
         seal,
         key,
         clock,
+        peers: ledger_keys(config)?,
     })?)
 }
 
 fn known_agencies(config: &Config) -> Result<BTreeMap<AgencyId, AgencyNames>, Error> {
     config.agency.iter().map(|agency| Ok((agency.id.clone(), agency.names()?))).collect()
+}
+
+/// The keys of other nodes' ledgers; one that cannot be read keeps the node from starting.
+fn ledger_keys(config: &Config) -> Result<Vec<LedgerKey>, Error> {
+    let mut keys = Vec::new();
+    for agency in &config.agency {
+        for ledger in &agency.ledger {
+            let key = config.read(&ledger.key_file)?.trim().to_owned();
+            Keyring::parse([key.as_str()]).map_err(|e| config::Error::new(&ledger.key_file, e))?;
+            let (from, until) = ledger.dates()?;
+            keys.push(LedgerKey { agency: agency.id.clone(), key, from, until });
+        }
+    }
+    Ok(keys)
 }
 
 /// The bundled agreements, and those in the configured folder.

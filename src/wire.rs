@@ -21,6 +21,7 @@ mod ledger;
 mod look;
 mod notices;
 mod organisations;
+mod permissions;
 mod registration;
 mod releases;
 mod retention;
@@ -93,6 +94,7 @@ impl Desk {
             v1::consent_service_server::ConsentServiceServer,
             v1::authorisation_service_server::AuthorisationServiceServer,
             v1::release_service_server::ReleaseServiceServer,
+            v1::permission_service_server::PermissionServiceServer,
             v1::inbox_service_server::InboxServiceServer,
             v1::duty_service_server::DutyServiceServer,
             v1::event_service_server::EventServiceServer,

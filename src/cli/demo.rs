@@ -1,6 +1,7 @@
 //! `concordat demo`: three agencies, three nodes, the main job, told in the terminal through real calls.
 
 mod cases;
+mod onward;
 mod remedy;
 mod stage;
 mod story;

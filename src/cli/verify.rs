@@ -242,6 +242,16 @@ pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
         let state = if wrongful.closed { "closed" } else { "opened" };
         put("wrongful release", format!("{} {state}: {}", wrongful.wrongful_release, wrongful.cause));
     }
+    if let Some(said) = &verified.permission {
+        put("permission", format!("{} of {}: {}", said.permission, said.upstream, said.state));
+        put(
+            "pass on",
+            format!("{} to {} for {}: {}", said.holder, said.recipient, said.purpose, said.categories.join(", ")),
+        );
+        if said.until_micros > 0 {
+            put("until", Instant::from_micros(said.until_micros).to_string());
+        }
+    }
     if let Some(published) = &verified.publication {
         let tables: Vec<&str> = published.tables.iter().map(|table| table.id.as_str()).collect();
         put("published", format!("{} of {}: {}", published.quarter, published.holder, tables.join(", ")));

@@ -12,7 +12,9 @@ use miette::Diagnostic;
 use serde::Deserialize;
 
 use super::cedar;
-use crate::domain::{AgencyId, AgreementId, Category, ClauseId, Digest, Ground, Instant, NoticeDays, Purpose};
+use crate::domain::{
+    AgencyId, AgreementId, Category, ClauseId, Digest, Ground, Instant, NoticeDays, Onward, PermissionRule, Purpose,
+};
 use crate::statistics::Rule;
 
 const SCHEMA: &str = include_str!("../../agreements/schema.cedarschema");
@@ -53,19 +55,6 @@ pub enum Modality {
     Prohibition,
 }
 
-/// Whether a recipient may pass on what it gets; the first is the strictest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Onward {
-    /// Not at all.
-    #[default]
-    No,
-    /// With the holder's and the organisation's consent.
-    WithConsent,
-    /// Freely.
-    Yes,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Consent {
@@ -87,6 +76,13 @@ pub struct PurposeTerm {
     pub enforcement: bool,
 }
 
+/// `[onward]`: what passing on takes of what was received under the agreement. Unset: the strictest.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OnwardTerms {
+    permission: PermissionRule,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Terms {
@@ -104,6 +100,7 @@ struct Terms {
     statistics: Option<Rule>,
     #[serde(default)]
     notices: NoticeDays,
+    onward: OnwardTerms,
     purpose: Vec<PurposeTerm>,
     clause: Vec<ClauseTerms>,
 }
@@ -370,6 +367,11 @@ impl Agreement {
     /// Within how many days notices about what was released under it should be acknowledged.
     pub fn notice_days(&self) -> NoticeDays {
         self.terms.notices
+    }
+
+    /// Whose permission it takes to pass on what was received under it.
+    pub fn permission_rule(&self) -> PermissionRule {
+        self.terms.onward.permission
     }
 
     /// SHA-256 over its text.

@@ -10,9 +10,11 @@ use cedar_policy::{
 
 use super::agreement::{Agreement, Clause};
 use super::preview::{suppose, supposed_consent};
+use super::upstream::Upstream;
 use super::{Coverage, Facts, Match, SharingFacts, Wanted};
 use crate::domain::{
-    Ask, Authorisation, Consent, Coverage as ConsentCoverage, Ground, Incident, Instant, Notification,
+    Ask, Authorisation, Consent, ConsentTerms, Coverage as ConsentCoverage, Ground, Incident, Instant, Notification,
+    Onward, Provenance,
 };
 
 /// What the clauses are shown.
@@ -22,6 +24,7 @@ pub(super) struct Evidence<'a> {
     pub(super) consent: Option<&'a Consent>,
     pub(super) authorisation: Option<&'a Authorisation>,
     pub(super) coverage: &'a Coverage<'a>,
+    pub(super) upstream: Option<&'a Upstream<'a>>,
 }
 
 /// What the clauses of agreements say, by the ids of those that determined it.
@@ -176,6 +179,9 @@ impl Shown {
         if let Some(duty) = coverage.duty() {
             context.push(field("duty", Value::new_entity_uid(uid(&KINDS.clause, duty.id.as_str()))));
         }
+        if let Some(upstream) = evidence.upstream {
+            context.push(field("upstream", upstream_record(upstream)?));
+        }
         let context = Context::from_pairs(context).map_err(|e| e.to_string())?;
         drop(Context::from_pairs(missing).map_err(|e| e.to_string())?);
         Ok(Self { context, incident: incident_entity(found)? })
@@ -211,7 +217,7 @@ impl Shown {
 /// The consent and the authorisation that there are; and what is missing of them, as if it were there. That is made ready
 /// like the rest and not shown: "open" must not cost less where less is recorded.
 fn recorded(evidence: &Evidence<'_>) -> Result<(Vec<Field>, Vec<Field>), String> {
-    let Evidence { facts, found, consent, authorisation, coverage } = evidence;
+    let Evidence { facts, found, consent, authorisation, coverage, .. } = evidence;
     let (mut recorded, mut missing) = (Vec::new(), Vec::new());
     let supposed = consent.is_none().then(|| supposed_consent(&found.incident, &facts.ask, facts.at));
     if let Some(record) = consent.or(supposed.as_ref()).map(consent_record).transpose()?.flatten() {
@@ -248,18 +254,21 @@ fn clause_entity(clause: &Clause) -> Result<Entity, String> {
 
 fn incident_entity(found: &Match) -> Result<Entity, String> {
     let incident: &Incident = &found.incident;
+    let markings = incident.markings_in_force();
     let mut attributes = HashMap::from([
         field("holder", agency(incident.holder.as_str())),
         field("organisation", Value::new_entity_uid(uid(&KINDS.organisation, incident.organisation.as_str()))),
         field("revision", Value::new_long(incident.revision)),
-        field("tlp", Value::new_long(incident.markings.tlp.rank())),
-        field("pap", Value::new_long(incident.markings.pap.rank())),
-        field("classification", Value::new_long(incident.markings.classification.rank())),
+        field("tlp", Value::new_long(markings.tlp.rank())),
+        field("pap", Value::new_long(markings.pap.rank())),
+        field("classification", Value::new_long(markings.classification.rank())),
     ]);
     if let Some(notification) = &incident.notification {
         attributes.extend([field("notification", notification_record(notification)?)]);
     }
     attributes.extend(found.merger_recorded_at.map(|at| field("mergerRecordedAt", long(at))));
+    let originator = incident.provenance.as_ref().and_then(Provenance::originator);
+    attributes.extend(originator.map(|originator| field("originator", agency(originator.as_str()))));
     Entity::new(uid(&KINDS.incident, incident.id.as_str()), attributes, HashSet::new()).map_err(|e| e.to_string())
 }
 
@@ -306,6 +315,39 @@ fn authorisation_record(authorisation: &Authorisation) -> Result<Value, String> 
         field("validUntil", long(authorisation.valid_until)),
     ];
     fields.extend(authorisation.revoked_at.map(|at| field("revokedAt", long(at))));
+    record(fields)
+}
+
+/// What the chain asks for, and what was shown of it: times and names as they are, for the limits to compare.
+fn upstream_record(upstream: &Upstream<'_>) -> Result<Value, String> {
+    let onward = match upstream.onward() {
+        Onward::No => "no",
+        Onward::WithConsent => "with-consent",
+        Onward::Yes => "yes",
+    };
+    let agencies = |all: Vec<&str>| Value::new_set(all.into_iter().map(agency));
+    let mut fields = vec![
+        field("onward", text(onward)),
+        field("needed", agencies(upstream.needed().map(crate::domain::AgencyId::as_str).collect())),
+        field("permitted", agencies(upstream.shown().map(|shown| shown.of.as_str()).collect())),
+        field("recipients", agencies(upstream.shown().map(|shown| shown.recipient.as_str()).collect())),
+        field("purposes", set(upstream.shown().map(|shown| shown.purpose.as_str()))),
+        field("shownAt", long(upstream.shown_at())),
+        field("until", long(upstream.until())),
+    ];
+    fields.extend(upstream.withdrawn_at().map(|at| field("withdrawnAt", long(at))));
+    if let Some(terms) = upstream.consent() {
+        let ConsentTerms { purposes, enforcement, onward, until } = terms;
+        fields.push(field(
+            "consent",
+            record(vec![
+                field("purposes", set(purposes.iter().map(crate::domain::Purpose::as_str))),
+                field("enforcement", Value::new_bool(enforcement)),
+                field("onward", Value::new_bool(onward)),
+                field("until", long(until)),
+            ])?,
+        ));
+    }
     record(fields)
 }
 

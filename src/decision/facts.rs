@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Coverage;
-use crate::domain::{AgencyId, AgreementId, Ask, Authorisation, Consent, Digest, Incident, Instant};
+use crate::domain::{AgencyId, AgreementId, Ask, Authorisation, Consent, Digest, Incident, Instant, Permission};
 
 /// An agreement's text in force, by its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct Match {
     pub consents: Vec<Consent>,
     /// The holder's authorisations towards the requester.
     pub authorisations: Vec<Authorisation>,
+    /// The upstream agencies' permissions that were shown for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub permissions: Vec<Permission>,
 }
 
 /// The complete facts of one decision.
@@ -50,8 +53,8 @@ impl Match {
     /// What is decided against when nothing is held.
     pub fn nothing(holder: &AgencyId) -> Self {
         let incident = Incident::placeholder(holder);
-        let (consents, authorisations) = (Vec::new(), Vec::new());
-        Self { incident, merger_recorded_at: None, frozen_since: None, consents, authorisations }
+        let (consents, authorisations, permissions) = (Vec::new(), Vec::new(), Vec::new());
+        Self { incident, merger_recorded_at: None, frozen_since: None, consents, authorisations, permissions }
     }
 
     /// The consent that the clauses look at: the one that seems to apply and permits most, else the newest there is.

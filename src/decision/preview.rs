@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use super::{Agreement, Decision, Facts, Modality, Permitted, cover, decide};
 use crate::domain::{
     AgencyId, Ask, Authorisation, AuthorisationId, Consent, ConsentId, ConsentScope, ConsentState, Coverage, Digest,
-    Ground, Incident, Instant, Notification, OfficerId,
+    Ground, Incident, Instant, Notification, OfficerId, Permission, PermissionId,
 };
 
 impl Permitted {
@@ -47,6 +47,12 @@ impl Permitted {
         for obligation in &handling.obligations {
             digest.add(obligation.as_bytes());
         }
+        // Whose it was is part of what leaves. What has no chain has the digest that it always had.
+        for passage in handling.release.before.iter().flat_map(|chain| chain.passages()) {
+            for part in [passage.from.as_str(), passage.to.as_str(), passage.reference.as_str()] {
+                digest.add(part.as_bytes());
+            }
+        }
         digest.finish()
     }
 }
@@ -80,10 +86,12 @@ pub enum Missing {
     Authorisation,
     /// That a second officer verified the notification.
     VerifiedNotification,
+    /// The permissions of the agencies from which it came.
+    UpstreamPermission,
 }
 
 impl Missing {
-    const ALL: [Self; 3] = [Self::Consent, Self::Authorisation, Self::VerifiedNotification];
+    const ALL: [Self; 4] = [Self::Consent, Self::Authorisation, Self::VerifiedNotification, Self::UpstreamPermission];
 
     /// As shown.
     pub fn as_str(self) -> &'static str {
@@ -91,6 +99,7 @@ impl Missing {
             Self::Consent => "consent",
             Self::Authorisation => "authorisation",
             Self::VerifiedNotification => "verified-notification",
+            Self::UpstreamPermission => "upstream-permission",
         }
     }
 
@@ -109,6 +118,7 @@ impl Missing {
                         *verified_at = Some(at);
                     }
                 }
+                Self::UpstreamPermission => found.permissions = supposed_permissions(&found.incident, &ask, at),
             }
         }
     }
@@ -124,7 +134,7 @@ pub fn missing(facts: &Facts, agreements: &[&Agreement]) -> BTreeSet<Missing> {
         .filter(|clause| clause.modality == Modality::Power)
         .filter_map(|clause| clause.grounds.first())
         .collect();
-    let mut choices: Vec<Vec<Missing>> = (0_u8..8)
+    let mut choices: Vec<Vec<Missing>> = (0_u8..16)
         .map(|bits| {
             Missing::ALL.into_iter().enumerate().filter(|(i, _)| bits & (1 << i) != 0).map(|(_, m)| m).collect()
         })
@@ -161,6 +171,23 @@ pub fn suppose(incident: &Incident, ask: &Ask, at: Instant, ground: Ground) -> A
         revoked_at: None,
         preview: None,
     }
+}
+
+/// The permissions that the agencies from which it came might show now, for exactly this ask. They exist in suppositions
+/// only.
+fn supposed_permissions(incident: &Incident, ask: &Ask, at: Instant) -> Vec<Permission> {
+    let needed = incident.provenance.iter().flat_map(|chain| chain.permissions_needed(&ask.requester.agency));
+    let permission = |of: &AgencyId| Permission {
+        id: PermissionId::known("supposed"),
+        of: of.clone(),
+        recipient: ask.requester.agency.clone(),
+        purpose: ask.purpose.clone(),
+        categories: ask.categories.clone(),
+        shown_at: at,
+        until: Instant::MAX,
+        withdrawn_at: None,
+    };
+    needed.map(permission).collect()
 }
 
 /// The consent that the organisation might give now, for exactly this ask. It exists in suppositions only.

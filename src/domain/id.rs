@@ -109,6 +109,8 @@ names! {
     Sector: |t| is_slug(t, 32, "-"), "is not a sector: 1 to 32 of a-z, 0-9 and `-`";
     /// A MITRE ATT&CK technique or sub-technique, such as `T1566.001`; whether there is such a one is not looked up.
     Technique: is_technique, "is not a technique: write T1486 or T1566.001";
+    /// An agency's permission to pass on what came from it.
+    PermissionId: |t| is_visible(t, 1, 64), "is not a permission id";
     /// A holder's obligation.
     ObligationId: |t| is_visible(t, 1, 64), "is not an obligation id";
     /// A release or a recorded disclosure of a holder's.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgencyId, Category, Digest, IncidentId, Instant, Invalid, Markings, OfficerId, OrganisationId, check};
+use super::{
+    AgencyId, Category, Digest, IncidentId, Instant, Invalid, Markings, OfficerId, OrganisationId, Provenance, check,
+};
 
 /// When an incident may have occurred: from, inclusive; until, exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +48,7 @@ pub struct Notification {
 pub struct Incident {
     /// The holder's id.
     pub id: IncidentId,
-    /// The holder, who is also the originator: what was received from another agency is not registered yet.
+    /// The holder. Without a provenance it is also the originator.
     pub holder: AgencyId,
     /// The organisation.
     pub organisation: OrganisationId,
@@ -64,6 +66,10 @@ pub struct Incident {
     pub retain_until: Instant,
     /// The categories of its content, each with SHA-256 over its salt and its content.
     pub categories: BTreeMap<Category, Digest>,
+    /// The chain of releases by which it came, where another agency put the information in. Its last passage ended with
+    /// the holder. No amendment changes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
 }
 
 impl Incident {
@@ -82,7 +88,14 @@ impl Incident {
             campaign: None,
             retain_until: Instant::MAX,
             categories: BTreeMap::new(),
+            provenance: None,
         }
+    }
+
+    /// The markings that bind: the most restrictive of its own and of those under which it came.
+    pub fn markings_in_force(&self) -> Markings {
+        let came_under = self.provenance.as_ref().and_then(Provenance::markings);
+        came_under.map_or(self.markings, |markings| self.markings.combined(markings))
     }
 
     /// Whether it stands where nothing was found. No incident that is held has its id.

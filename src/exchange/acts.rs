@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decision::{Facts, Match, SharedTheme};
-use crate::domain::{AgencyId, Authorisation, Consent, ConsentState, Instant, Subject, ThemeId};
+use crate::domain::{AgencyId, Authorisation, Consent, ConsentState, Instant, Permission, Subject, ThemeId};
 use crate::proto::v1::{Act, OutcomeStatement, WrongfulReleaseStatement};
 
 /// Where a theme stands by the acts so far.
@@ -36,6 +36,8 @@ pub(super) struct Acts {
     forgot_references: bool,
     /// To whom which incident is not released for now: by which wrongful release, and since when.
     frozen: BTreeMap<(String, String), BTreeMap<String, Instant>>,
+    /// What was last presented of each permission of another agency's.
+    permissions: BTreeMap<String, Presented>,
     /// Each suspension that stands: by whom, and of whom.
     suspended: BTreeSet<(String, String)>,
     /// What was made or changed by acts that are not followed: nothing is said about these.
@@ -76,7 +78,9 @@ impl Acts {
             "AuthorisationService/RevokeAuthorisation" => {
                 self.authorisations.entry(object.to_owned()).and_modify(|(_, revoked)| *revoked = Some(at));
             }
-            "IncidentService/RegisterIncident" | "IncidentService/AmendIncident" => {
+            "IncidentService/RegisterIncident"
+            | "IncidentService/RegisterReceived"
+            | "IncidentService/AmendIncident" => {
                 self.incidents.insert(object.to_owned(), (version, None));
             }
             "IncidentService/RegisterIncidents" => {
@@ -102,6 +106,12 @@ impl Acts {
             "RetentionService/EraseIncident" => drop(self.incidents.remove(object)),
             // They change nothing that a decision reads.
             "RetentionService/ProposeErasure" | "RetentionService/ConfirmDisposal" => {}
+            "PermissionService/PresentPermission" => {
+                self.permissions.insert(object.to_owned(), Presented::Shown);
+            }
+            "PermissionService/PresentWithdrawal" => {
+                self.permissions.insert(object.to_owned(), Presented::Withdrawn);
+            }
             _ => drop(self.others.insert(object.to_owned())),
         }
     }
@@ -168,6 +178,7 @@ impl Acts {
             found.extend(self.freeze(one, &facts.ask.requester.agency));
             found.extend(one.consents.iter().filter_map(|consent| self.of_consent(consent)));
             found.extend(one.authorisations.iter().filter_map(|given| self.of_authorisation(given)));
+            found.extend(one.permissions.iter().filter_map(|shown| self.of_permission(shown)));
         }
         found
     }
@@ -211,12 +222,26 @@ impl Acts {
         (!accounted && !self.others.contains(consent.id.as_str())).then_some(problem)
     }
 
+    fn of_permission(&self, shown: &Permission) -> Option<String> {
+        let read = if shown.withdrawn_at.is_some() { Presented::Withdrawn } else { Presented::Shown };
+        let accounted = self.permissions.get(shown.id.as_str()) == Some(&read);
+        let problem = format!("acts: permission {} was read as it was never presented", shown.id);
+        (!accounted && !self.others.contains(shown.id.as_str())).then_some(problem)
+    }
+
     fn of_authorisation(&self, given: &Authorisation) -> Option<String> {
         let by_acts = self.authorisations.get(given.id.as_str());
         let accounted = by_acts == Some(&(given.given_at, given.revoked_at));
         let problem = format!("acts: no act brought about authorisation {} as it was read", given.id);
         (!accounted && !self.others.contains(given.id.as_str())).then_some(problem)
     }
+}
+
+/// What was last presented of a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presented {
+    Shown,
+    Withdrawn,
 }
 
 /// The versions of one consent.

@@ -167,7 +167,7 @@ impl Found {
         matched
             .into_values()
             .take(MOST_MATCHES + 1)
-            .map(|IncidentKey { incident, merger_recorded_at, frozen, .. }| Match {
+            .map(|IncidentKey { incident, merger_recorded_at, frozen, permissions, .. }| Match {
                 consents: self
                     .consents
                     .get(&incident.organisation)
@@ -184,6 +184,7 @@ impl Found {
                     .filter(|authorisation| authorisation.recipient == *towards)
                     .cloned()
                     .collect(),
+                permissions: permissions.clone(),
                 incident: incident.clone(),
                 merger_recorded_at: *merger_recorded_at,
                 frozen_since: frozen_since(frozen, towards),

@@ -16,7 +16,7 @@ use super::plan::{Change, Context, Plan};
 use super::{Result, events, notices, obligations, statistics};
 
 /// How long an incident is kept unless its holder says otherwise: seven years.
-const RETAIN_DAYS: i64 = 2_557;
+pub(super) const RETAIN_DAYS: i64 = 2_557;
 
 /// Content, category by category, each as its encoded field.
 pub(crate) type Content = Vec<(Category, Vec<u8>)>;
@@ -126,6 +126,7 @@ impl RegisterIncident {
             campaign: self.campaign.clone(),
             retain_until,
             categories: BTreeMap::new(),
+            provenance: None,
         })
     }
 }
@@ -181,6 +182,7 @@ impl Plan for AmendIncident {
         }
         let corrected = self.corrected(context, reads, &present).await?;
         let mut incident = Incident { revision: present.revision + 1, markings: self.markings, ..present };
+        incident.markings = incident.markings_in_force();
         // What was verified is what the organisation notified, not what the holder has found out since.
         if let Some(notification) = &mut incident.notification {
             notification.verified_at = None;
@@ -213,7 +215,7 @@ impl AmendIncident {
     }
 }
 
-fn rows(context: Context<'_>, incident: &Incident, categories: &Content) -> Result<Vec<Write>> {
+pub(super) fn rows(context: Context<'_>, incident: &Incident, categories: &Content) -> Result<Vec<Write>> {
     Ok(Write::incident(incident, categories, &context.actor.officer, context.at, context.seal())?)
 }
 

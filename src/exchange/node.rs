@@ -10,6 +10,7 @@ use crate::ledger::SigningKey;
 use crate::seal::Seal;
 use crate::store::{Locked, Reads, Store};
 
+use super::peers::LedgerKey;
 use super::{Error, Result};
 
 /// What a node is set up with.
@@ -29,6 +30,8 @@ pub struct Setup {
     pub key: SigningKey,
     /// The clock.
     pub clock: Clock,
+    /// The keys of other nodes' ledgers.
+    pub peers: Vec<LedgerKey>,
 }
 
 /// A node: one ledger, the records of one agency or of several.
@@ -41,6 +44,8 @@ pub struct Node {
     pub(super) seal: Seal,
     pub(super) key: SigningKey,
     pub(super) clock: Clock,
+    /// The keys of the ledgers that agencies' receipts may come from; this node's own is among them.
+    pub(super) peers: Vec<LedgerKey>,
     /// Texts that were read once, by digest. A digest names one text for ever, so this can be kept across the lock.
     compiled: RwLock<HashMap<Digest, Arc<Agreement>>>,
 }
@@ -67,6 +72,14 @@ impl Node {
             compiled.insert(agreement.digest(), Arc::clone(&agreement));
             proposals.insert(agreement.id().clone(), (proposal, agreement));
         }
+        let mut peers = setup.peers;
+        let own = |agency: &Agency| LedgerKey {
+            agency: agency.id.clone(),
+            key: setup.key.verifier_key(),
+            from: None,
+            until: None,
+        };
+        peers.extend(setup.agencies.iter().map(own));
         Ok(Self {
             agencies: setup.agencies.into_iter().map(|agency| (agency.id.clone(), agency)).collect(),
             known: setup.known,
@@ -75,6 +88,7 @@ impl Node {
             seal: setup.seal,
             key: setup.key,
             clock: setup.clock,
+            peers,
             compiled: RwLock::new(compiled),
         })
     }

@@ -161,7 +161,7 @@ impl Plan for AcknowledgeNotice {
                 object: notice.id.to_string(),
                 detail: EventDetail::with(&notice.about.recipient),
             })?);
-            change.shown_to = Some(notice.about.holder.clone());
+            change.told = vec![notice.about.holder.clone()];
         }
         change.writes = writes;
         Ok(change)

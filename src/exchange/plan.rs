@@ -44,6 +44,8 @@ pub struct Change {
     pub(super) offers: Vec<OfferFor>,
     /// What came of it, where the entry states more than who did what.
     pub(super) outcome: Vec<u8>,
+    /// Other agencies that may open what came of it.
+    pub(super) told: Vec<AgencyId>,
     /// The organisations that it registers under keys of their own, where it registers many records.
     pub(super) organisations: Vec<Keyed>,
     /// The same of incidents.
@@ -52,8 +54,6 @@ pub struct Change {
     pub(super) earlier: Option<u64>,
     /// The notices that it causes, each with an entry of its own.
     pub(super) notices: Vec<Notice>,
-    /// Another agency that may open what came of it.
-    pub(super) shown_to: Option<AgencyId>,
 }
 
 /// One of several records that a change registers: done once under the key of the call that it stands for.
@@ -72,11 +72,11 @@ impl Change {
             writes,
             offers: Vec::new(),
             outcome: Vec::new(),
+            told: Vec::new(),
             organisations: Vec::new(),
             incidents: Vec::new(),
             earlier: None,
             notices: Vec::new(),
-            shown_to: None,
         }
     }
 
@@ -179,8 +179,8 @@ impl<T: Plan> Mutation for Command<T> {
     }
 }
 
-/// The entry of a change: what was done and what came of it, for the officer's own agency; the latter for another one,
-/// where the change says so.
+/// The entry of a change: what was done and what came of it, for the officer's own agency; what came of it, for those whom
+/// it tells.
 pub(super) fn draft(kind: Kind, by: &By, change: &Change) -> Draft {
     Draft {
         kind,
@@ -189,8 +189,12 @@ pub(super) fn draft(kind: Kind, by: &By, change: &Change) -> Draft {
         outcome: change.outcome.clone(),
         grounds: Vec::new(),
         salts: Salts::from_seed(&seal::random()),
-        parties: std::iter::once((by.actor.agency.clone(), change.sees()))
-            .chain(change.shown_to.iter().map(|other| (other.clone(), Slots::OFFER)))
-            .collect(),
+        parties: parties(by, change),
     }
+}
+
+fn parties(by: &By, change: &Change) -> Vec<(AgencyId, Slots)> {
+    let others = change.told.iter().filter(|agency| **agency != by.actor.agency);
+    let others = others.map(|agency| (agency.clone(), Slots::OFFER));
+    [(by.actor.agency.clone(), change.sees())].into_iter().chain(others).collect()
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
 
-use crate::decision::{Decision, Facts, Handling, Onward, Permitted, Sharing, SharingFacts, Wanted};
+use crate::decision::{Decision, Facts, Handling, Permitted, Sharing, SharingFacts, Wanted};
 use crate::domain::{
-    Acknowledgement, AgencyId, Ask, Category, Digest, Ground, IncidentId, Instant, Notice, Quarter, Question, Reference,
-    Subject, ThemeId, Urgency, WrongfulRelease,
+    Acknowledgement, AgencyId, AgreementId, Ask, Category, ConsentTerms, Digest, Ground, IncidentId, Instant, Markings,
+    Notice, Onward, Passage, PermissionRule, Provenance, Purpose, Quarter, Question, Reference, Subject, ThemeId,
+    Urgency, WrongfulRelease,
 };
 use crate::proto::v1;
 use crate::statistics::Rule;
@@ -150,7 +151,7 @@ fn outcome(
                             commitment: commitment.as_bytes().to_vec(),
                         })
                         .collect(),
-                    handling: Some(handling(&permitted.handling, correction_contact)),
+                    handling: Some(handling(&permitted.handling, reference, correction_contact)),
                 })
                 .collect();
         }
@@ -342,16 +343,13 @@ pub(super) fn of_table_ask(facts: &SharingFacts, sealed: &[u8], decision: &Shari
 }
 
 /// The handling terms as the contract writes them.
-pub(crate) fn handling(handling: &Handling, correction_contact: &str) -> v1::Handling {
-    let onward = match handling.onward {
-        Onward::No => "no",
-        Onward::WithConsent => "with-consent",
-        Onward::Yes => "yes",
-    };
+///
+/// `reference` is the recipient's for what is released.
+pub(crate) fn handling(handling: &Handling, reference: &Reference, correction_contact: &str) -> v1::Handling {
     v1::Handling {
         purposes: vec![handling.purpose.to_string()],
         enforcement: handling.enforcement,
-        onward: onward.to_owned(),
+        onward: ONWARD.word(handling.onward),
         tlp: handling.markings.tlp.as_str().to_owned(),
         pap: handling.markings.pap.as_str().to_owned(),
         classification: handling.markings.classification.as_str().to_owned(),
@@ -360,10 +358,83 @@ pub(crate) fn handling(handling: &Handling, correction_contact: &str) -> v1::Han
         clauses: handling.clauses.iter().map(ToString::to_string).collect(),
         obligations: handling.obligations.clone(),
         dispose_by: handling.disposal.map(|disposal| timestamp(disposal.by())),
+        provenance: passages(&handling.provenance(reference)),
     }
 }
 
 /// What an erasure rested on and took with it.
 pub(super) fn erasure(ground: &Ground, due: bool, revisions: i64, entries: usize) -> Vec<u8> {
     v1::ErasureStatement { ground: ground.to_string(), due, revisions, entries: entries as u64 }.encode_to_vec()
+}
+
+/// Words of the contract for a few values.
+struct Words<T: 'static>(&'static [(T, &'static str)]);
+
+const ONWARD: Words<Onward> = Words(&[(Onward::No, "no"), (Onward::WithConsent, "with-consent"), (Onward::Yes, "yes")]);
+const PERMISSION: Words<PermissionRule> =
+    Words(&[(PermissionRule::Chain, "chain"), (PermissionRule::Originator, "originator")]);
+
+impl<T: Copy + PartialEq> Words<T> {
+    fn word(&self, value: T) -> String {
+        self.0.iter().find(|(one, _)| *one == value).map_or("", |(_, word)| word).to_owned()
+    }
+
+    fn read(&self, text: &str) -> Option<T> {
+        self.0.iter().find(|(_, word)| *word == text).map(|(value, _)| *value)
+    }
+}
+
+/// A chain as the contract writes it.
+pub(crate) fn passages(chain: &Provenance) -> Vec<v1::Passage> {
+    let passage = |one: &Passage| v1::Passage {
+        from: one.from.to_string(),
+        to: one.to.to_string(),
+        reference: one.reference.to_string(),
+        agreements: one.agreements.iter().map(ToString::to_string).collect(),
+        permission: PERMISSION.word(one.permission),
+        onward: ONWARD.word(one.onward),
+        consent: one.consent.as_ref().map(|terms| v1::ConsentTerms {
+            purposes: terms.purposes.iter().map(ToString::to_string).collect(),
+            enforcement: terms.enforcement,
+            onward: terms.onward,
+            until: Some(timestamp(terms.until)),
+        }),
+        tlp: one.markings.tlp.as_str().to_owned(),
+        pap: one.markings.pap.as_str().to_owned(),
+        classification: one.markings.classification.as_str().to_owned(),
+        caveats: one.caveats.clone(),
+    };
+    chain.passages().iter().map(passage).collect()
+}
+
+/// Reads a passage that another node wrote. None: something of it cannot be read, so it cannot be kept to.
+pub(super) fn read_passage(stated: &v1::Passage) -> Option<Passage> {
+    let consent = match &stated.consent {
+        None => None,
+        Some(terms) => {
+            let until = terms.until.as_ref()?;
+            let micros = until.seconds.checked_mul(1_000_000)?.checked_add(i64::from(until.nanos / 1_000))?;
+            let purposes = terms.purposes.iter().map(|text| Purpose::parse(text.as_str()).ok());
+            Some(ConsentTerms {
+                purposes: purposes.collect::<Option<_>>()?,
+                enforcement: terms.enforcement,
+                onward: terms.onward,
+                until: Instant::from_micros(micros),
+            })
+        }
+    };
+    let marked = !stated.tlp.is_empty() && !stated.pap.is_empty() && !stated.classification.is_empty();
+    let markings = Markings::parse(&stated.tlp, &stated.pap, &stated.classification).ok().filter(|_| marked)?;
+    let agreements = stated.agreements.iter().map(|text| AgreementId::parse(text.as_str()).ok());
+    Some(Passage {
+        from: AgencyId::parse(stated.from.as_str()).ok()?,
+        to: AgencyId::parse(stated.to.as_str()).ok()?,
+        reference: Reference::parse(stated.reference.as_str()).ok()?,
+        agreements: agreements.collect::<Option<_>>()?,
+        permission: PERMISSION.read(&stated.permission)?,
+        onward: ONWARD.read(&stated.onward)?,
+        consent,
+        markings,
+        caveats: stated.caveats.clone(),
+    })
 }

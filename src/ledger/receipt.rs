@@ -7,8 +7,8 @@ use super::entry::commit_to;
 use super::{Checkpoint, Keyring, Kind, tree};
 use crate::proto::v1::{
     Act, AskStatement, ErasureStatement, GroundsStatement, LedgerEntry, NoticeStatement, OfferStatement,
-    OutcomeStatement, PublicationStatement, Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement,
-    SubjectStatement, ThemeAskStatement, ThemeStatement, WrongfulReleaseStatement,
+    OutcomeStatement, PermissionStatement, PublicationStatement, Receipt, Slot, StatisticsAskStatement,
+    StatisticsOutcomeStatement, SubjectStatement, ThemeAskStatement, ThemeStatement, WrongfulReleaseStatement,
 };
 
 /// What a receipt that verifies says.
@@ -44,6 +44,8 @@ pub struct Verified {
     pub theme_ask: Option<ThemeAskStatement>,
     /// What came of an ask for a table or a theme.
     pub table_outcome: Option<StatisticsOutcomeStatement>,
+    /// What was said of passing on, if this is about a permission.
+    pub permission: Option<PermissionStatement>,
     /// Why, if that was opened.
     pub grounds: Option<GroundsStatement>,
 }
@@ -98,6 +100,7 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         theme: None,
         theme_ask: None,
         table_outcome: None,
+        permission: None,
         grounds: None,
     };
     for opening in &receipt.openings {
@@ -129,6 +132,9 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
             }
             (Slot::Outcome, Kind::WrongfulRelease | Kind::Consent) => {
                 verified.wrongful_release = Some(WrongfulReleaseStatement::decode(payload).map_err(unreadable)?);
+            }
+            (Slot::Outcome, Kind::Permission) => {
+                verified.permission = Some(PermissionStatement::decode(payload).map_err(unreadable)?);
             }
             (Slot::Outcome, Kind::Publication) => {
                 verified.publication = Some(PublicationStatement::decode(payload).map_err(unreadable)?);

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::domain::{
-    AgencyId, Category, Digest, Frozen, Incident, IncidentId, Instant, Occurred, OfficerId, OrganisationId, Reference,
+    AgencyId, Category, Digest, Frozen, Incident, IncidentId, Instant, Occurred, OfficerId, OrganisationId, Permission,
+    Reference,
 };
 use crate::ledger::commit_to;
 use crate::seal::{self, DataKey, Seal};
@@ -28,6 +29,7 @@ const INCIDENT: Table = Table {
         "notification",
         "campaign",
         "retain_until",
+        "provenance",
     ],
     keep_existing: false,
 };
@@ -59,6 +61,7 @@ struct Row {
     notification: Option<String>,
     campaign: Option<String>,
     retain_until: i64,
+    provenance: Option<String>,
     categories: String,
 }
 
@@ -68,6 +71,7 @@ struct FoundRow {
     recipient: String,
     #[sqlx(flatten)]
     incident: Row,
+    permissions: Option<String>,
     merger_recorded_at: Option<i64>,
     frozen: Option<String>,
 }
@@ -85,6 +89,8 @@ pub struct IncidentKey {
     pub merger_recorded_at: Option<Instant>,
     /// To whom it is not released for now.
     pub frozen: Frozen,
+    /// The upstream agencies' permissions that were shown for it.
+    pub permissions: Vec<Permission>,
 }
 
 /// One category as sealed. Only `release` opens it, and only for a committed permit.
@@ -116,6 +122,8 @@ impl SealedCategory {
 
 fn incident(row: Row) -> Result<Incident> {
     let notification = row.notification.as_deref().map(|text| from_json("incident", &row.id, text)).transpose()?;
+    // One that cannot be read must not be taken for none.
+    let provenance = row.provenance.as_deref().map(|text| from_json("incident", &row.id, text)).transpose()?;
     Ok(Incident {
         markings: from_json("incident", &row.id, &row.markings)?,
         categories: from_json("incident_revision", &row.id, &row.categories)?,
@@ -130,6 +138,7 @@ fn incident(row: Row) -> Result<Incident> {
         notification,
         campaign: row.campaign,
         retain_until: Instant::from_micros(row.retain_until),
+        provenance,
     })
 }
 
@@ -246,7 +255,10 @@ fn sealed(rows: Vec<ContentRow>, seal: &Seal) -> Result<Vec<SealedCategory>> {
 fn found(rows: Vec<FoundRow>) -> Result<Vec<IncidentKey>> {
     let key = |row: FoundRow| {
         let frozen = wrongful::frozen(&row.incident.id, row.frozen.as_deref())?;
+        let shown = row.permissions.as_deref();
+        let shown = shown.map(|text| from_json("incident", &row.incident.id, text)).transpose()?;
         Ok(IncidentKey {
+            permissions: shown.unwrap_or_default(),
             found_by: row.found_by,
             recipient: row.recipient,
             incident: incident(row.incident)?,
@@ -272,6 +284,7 @@ impl Write {
         let (id, revision) = (incident.id.as_str(), incident.revision);
         let markings = to_json("incident", &incident.markings)?;
         let notification = incident.notification.as_ref().map(|n| to_json("incident", n)).transpose()?;
+        let provenance = incident.provenance.as_ref().map(|chain| to_json("incident", chain)).transpose()?;
         let mut writes = vec![if revision == 1 {
             Self::insert(
                 &INCIDENT,
@@ -286,6 +299,7 @@ impl Write {
                     notification.into(),
                     incident.campaign.clone().into(),
                     incident.retain_until.micros().into(),
+                    provenance.into(),
                 ],
             )
         } else {
@@ -312,6 +326,12 @@ impl Write {
     pub(crate) fn notification(incident: &Incident) -> Result<Self> {
         let text = incident.notification.as_ref().map(|n| to_json("incident", n)).transpose()?;
         Ok(Self::change_one("incident", sql::SET_NOTIFICATION, vec![text.into(), incident.id.as_str().into()]))
+    }
+
+    /// Replaces the permissions that were shown for an incident.
+    pub(crate) fn permissions(incident: &IncidentId, shown: &[Permission]) -> Result<Self> {
+        let cells = vec![to_json("incident", &shown)?.into(), incident.as_str().into()];
+        Ok(Self::change_one("incident", sql::SET_PERMISSIONS, cells))
     }
 
     /// Makes a reference resolve to an incident, for one recipient.

@@ -31,6 +31,7 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     7 "statistics" "0007_statistics",
     8 "notices" "0008_notices",
     9 "retention" "0009_retention",
+    10 "onward" "0010_onward",
     11 "themes" "0011_themes"
 );
 const POSTGRES: &[(i64, &str, &str)] = scripts!(
@@ -44,6 +45,7 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     7 "statistics" "0007_statistics",
     8 "notices" "0008_notices",
     9 "retention" "0009_retention",
+    10 "onward" "0010_onward",
     11 "themes" "0011_themes"
 );
 

@@ -139,27 +139,27 @@ statements! {
 
     INCIDENT = both (
         "SELECT i.id, i.holder, i.organisation_id, i.revision, i.occurred_from, i.occurred_until, i.markings,
-                i.notification, i.campaign, i.retain_until, v.categories
+                i.notification, i.campaign, i.retain_until, i.provenance, v.categories
          FROM incident i JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
          WHERE i.holder = $1 AND i.id = $2 AND i.erased_at IS NULL"
     );
     INCIDENTS = both (
         "SELECT i.id, i.holder, i.organisation_id, i.revision, i.occurred_from, i.occurred_until, i.markings,
-                i.notification, i.campaign, i.retain_until, v.categories
+                i.notification, i.campaign, i.retain_until, i.provenance, v.categories
          FROM incident i JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
          WHERE i.holder = $1 AND i.id > $2 AND i.erased_at IS NULL AND ($4 = '' OR i.organisation_id = $4)
          ORDER BY i.id LIMIT $3"
     );
     INCIDENTS_NOTIFIED = both (
         "SELECT i.id, i.holder, i.organisation_id, i.revision, i.occurred_from, i.occurred_until, i.markings,
-                i.notification, i.campaign, i.retain_until, v.categories
+                i.notification, i.campaign, i.retain_until, i.provenance, v.categories
          FROM incident i JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
          WHERE i.holder = $1 AND i.notification IS NOT NULL AND i.erased_at IS NULL ORDER BY i.id"
     );
     INCIDENTS_BY_ID = set (
         "SELECT i.id AS found_by, '' AS recipient, i.id, i.holder, i.organisation_id, i.revision,
                 i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until,
-                v.categories, i.frozen, g.merger_recorded_at
+                i.provenance, i.permissions, v.categories, i.frozen, g.merger_recorded_at
          FROM incident i JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
          JOIN organisation g ON g.id = i.organisation_id WHERE i.erased_at IS NULL AND i.id", ""
     );
@@ -167,7 +167,7 @@ statements! {
     INCIDENTS_BY_REFERENCE = keys (
         "SELECT k.value AS found_by, COALESCE(r.recipient, '-') AS recipient, i.id, i.holder, i.organisation_id,
                 i.revision, i.occurred_from, i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until,
-                v.categories, i.frozen, g.merger_recorded_at",
+                i.provenance, i.permissions, v.categories, i.frozen, g.merger_recorded_at",
         "LEFT JOIN reference r ON r.reference = k.value
          LEFT JOIN incident h ON h.id = r.incident_id AND h.erased_at IS NULL
          JOIN incident i ON i.id = COALESCE(h.id, '-')
@@ -176,8 +176,8 @@ statements! {
     );
     INCIDENTS_BY_IDENTIFIER = keys (
         "SELECT k.value AS found_by, '' AS recipient, i.id, i.holder, i.organisation_id, i.revision, i.occurred_from,
-                i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until, v.categories,
-                i.frozen, g.merger_recorded_at",
+                i.occurred_until, i.markings, i.notification, i.campaign, i.retain_until, i.provenance, i.permissions,
+                v.categories, i.frozen, g.merger_recorded_at",
         "LEFT JOIN organisation_identifier o ON o.lookup = k.value
          LEFT JOIN incident h ON h.organisation_id = o.organisation_id AND h.erased_at IS NULL
               AND h.occurred_from < $2 AND h.occurred_until > $3
@@ -205,6 +205,25 @@ statements! {
         "UPDATE incident SET revision = $1, markings = $2 WHERE id = $3 AND revision = $1 - 1 AND erased_at IS NULL"
     );
     SET_NOTIFICATION = both ("UPDATE incident SET notification = $1 WHERE id = $2");
+    SET_PERMISSIONS = both ("UPDATE incident SET permissions = $1 WHERE id = $2");
+    PERMISSION = both (
+        "SELECT id, upstream, holder, unit, pseudonym, passage, recipient, purpose, categories, asked_at, permitted,
+                valid_until, declined_at, withdrawn_at
+         FROM permission WHERE id = $1"
+    );
+    PERMISSIONS = both (
+        "SELECT id, upstream, holder, unit, pseudonym, passage, recipient, purpose, categories, asked_at, permitted,
+                valid_until, declined_at, withdrawn_at
+         FROM permission WHERE upstream = $1 AND id > $2 ORDER BY id LIMIT $3"
+    );
+    GIVE_PERMISSION = both ("UPDATE permission SET permitted = $1, valid_until = $2 WHERE id = $3 AND permitted IS NULL");
+    DECLINE_PERMISSION = both ("UPDATE permission SET declined_at = $1 WHERE id = $2 AND declined_at IS NULL");
+    WITHDRAW_PERMISSION = both ("UPDATE permission SET withdrawn_at = $1 WHERE id = $2 AND withdrawn_at IS NULL");
+    PERMISSION_SHOWN = both ("SELECT incident_id, withdrawn_at FROM permission_shown WHERE permission = $1");
+    SET_PERMISSION_SHOWN = both (
+        "INSERT INTO permission_shown (permission, incident_id, withdrawn_at) VALUES ($1, $2, $3)
+         ON CONFLICT (permission) DO UPDATE SET incident_id = excluded.incident_id, withdrawn_at = excluded.withdrawn_at"
+    );
     REFERENCES_TO = set (
         "SELECT incident_id, recipient, MIN(reference) AS reference FROM reference WHERE incident_id",
         " GROUP BY incident_id, recipient"

@@ -15,7 +15,7 @@ use crate::domain::{
 use crate::exchange::{AgreementView, ScopeTerms};
 use crate::proto::{CATEGORIES, v1};
 
-pub(super) use crate::exchange::timestamp;
+pub(super) use crate::exchange::{passages, timestamp};
 pub(super) use notice::{disclosure, issued_notice, notice, wrongful_release, wrongful_view};
 pub(super) use organisation::{found, identifier, identifiers, organisation, profile};
 
@@ -238,6 +238,7 @@ pub(super) fn incident(value: Incident, content: Option<v1::IncidentContent>) ->
         categories: value.categories.keys().map(ToString::to_string).collect(),
         content,
         etag: value.revision.to_string(),
+        provenance: value.provenance.as_ref().map(passages).unwrap_or_default(),
     }
 }
 

@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::status::{failed, internal, invalid};
 use super::{Desk, convert};
-use crate::domain::{AgencyId, Ground, IncidentId, Invalid, Purpose, Question, Subject};
+use crate::domain::{AgencyId, Ground, IncidentId, Invalid, Purpose, Question, Reference, Subject};
 use crate::exchange::{DeclineRequest, OfferFor, PreviewFor, Received, handling};
 use crate::proto::v1::inbox_service_server::InboxService;
 use crate::proto::v1::offer_release_request::Offered;
@@ -115,6 +115,8 @@ impl InboxService for Desk {
         let contact = call.exchange.node().agency(agency).map(|agency| agency.correction_contact.clone());
         let preview = call.exchange.preview(agency.clone(), wanted).await.map_err(failed)?;
         let leaves = preview.terms.is_some();
+        // A preview has no reference yet: whoever asks brings one, or is given one then.
+        let nowhere = Reference::known("");
         let content = convert::whole_content(&preview.content);
         let content = content.ok_or_else(|| internal("stored content cannot be read"))?;
         let (terms, digest) = preview.terms.unzip();
@@ -123,7 +125,7 @@ impl InboxService for Desk {
             revision: preview.revision,
             categories: preview.content.iter().map(|(category, _)| category.to_string()).collect(),
             content: leaves.then_some(content),
-            handling: terms.map(|terms| handling(&terms, contact.as_deref().unwrap_or_default())),
+            handling: terms.map(|terms| handling(&terms, &nowhere, contact.as_deref().unwrap_or_default())),
             digest: digest.map(|digest| digest.as_bytes().to_vec()).unwrap_or_default(),
             missing: preview.missing.iter().map(|missing| missing.as_str().to_owned()).collect(),
             reasons: preview.reasons,

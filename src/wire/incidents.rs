@@ -10,8 +10,8 @@ use crate::proto::v1::incident_service_server::IncidentService;
 use crate::proto::v1::{
     AmendIncidentRequest, AmendIncidentResponse, GetIncidentRequest, GetIncidentResponse, IssueReferenceRequest,
     IssueReferenceResponse, ListIncidentsRequest, ListIncidentsResponse, RegisterIncidentRequest,
-    RegisterIncidentResponse, RegisterIncidentsRequest, RegisterIncidentsResponse, VerifyNotificationRequest,
-    VerifyNotificationResponse,
+    RegisterIncidentResponse, RegisterIncidentsRequest, RegisterIncidentsResponse, RegisterReceivedRequest,
+    RegisterReceivedResponse, VerifyNotificationRequest, VerifyNotificationResponse,
 };
 
 fn incident_id(text: &str) -> Result<IncidentId, Status> {
@@ -46,6 +46,21 @@ impl IncidentService for Desk {
         let incident_ids = change.incidents.iter().map(|new| new.id.to_string()).collect();
         let done = call.exchange.change(by, change).await.map_err(failed)?;
         Ok(Response::new(RegisterIncidentsResponse { organisation_ids, incident_ids, receipt: done.receipt }))
+    }
+
+    async fn register_received(
+        &self,
+        request: Request<RegisterReceivedRequest>,
+    ) -> Result<Response<RegisterReceivedResponse>, Status> {
+        let call = self.admit("IncidentService/RegisterReceived", request)?;
+        let by = call.by(&call.message.request_id)?;
+        let change = registration::received(&call.message).map_err(invalid)?;
+        let done = call.exchange.change(by, change).await.map_err(failed)?;
+        Ok(Response::new(RegisterReceivedResponse {
+            incident_id: done.object,
+            etag: done.version.to_string(),
+            receipt: done.receipt,
+        }))
     }
 
     async fn amend_incident(

@@ -2,14 +2,18 @@
 
 use std::collections::HashSet;
 
+use prost::Message as _;
+
 use super::admission::key;
 use super::convert;
-use crate::domain::{Invalid, Occurred, OrganisationId, Purpose, check};
-use crate::exchange::{Exchange, NewIncident, NewOrganisation, RegisterIncident, RegisterIncidents};
+use crate::domain::{Category, Invalid, Occurred, OrganisationId, Purpose, check};
+use crate::exchange::{
+    Exchange, NewIncident, NewOrganisation, ReceivedCategory, RegisterIncident, RegisterIncidents, RegisterReceived,
+};
 use crate::identity::Caller;
-use crate::proto::v1;
 use crate::proto::v1::RegisterIncidentRequest;
 use crate::proto::v1::new_incident::Organisation;
+use crate::proto::{CATEGORIES, v1};
 
 /// Reads an incident that is to be registered.
 pub(super) fn incident(message: &RegisterIncidentRequest) -> Result<RegisterIncident, Invalid> {
@@ -34,6 +38,37 @@ pub(super) fn incident(message: &RegisterIncidentRequest) -> Result<RegisterInci
         campaign: (!campaign.is_empty()).then_some(campaign),
         retain_until: convert::instant("retain_until", message.retain_until)?,
         content: convert::content(message.content.as_ref())?,
+    })
+}
+
+/// Reads what was received and is to be registered as it came.
+pub(super) fn received(message: &v1::RegisterReceivedRequest) -> Result<RegisterReceived, Invalid> {
+    let from = convert::required_instant("occurred_from", message.occurred_from)?;
+    let until = convert::required_instant("occurred_until", message.occurred_until)?;
+    let campaign = convert::text("campaign", &message.campaign, 100)?;
+    check(!message.receipt.is_empty(), "receipt", "is required")?;
+    check(!message.categories.is_empty(), "categories", "is required: at least one")?;
+    check(message.categories.len() <= 16, "categories", "must be at most 16")?;
+    let one = |(place, released): (usize, &v1::ReleasedCategory)| {
+        let within = |name: &str| format!("categories[{place}].{name}");
+        let category = convert::field(&within("category"), &released.category, Category::parse)?;
+        let is_known = CATEGORIES.iter().any(|(known, _)| *known == category.as_str());
+        check(is_known, &within("category"), "is not a category that this version knows")?;
+        // It must be that category and nothing else, or it would leave under another's name one day.
+        let content = v1::IncidentContent::decode(released.content.as_slice()).ok();
+        let parts = content.and_then(|content| convert::content(Some(&content)).ok());
+        let is_that = parts.is_some_and(|parts| parts.len() == 1 && parts.iter().all(|(one, _)| *one == category));
+        check(is_that, &within("content"), "is not an encoded IncidentContent with this category alone")?;
+        Ok(ReceivedCategory { category, content: released.content.clone(), salt: released.salt.clone() })
+    };
+    Ok(RegisterReceived {
+        organisation: convert::field("organisation_id", &message.organisation_id, OrganisationId::parse)?,
+        occurred: Occurred::new(from, until, "occurred_until")?,
+        campaign: (!campaign.is_empty()).then_some(campaign),
+        retain_until: convert::instant("retain_until", message.retain_until)?,
+        receipt: message.receipt.clone(),
+        reference: convert::text("reference", &message.reference, 64)?,
+        categories: message.categories.iter().enumerate().map(one).collect::<Result<_, Invalid>>()?,
     })
 }
 

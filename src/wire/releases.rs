@@ -201,6 +201,7 @@ impl ReleaseService for Desk {
 }
 
 fn released(incident: release::ReleasedIncident, correction_contact: &str) -> v1::ReleasedIncident {
+    let handling = handling(&incident.handling, &incident.reference, correction_contact);
     v1::ReleasedIncident {
         reference: incident.reference.to_string(),
         categories: incident
@@ -212,7 +213,7 @@ fn released(incident: release::ReleasedIncident, correction_contact: &str) -> v1
                 salt: category.salt,
             })
             .collect(),
-        handling: Some(handling(&incident.handling, correction_contact)),
+        handling: Some(handling),
     }
 }
 

@@ -8,6 +8,7 @@
 mod exceptions;
 mod holders;
 mod mutants;
+mod onward;
 mod requests;
 
 use std::collections::BTreeSet;

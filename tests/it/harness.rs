@@ -4,10 +4,11 @@
 //! judges by the machine's own clock.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use concordat::client::{Context, OfficerChannel, TokenSection, TokenSource};
 use concordat::clock::{Clock, Hand};
-use concordat::config::Config;
+use concordat::config::{Config, LedgerSection};
 use concordat::dev::{self, Workspace};
 use concordat::domain::Instant;
 use concordat::exchange::replay;
@@ -28,12 +29,13 @@ pub(crate) enum Engine {
 
 /// One node that holds the ICO's, the NCSC's and the NCA's records, with the bundled agreements in force.
 pub(crate) struct World {
-    pub(crate) workspace: Workspace,
+    pub(crate) workspace: Arc<Workspace>,
     pub(crate) config: Config,
     pub(crate) hand: Hand,
     pub(crate) clock: Clock,
     pub(crate) node: Running,
-    folder: TempDir,
+    folder: Arc<TempDir>,
+    name: String,
 }
 
 /// The purposes of all bundled agreements.
@@ -84,7 +86,48 @@ impl World {
         change(&mut config);
         let (clock, hand) = Clock::set_to(Instant::from_micros(now.micros() - 100 * 86_400 * 1_000_000));
         let node = Running::start(&config, clock.clone()).await.unwrap();
-        Self { workspace, config, hand, clock, node, folder }
+        let (workspace, folder) = (Arc::new(workspace), Arc::new(folder));
+        Self { workspace, config, hand, clock, node, folder, name: "one".to_owned() }
+    }
+
+    /// The same agencies and the same clock with two nodes: this one, restarted with the ICO's records alone, and one for
+    /// another agency. Each is configured with the other's ledger key. Itself where there is no PostgreSQL for the second.
+    pub(crate) async fn parted(self, other: &'static str) -> Result<(Self, Self), Box<Self>> {
+        let is_sqlite = self.config.node.database.starts_with("sqlite:");
+        let database = if is_sqlite { None } else { crate::postgres::database() };
+        if !is_sqlite && database.is_none() {
+            return Err(Box::new(self));
+        }
+        let (workspace, now) = (Arc::clone(&self.workspace), real_now());
+        let file = workspace.add_node(other, &[other], dev::loopback(0), database.as_deref(), now).await.unwrap();
+        let trust = |config: &mut Config, agency: &str, node: &str| {
+            let section = config.agency.iter_mut().find(|section| section.id.as_str() == agency).unwrap();
+            section.ledger.push(LedgerSection {
+                key_file: format!("../node-{node}/ledger.pub").into(),
+                from: None,
+                until: None,
+            });
+        };
+        let mut config = Config::load(&file).unwrap();
+        trust(&mut config, "ico", "one");
+        let node = Running::start(&config, self.clock.clone()).await.unwrap();
+        let (hand, clock, folder) = (self.hand.clone(), self.clock.clone(), Arc::clone(&self.folder));
+        let there = Self { workspace, config, hand, clock, node, folder, name: other.to_owned() };
+        for id in ["ico-ncsc-2023", "ico-nca-2024", "nis-regulations-2018"] {
+            let mut operator = there.agreements(other, &["operator"]);
+            let listed = operator.list_agreements(ListAgreementsRequest::default()).await.unwrap().into_inner();
+            let Some(agreement) = listed.agreements.into_iter().find(|agreement| agreement.id == id) else { continue };
+            let (request_id, agreement_id) = (request_id(), id.to_owned());
+            let request = ActivateAgreementRequest { request_id, agreement_id, digest: agreement.digest };
+            operator.activate_agreement(request).await.unwrap();
+        }
+        let alone = |config: &mut Config| {
+            for agency in config.agency.iter_mut().filter(|agency| agency.id.as_str() != "ico") {
+                agency.holds = None;
+            }
+            trust(config, other, other);
+        };
+        Ok((self.stop().await.start_with(alone).await, there))
     }
 
     /// The node's time.
@@ -105,7 +148,7 @@ impl World {
 
     /// A connection for an officer with these roles and purposes.
     pub(crate) fn officer_for(&self, agency: &str, name: &str, roles: &[&str], purposes: &[&str]) -> OfficerChannel {
-        let context = self.workspace.context(agency, name, roles, purposes, "one", self.node.address);
+        let context = self.workspace.context(agency, name, roles, purposes, &self.name, self.node.address);
         context.officer(self.folder.path(), self.clock.clone()).unwrap()
     }
 
@@ -129,7 +172,7 @@ impl World {
 
     /// The key that verifies this node's receipts.
     pub(crate) fn keys(&self) -> Keyring {
-        let file = self.workspace.folder().join("node-one/ledger.pub");
+        let file = self.workspace.folder().join(format!("node-{}/ledger.pub", self.name));
         Keyring::parse([std::fs::read_to_string(file).unwrap().as_str()]).unwrap()
     }
 
@@ -140,9 +183,9 @@ impl World {
 
     /// Stops the node; what it was made of stays.
     pub(crate) async fn stop(self) -> Stopped {
-        let Self { workspace, config, hand, clock, node, folder } = self;
+        let Self { workspace, config, hand, clock, node, folder, name } = self;
         node.stop().await;
-        Stopped { workspace, config, hand, clock, folder }
+        Stopped { workspace, config, hand, clock, folder, name }
     }
 
     /// Stops the node and starts it again on the same ledger.
@@ -165,11 +208,12 @@ impl World {
 
 /// A world whose node does not run.
 pub(crate) struct Stopped {
-    workspace: Workspace,
+    workspace: Arc<Workspace>,
     config: Config,
     hand: Hand,
     clock: Clock,
-    folder: TempDir,
+    folder: Arc<TempDir>,
+    name: String,
 }
 
 impl Stopped {
@@ -191,8 +235,8 @@ impl Stopped {
 
     pub(crate) async fn start(self) -> World {
         let node = self.try_start().await.unwrap();
-        let Self { workspace, config, hand, clock, folder } = self;
-        World { workspace, config, hand, clock, node, folder }
+        let Self { workspace, config, hand, clock, folder, name } = self;
+        World { workspace, config, hand, clock, node, folder, name }
     }
 }
 

@@ -21,6 +21,7 @@ mod indistinguishable;
 mod kill;
 mod matrix;
 mod migrations;
+mod onward;
 mod oracle;
 mod oracles;
 mod outages;

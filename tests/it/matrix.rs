@@ -115,6 +115,14 @@ const ROWS: &[(&str, usize, Object)] = &[
     ("SuspendAgency", 0, Nothing),
     ("ListSuspensions", 0, List),
     ("ResumeAgency", 0, Nothing),
+    ("RegisterReceived", 0, Record("organisation_id")),
+    ("AskPermission", 1, Record("permission_id")),
+    ("ListPermissions", 0, List),
+    ("GivePermission", 0, Record("permission_id")),
+    ("DeclinePermission", 0, Record("permission_id")),
+    ("WithdrawPermission", 0, Record("permission_id")),
+    ("PresentPermission", 0, Record("incident_id")),
+    ("PresentWithdrawal", 0, Nothing),
     // A table or a theme that may not be shared is an outcome, and which are published is no secret to the parties.
     ("PublishStatistics", 0, Nothing),
     ("GetStatistics", 0, Nothing),
@@ -144,6 +152,9 @@ const NO_RECORD: &[(&str, &str)] = &[
     ("AmendOrganisation", "parents.organisation_id"),
     ("RegisterIncidents", "organisations.parents.organisation_id"),
     ("RequestTheme", "theme_id"), // What is not shared, whyever, has one answer.
+    // Of a release, in the receipt that comes with it.
+    ("RegisterReceived", "reference"),
+    ("AskPermission", "reference"),
     // A place in the tree, which is public.
     ("GetInclusionProof", "index"),
 ];
@@ -308,6 +319,7 @@ impl World {
             }
             "notice_id" => self.stopped_for(STRANGER).await,
             "wrongful_release_id" => self.reported(STRANGER).await,
+            "permission_id" => self.asked_by_the_nca().await,
             "reference" => self.hold("ncsc", STRANGER).await.reference,
             "theme_id" => {
                 // No agreement lets the NCA share themes, so it cannot draft one.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use concordat::client::OfficerChannel;
 use concordat::clock::Clock;
-use concordat::config::Config;
+use concordat::config::{Config, LedgerSection};
 use concordat::dev::{self, Workspace};
 use concordat::domain::{Instant, Quarter};
 use concordat::ledger::{Keyring, Verified, verify};
@@ -31,6 +31,14 @@ struct AgencyNode {
     running: Running,
 }
 
+/// Has a node believe what the other agencies' ledgers show by receipts.
+fn trust_ledgers(config: &mut Config) {
+    for section in config.agency.iter_mut().filter(|section| section.holds.is_none()) {
+        let key_file = format!("../node-{}/ledger.pub", section.id).into();
+        section.ledger.push(LedgerSection { key_file, from: None, until: None });
+    }
+}
+
 /// Three nodes that serve.
 pub(super) struct Stage {
     folder: PathBuf,
@@ -46,8 +54,15 @@ impl Stage {
         let workspace = Workspace::create(folder, clock.now()).map_err(anyhow::Error::from_boxed)?;
         let mut stage = Self { folder: folder.to_owned(), workspace, clock, nodes: Vec::new() };
         let earlier = Self::last_quarter(folder, stage.quarter_before()).await?;
+        let mut files = Vec::new();
         for agency in dev::AGENCIES {
-            let address = stage.start(agency, (agency == "ico").then_some(&earlier)).await?;
+            files.push((agency, stage.add(agency, (agency == "ico").then_some(&earlier)).await?));
+        }
+        for (agency, file) in files {
+            let mut config = Config::load(&file)?;
+            trust_ledgers(&mut config);
+            config.write(&file)?;
+            let address = stage.start(agency, config).await?;
             let mut operator = AgreementServiceClient::new(stage.officer(agency, "operator", &["operator"], agency)?);
             let active = activate_all(&mut operator).await?;
             let name = agency.to_uppercase();
@@ -56,14 +71,19 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Starts an agency's node, with what it has from before.
-    async fn start(&mut self, agency: &'static str, before: Option<&Workspace>) -> anyhow::Result<SocketAddr> {
+    /// Adds an agency's node, with what it has from before.
+    async fn add(&self, agency: &str, before: Option<&Workspace>) -> anyhow::Result<PathBuf> {
         let now = Clock::system().now();
         let file = self.workspace.add_node(agency, &[agency], dev::loopback(0), None, now).await;
-        let config = Config::load(&file.map_err(anyhow::Error::from_boxed)?)?;
+        let file = file.map_err(anyhow::Error::from_boxed)?;
         if let Some(before) = before {
             self.workspace.take_over(agency, before).map_err(anyhow::Error::from_boxed)?;
         }
+        Ok(file)
+    }
+
+    /// Starts an agency's node.
+    async fn start(&mut self, agency: &'static str, config: Config) -> anyhow::Result<SocketAddr> {
         let running = Running::start(&config, self.clock.clone()).await.map_err(anyhow::Error::from_boxed)?;
         let address = running.address;
         self.nodes.push(AgencyNode { agency, config, running });
@@ -77,7 +97,8 @@ impl Stage {
         // Certificates go by the machine's clock.
         let workspace = Workspace::create(&folder, Clock::system().now()).map_err(anyhow::Error::from_boxed)?;
         let mut then = Self { folder, workspace, clock, nodes: Vec::new() };
-        then.start("ico", None).await?;
+        let file = then.add("ico", None).await?;
+        then.start("ico", Config::load(&file)?).await?;
         let mut records = IncidentServiceClient::new(then.officer("ico", "r.example", &["recorder"], "ico")?);
         for call in cases::of_last_quarter(then.now().micros() / 1_000_000) {
             records.register_incidents(call).await?;

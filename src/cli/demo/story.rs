@@ -22,6 +22,7 @@ use super::super::output::{BAD, BOLD, DIM, GOOD, KEY, line, progress, table};
 use super::super::statistics::chart;
 use super::super::verify::statement;
 use super::cases::{Cases, invented_identifier};
+use super::onward;
 use super::remedy;
 use super::stage::Stage;
 
@@ -42,22 +43,22 @@ impl Told {
 }
 
 /// The incident that the story is about, as the NCSC holds it.
-struct Held {
+pub(super) struct Held {
     organisation: String,
     incident: String,
-    name: String,
-    occurred: (i64, i64),
+    pub(super) name: String,
+    pub(super) occurred: (i64, i64),
 }
 
 /// How many calls are under way at once while incidents are registered.
 const AT_ONCE: usize = 32;
-const CATEGORIES: [&str; 3] = ["root-cause", "sector", "timeline"];
+pub(super) const CATEGORIES: [&str; 3] = ["root-cause", "sector", "timeline"];
 
 pub(super) fn key() -> String {
     concordat::seal::new_id("demo")
 }
 
-fn time(seconds: i64) -> prost_types::Timestamp {
+pub(super) fn time(seconds: i64) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds, nanos: 0 }
 }
 
@@ -103,7 +104,10 @@ pub(super) async fn tell(stage: &Stage, cases: Cases) -> anyhow::Result<Told> {
     let released = ico.request_release(request.clone()).await?.into_inner();
     show_release(stage, &released, &mut told)?;
 
-    chapter("5. The organisation withdraws its consent");
+    chapter("5. The NCA wants it from the ICO");
+    onward::tell(stage, &held, &released, &mut told).await?;
+
+    chapter("6. The organisation withdraws its consent");
     let mut desk = ConsentServiceClient::new(stage.officer("ncsc", "r.example", &["recorder"], "ncsc")?);
     let withdrawal = v1::WithdrawConsentRequest { request_id: key(), consent_id: consent };
     let withdrawn = desk.withdraw_consent(withdrawal).await?.into_inner();
@@ -241,8 +245,9 @@ async fn consent(stage: &Stage, held: &Held, told: &mut Told) -> anyhow::Result<
     let mut verifier = ConsentServiceClient::new(stage.officer("ncsc", "v.example", &["verifier"], "ncsc")?);
     let scope = v1::ConsentScope {
         recipient: "ico".to_owned(),
-        purposes: vec!["harm-reduction".to_owned()],
+        purposes: vec!["harm-reduction".to_owned(), "serious-organised-crime".to_owned()],
         categories: CATEGORIES.map(str::to_owned).to_vec(),
+        onward: true,
         incident_id: held.incident.clone(),
         ..v1::ConsentScope::default()
     };
@@ -394,6 +399,7 @@ fn describe(said: &serde_json::Value) -> String {
     }
     match (text("act"), text("outcome")) {
         (act, _) if !act.is_empty() => act,
+        _ if !text("permission").is_empty() => format!("permission {}", text("permission")),
         (_, outcome) => {
             let grounds = text("grounds");
             let why = grounds.split_once(": ").map(|(_, why)| why.to_owned()).unwrap_or(grounds);
@@ -402,7 +408,7 @@ fn describe(said: &serde_json::Value) -> String {
     }
 }
 
-fn is_open(response: &RequestReleaseResponse) -> bool {
+pub(super) fn is_open(response: &RequestReleaseResponse) -> bool {
     matches!(response.outcome, Some(Outcome::Open(_)))
 }
 

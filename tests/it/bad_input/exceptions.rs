@@ -172,6 +172,21 @@ const EXCEPTIONS: &[Exception] = &[
     // Who was not suspended cannot be resumed.
     ("ResumeOfficer", "agency", SLUG, Status(Code::NotFound)),
     ("ResumeAgency", "agency", SLUG, Status(Code::NotFound)),
+    // Passing on. What was received is as its receipt says; a permission is asked for with the token's purposes.
+    ("RegisterReceived", "occurred_from", &["year 1970"], Accepted),
+    ("RegisterReceived", "occurred_from", &["year 9999"], Invalid(Some("occurred_until"))),
+    ("RegisterReceived", "occurred_until", &["year 9999"], Accepted),
+    ("RegisterReceived", "campaign", PRINTABLE, Accepted),
+    ("RegisterReceived", "campaign", ABSENT, Accepted),
+    ("RegisterReceived", "retain_until", &["absent", "year 9999"], Accepted),
+    ("RegisterReceived", "categories.salt", &["other"], Invalid(Some("categories[0].content"))),
+    ("RegisterReceived", "reference", ABSENT, Accepted),
+    ("AskPermission", "reference", ABSENT, Accepted),
+    ("AskPermission", "permission_id", ABSENT, Invalid(Some("upstream"))),
+    ("*", "permission_id", VISIBLE, Status(Code::NotFound)),
+    ("AskPermission", "purpose", SLUG, Status(Code::PermissionDenied)),
+    ("GivePermission", "categories", ABSENT, Accepted),
+    ("GivePermission", "valid_until", &["absent", "year 9999"], Accepted),
     // The inbox. A preview of what cannot pass says so; an offer of it is turned away.
     ("PreviewRelease", "recipient", SLUG, Accepted),
     ("PreviewRelease", "purpose", SLUG, Accepted),

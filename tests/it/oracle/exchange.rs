@@ -1,6 +1,6 @@
 //! The whole gate without the wire: `Exchange::change`, `Exchange::ask`.
 
-use concordat::decision::Onward;
+use concordat::domain::Onward;
 use concordat::domain::{
     Actor, AgencyId, AgreementId, AuthorisationId, CallKey, Category, ConsentId, Digest, DisclosureId, Elsewhere,
     Evidence, Ground, Identifier, IncidentId, Instant, Markings, Means, NamedOrganisation, Occurred, OfficerId, Oral,

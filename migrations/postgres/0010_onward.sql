@@ -1,0 +1,33 @@
+-- How an incident came to its holder, and the upstream agencies' permissions that were shown for it, both as JSON: they
+-- are read with the row, so that an ask costs as much whether there are any or not. No amendment touches the provenance.
+ALTER TABLE incident ADD COLUMN provenance TEXT;
+
+ALTER TABLE incident ADD COLUMN permissions TEXT;
+
+-- What was asked of the agencies whose records this node holds: may it be passed on?
+CREATE TABLE permission (
+    id TEXT NOT NULL PRIMARY KEY,
+    upstream TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    pseudonym TEXT NOT NULL,
+    passage TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    categories TEXT NOT NULL,
+    asked_at BIGINT NOT NULL,
+    permitted TEXT,
+    valid_until BIGINT,
+    declined_at BIGINT,
+    withdrawn_at BIGINT
+);
+
+CREATE INDEX permission_upstream ON permission (upstream, id);
+
+-- Which permissions this node was shown, and for which incident; or that one was withdrawn, whether it was shown or not.
+-- The key is the upstream agency and its id for the permission.
+CREATE TABLE permission_shown (
+    permission TEXT NOT NULL PRIMARY KEY,
+    incident_id TEXT,
+    withdrawn_at BIGINT
+);

@@ -1,0 +1,236 @@
+//! The gate on what came from another agency, with the bundled agreements, against a judge that reads the facts itself.
+
+use super::*;
+use crate::decision::{Agreement, Decision, Facts, Proposal, decide};
+use crate::domain::{
+    AgreementId, Authorisation, AuthorisationId, Digest, Ground, Incident, IncidentId, Markings, Occurred,
+    OrganisationId, Passage, PermissionRule, Purpose, Question, Reference, RequestId, Requester, Subject, Tlp, Unit,
+    Urgency,
+};
+
+const NCA: (&str, &str) = (
+    include_str!("../../../agreements/ico-nca-2024/agreement.toml"),
+    include_str!("../../../agreements/ico-nca-2024/clauses.cedar"),
+);
+const PURPOSE: &str = "serious-organised-crime";
+/// The time of every ask.
+const AT: i64 = 1_790_000_000_000_000;
+
+/// SplitMix64.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Once in so many times.
+    fn rarely(&mut self, times: u64) -> bool {
+        self.next().is_multiple_of(times)
+    }
+
+    /// A time beside the ask's: before, at or after it.
+    fn beside(&mut self) -> Instant {
+        Instant::from_micros(AT - 1 + i64::try_from(self.next() % 3).unwrap())
+    }
+}
+
+fn agency(id: &str) -> AgencyId {
+    AgencyId::known(id)
+}
+
+fn set(words: &[&str]) -> BTreeSet<Category> {
+    words.iter().map(|word| Category::known(*word)).collect()
+}
+
+fn passage(dice: &mut Dice, from: &str, to: &str) -> Passage {
+    let consent = dice.rarely(2).then(|| ConsentTerms {
+        purposes: [Purpose::known(if dice.rarely(12) { "harm-reduction" } else { PURPOSE })].into(),
+        enforcement: dice.rarely(2),
+        onward: !dice.rarely(12),
+        until: if dice.rarely(8) { dice.beside() } else { Instant::MAX },
+    });
+    Passage {
+        from: agency(from),
+        to: agency(to),
+        reference: Reference::known(format!("ref_{from}")),
+        agreements: [AgreementId::known("any")].into(),
+        permission: if dice.rarely(3) { PermissionRule::Originator } else { PermissionRule::Chain },
+        onward: match dice.next() % 16 {
+            0 => Onward::No,
+            1 | 2 => Onward::Yes,
+            _ => Onward::WithConsent,
+        },
+        consent,
+        markings: Markings { tlp: if dice.rarely(24) { Tlp::Red } else { Tlp::Amber }, ..Markings::default() },
+        caveats: vec![],
+    }
+}
+
+fn permission(dice: &mut Dice, of: &str) -> Permission {
+    let at = Instant::from_micros(AT);
+    Permission {
+        id: PermissionId::known(format!("per_{of}")),
+        of: agency(of),
+        recipient: agency(if dice.rarely(12) { "fca" } else { "nca" }),
+        purpose: Purpose::known(if dice.rarely(12) { "harm-reduction" } else { PURPOSE }),
+        categories: set(if dice.rarely(8) { &["timeline"] } else { &["identity", "timeline"] }),
+        shown_at: if dice.rarely(8) { dice.beside() } else { at },
+        until: if dice.rarely(8) { dice.beside() } else { Instant::MAX },
+        withdrawn_at: dice.rarely(10).then_some(at),
+    }
+}
+
+/// What the ICO has by a chain that begins with the NCSC or an agency before it, and the NCA asks for.
+fn facts(dice: &mut Dice) -> Facts {
+    let passages = match dice.next() % 4 {
+        0 | 1 => vec![passage(dice, "ncsc", "ico")],
+        2 => vec![passage(dice, "fca", "ncsc"), passage(dice, "ncsc", "ico")],
+        _ => vec![passage(dice, "nca", "ncsc"), passage(dice, "ncsc", "ico")],
+    };
+    let (at, holder) = (Instant::from_micros(AT), agency("ico"));
+    let commitments = set(&["identity", "timeline"]).into_iter().map(|category| (category, Digest([1; 32])));
+    let incident = Incident {
+        id: IncidentId::known("inc_1"),
+        holder: holder.clone(),
+        organisation: OrganisationId::known("org_1"),
+        revision: 1,
+        occurred: Occurred { from: Instant::from_micros(0), until: at },
+        markings: Markings::default(),
+        notification: None,
+        campaign: None,
+        retain_until: Instant::MAX,
+        categories: commitments.collect(),
+        provenance: Some(Provenance::new(passages).unwrap()),
+    };
+    let authorisation = Authorisation {
+        id: AuthorisationId::known("aut_1"),
+        holder: holder.clone(),
+        incident: incident.id.clone(),
+        revision: 1,
+        covers_updates: false,
+        recipient: agency("nca"),
+        purposes: [Purpose::known(PURPOSE)].into(),
+        categories: set(&["identity", "timeline"]),
+        ground: Ground::known("dpa-2018-s132-2-f"),
+        given_at: at,
+        valid_until: Instant::MAX,
+        revoked_at: None,
+        preview: None,
+    };
+    let mut permissions = Vec::new();
+    for of in ["ncsc", "fca", "nca"] {
+        if !dice.rarely(6) {
+            permissions.push(permission(dice, of));
+        }
+    }
+    let ask = Ask {
+        question: Question::known("req_1"),
+        request_id: RequestId::known("request-1"),
+        requester: Requester { agency: agency("nca"), unit: Unit::known("desk"), pseudonym: String::new() },
+        holder,
+        subject: Subject::Reference(Reference::known("ref_1")),
+        purpose: Purpose::known(PURPOSE),
+        form: Ask::ORGANISATION_SPECIFIC.to_owned(),
+        categories: set(&["identity", "timeline"]),
+        urgency: Urgency::Routine,
+        pinned: None,
+    };
+    let (merger_recorded_at, consents) = (None, Vec::new());
+    let authorisations = vec![authorisation];
+    let found = Match { incident, merger_recorded_at, consents, authorisations, permissions };
+    Facts { format: 1, at, ask, in_force: Vec::new(), matches: vec![found] }
+}
+
+/// What may pass, read from the facts row by row; empty: nothing.
+fn judge(facts: &Facts) -> BTreeSet<Category> {
+    let found = &facts.matches[0];
+    let passages = found.incident.provenance.as_ref().unwrap().passages();
+    let originator = passages[0].from.as_str();
+    let mut may = set(&["identity", "timeline"]);
+    for one in passages {
+        if one.markings.tlp == Tlp::Red {
+            return BTreeSet::new();
+        }
+        // The NCA's own part of the chain, coming back to it.
+        if one.from.as_str() == "nca" {
+            continue;
+        }
+        let consent = one.consent.as_ref();
+        let beyond = consent.is_some_and(|terms| {
+            !terms.onward || terms.until.micros() <= AT || !terms.purposes.iter().any(|one| one.as_str() == PURPOSE)
+        });
+        if one.onward == Onward::No || beyond {
+            return BTreeSet::new();
+        }
+        let mut asked = vec![];
+        if one.onward == Onward::WithConsent {
+            asked.push(originator);
+            if one.permission == PermissionRule::Chain {
+                asked.push(one.from.as_str());
+            }
+        }
+        for of in asked.into_iter().filter(|of| *of != "nca") {
+            let good = found.permissions.iter().find(|shown| {
+                shown.of.as_str() == of
+                    && shown.recipient.as_str() == "nca"
+                    && shown.purpose.as_str() == PURPOSE
+                    && shown.shown_at.micros() <= AT
+                    && AT < shown.until.micros()
+                    && shown.withdrawn_at.is_none()
+            });
+            let Some(good) = good else { return BTreeSet::new() };
+            may.retain(|category| good.categories.contains(category));
+        }
+    }
+    may
+}
+
+#[test]
+fn the_gate_passes_on_what_the_judge_does_and_nothing_else() {
+    let agreement = Agreement::load(&Proposal { terms: NCA.0.to_owned(), clauses: NCA.1.to_owned() }.text()).unwrap();
+    let (mut passed, mut narrowed, mut stopped) = (0, 0, 0);
+    for seed in 0..2_000 {
+        let facts = facts(&mut Dice(seed));
+        let right = judge(&facts);
+        let gate = match decide(&facts, &[&agreement]) {
+            Decision::Permit(permit) => permit.permitted()[0].basis.categories.clone(),
+            Decision::Open(denial) => {
+                assert!(denial.alarm().is_none(), "{:?}", denial.reasons());
+                BTreeSet::new()
+            }
+            Decision::NotCovered(why) => panic!("{}", why.explanation),
+        };
+        assert_eq!(gate, right, "{:?} {:?}", facts.matches[0].incident.provenance, facts.matches[0].permissions);
+        match right.len() {
+            0 => stopped += 1,
+            1 => narrowed += 1,
+            _ => passed += 1,
+        }
+    }
+    println!("{passed} passed, {narrowed} narrowed, {stopped} stopped");
+    assert!(passed > 250 && narrowed > 50 && stopped > 250, "{passed} passed, {narrowed} narrowed, {stopped} stopped");
+}
+
+#[test]
+fn what_has_no_permission_shown_names_the_limit() {
+    let agreement = Agreement::load(&Proposal { terms: NCA.0.to_owned(), clauses: NCA.1.to_owned() }.text()).unwrap();
+    let mut dice = Dice(1);
+    let mut facts = facts(&mut dice);
+    facts.matches[0].permissions.clear();
+    facts.matches[0].incident.provenance = Some(
+        Provenance::new(vec![Passage {
+            onward: Onward::WithConsent,
+            consent: None,
+            markings: Markings::default(),
+            ..passage(&mut dice, "ncsc", "ico")
+        }])
+        .unwrap(),
+    );
+    let Decision::Open(denial) = decide(&facts, &[&agreement]) else { panic!("it passed") };
+    assert!(denial.reasons()[0].contains("limit/upstream-permission"), "{:?}", denial.reasons());
+}

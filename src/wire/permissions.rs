@@ -1,0 +1,182 @@
+//! `PermissionService`.
+
+use prost::Message as _;
+use tonic::{Request, Response, Status};
+
+use super::status::{failed, internal, invalid, purpose_not_in_token};
+use super::{Desk, convert};
+use crate::domain::{AgencyId, IncidentId, Instant, Invalid, PermissionId, Purpose, check};
+use crate::exchange::{
+    AskPermission, AskPermissionAgain, DeclinePermission, Exchange, GivePermission, PermissionView, PresentPermission,
+    PresentWithdrawal, WithdrawPermission,
+};
+use crate::proto::v1;
+use crate::proto::v1::permission_service_server::PermissionService;
+
+fn permission_id(text: &str) -> Result<PermissionId, Status> {
+    convert::field("permission_id", text, PermissionId::parse).map_err(invalid)
+}
+
+/// What a receipt's outcome says of a permission.
+fn said(receipt: Option<&v1::Receipt>) -> Result<v1::PermissionStatement, Status> {
+    let openings = receipt.map(|receipt| receipt.openings.as_slice()).unwrap_or_default();
+    let outcome = openings.iter().find(|opening| opening.slot() == v1::Slot::Outcome);
+    let outcome = outcome.ok_or_else(|| internal("a permission's entry has no outcome"))?;
+    v1::PermissionStatement::decode(outcome.payload.as_slice())
+        .map_err(|_| internal("a permission's outcome cannot be read"))
+}
+
+fn new(message: &v1::AskPermissionRequest, exchange: &Exchange) -> Result<AskPermission, Invalid> {
+    let upstream = convert::field("upstream", &message.upstream, AgencyId::parse)?;
+    check(exchange.node().holds(&upstream), "upstream", "is not an agency whose records this node holds")?;
+    Ok(AskPermission {
+        upstream,
+        receipt: receipt(&message.receipt)?,
+        reference: convert::text("reference", &message.reference, 64)?,
+        recipient: convert::field("recipient", &message.recipient, AgencyId::parse)?,
+        purpose: convert::field("purpose", &message.purpose, Purpose::parse)?,
+        categories: convert::categories("categories", &message.categories)?,
+    })
+}
+
+fn again(message: &v1::AskPermissionRequest) -> Result<(), Invalid> {
+    let unset = "must not be set when a permission is asked for again";
+    check(message.upstream.is_empty(), "upstream", unset)?;
+    check(message.receipt.is_empty(), "receipt", unset)?;
+    check(message.reference.is_empty(), "reference", unset)?;
+    check(message.recipient.is_empty(), "recipient", unset)?;
+    check(message.purpose.is_empty(), "purpose", unset)?;
+    check(message.categories.is_empty(), "categories", unset)
+}
+
+fn receipt(encoded: &[u8]) -> Result<Vec<u8>, Invalid> {
+    check(!encoded.is_empty(), "receipt", "is required")?;
+    Ok(encoded.to_vec())
+}
+
+fn shown(view: PermissionView) -> v1::Permission {
+    let PermissionView { asked, incident, at } = view;
+    let (permitted, until) = asked.given.as_ref().map(|(categories, until)| (categories, *until)).unzip();
+    v1::Permission {
+        id: asked.id.to_string(),
+        holder: asked.asker.agency.to_string(),
+        unit: asked.asker.unit.to_string(),
+        officer_pseudonym: asked.asker.pseudonym.clone(),
+        incident_id: incident.map(|id| id.to_string()).unwrap_or_default(),
+        recipient: asked.recipient.to_string(),
+        purpose: asked.purpose.to_string(),
+        categories: asked.categories.iter().map(ToString::to_string).collect(),
+        asked_at: Some(convert::timestamp(asked.asked_at)),
+        state: asked.state(at).to_owned(),
+        permitted: permitted.into_iter().flatten().map(ToString::to_string).collect(),
+        valid_until: until.map(convert::timestamp),
+    }
+}
+
+#[tonic::async_trait]
+impl PermissionService for Desk {
+    async fn ask_permission(
+        &self,
+        request: Request<v1::AskPermissionRequest>,
+    ) -> Result<Response<v1::AskPermissionResponse>, Status> {
+        let call = self.admit("PermissionService/AskPermission", request)?;
+        let by = call.by(&call.message.request_id)?;
+        let done = if call.message.permission_id.is_empty() {
+            let ask = new(&call.message, &call.exchange).map_err(invalid)?;
+            if !call.caller.may_state(&ask.purpose) {
+                return Err(purpose_not_in_token(ask.purpose.as_str()));
+            }
+            call.exchange.change(by, ask).await
+        } else {
+            again(&call.message).map_err(invalid)?;
+            let id = permission_id(&call.message.permission_id)?;
+            call.exchange.change(by, AskPermissionAgain { id, purposes: call.caller.purposes().clone() }).await
+        };
+        let done = done.map_err(failed)?;
+        // By the entry: a repeat is answered as the call was.
+        let answer = said(done.receipt.as_ref())?.state;
+        Ok(Response::new(v1::AskPermissionResponse { permission_id: done.object, answer, receipt: done.receipt }))
+    }
+
+    async fn list_permissions(
+        &self,
+        request: Request<v1::ListPermissionsRequest>,
+    ) -> Result<Response<v1::ListPermissionsResponse>, Status> {
+        let call = self.admit("PermissionService/ListPermissions", request)?;
+        let page = call.page(call.message.page_size, &call.message.page_token, "");
+        let (found, next_page_token) = call.exchange.permissions(page).await.map_err(failed)?;
+        let permissions = found.into_iter().map(shown).collect();
+        Ok(Response::new(v1::ListPermissionsResponse { permissions, next_page_token }))
+    }
+
+    async fn give_permission(
+        &self,
+        request: Request<v1::GivePermissionRequest>,
+    ) -> Result<Response<v1::GivePermissionResponse>, Status> {
+        let call = self.admit("PermissionService/GivePermission", request)?;
+        let by = call.by(&call.message.request_id)?;
+        let message = &call.message;
+        let categories = match message.categories.as_slice() {
+            [] => Ok(std::collections::BTreeSet::new()),
+            some => convert::categories("categories", some),
+        };
+        let change = GivePermission {
+            id: permission_id(&message.permission_id)?,
+            categories: categories.map_err(invalid)?,
+            valid_until: convert::instant("valid_until", message.valid_until).map_err(invalid)?,
+        };
+        let done = call.exchange.change(by, change).await.map_err(failed)?;
+        Ok(Response::new(v1::GivePermissionResponse { permission_id: done.object, receipt: done.receipt }))
+    }
+
+    async fn decline_permission(
+        &self,
+        request: Request<v1::DeclinePermissionRequest>,
+    ) -> Result<Response<v1::DeclinePermissionResponse>, Status> {
+        let call = self.admit("PermissionService/DeclinePermission", request)?;
+        let by = call.by(&call.message.request_id)?;
+        let id = permission_id(&call.message.permission_id)?;
+        let done = call.exchange.change(by, DeclinePermission { id }).await.map_err(failed)?;
+        Ok(Response::new(v1::DeclinePermissionResponse { permission_id: done.object, receipt: done.receipt }))
+    }
+
+    async fn withdraw_permission(
+        &self,
+        request: Request<v1::WithdrawPermissionRequest>,
+    ) -> Result<Response<v1::WithdrawPermissionResponse>, Status> {
+        let call = self.admit("PermissionService/WithdrawPermission", request)?;
+        let by = call.by(&call.message.request_id)?;
+        let id = permission_id(&call.message.permission_id)?;
+        let done = call.exchange.change(by, WithdrawPermission { id }).await.map_err(failed)?;
+        Ok(Response::new(v1::WithdrawPermissionResponse { permission_id: done.object, receipt: done.receipt }))
+    }
+
+    async fn present_permission(
+        &self,
+        request: Request<v1::PresentPermissionRequest>,
+    ) -> Result<Response<v1::PresentPermissionResponse>, Status> {
+        let call = self.admit("PermissionService/PresentPermission", request)?;
+        let by = call.by(&call.message.request_id)?;
+        let incident = convert::field("incident_id", &call.message.incident_id, IncidentId::parse).map_err(invalid)?;
+        let receipt = receipt(&call.message.receipt).map_err(invalid)?;
+        let presented = v1::Receipt::decode(receipt.as_slice()).ok();
+        let done = call.exchange.change(by, PresentPermission { receipt, incident }).await.map_err(failed)?;
+        let until = said(presented.as_ref())?.until_micros;
+        Ok(Response::new(v1::PresentPermissionResponse {
+            permission_id: done.object,
+            until: Some(convert::timestamp(Instant::from_micros(until))),
+            receipt: done.receipt,
+        }))
+    }
+
+    async fn present_withdrawal(
+        &self,
+        request: Request<v1::PresentWithdrawalRequest>,
+    ) -> Result<Response<v1::PresentWithdrawalResponse>, Status> {
+        let call = self.admit("PermissionService/PresentWithdrawal", request)?;
+        let by = call.by(&call.message.request_id)?;
+        let receipt = receipt(&call.message.receipt).map_err(invalid)?;
+        let done = call.exchange.change(by, PresentWithdrawal { receipt }).await.map_err(failed)?;
+        Ok(Response::new(v1::PresentWithdrawalResponse { permission_id: done.object, receipt: done.receipt }))
+    }
+}
