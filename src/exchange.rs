@@ -6,6 +6,7 @@
 
 mod acts;
 mod agreements;
+mod anonymised;
 mod asks;
 mod authorisations;
 mod batch;
@@ -57,7 +58,7 @@ pub use reading::{Page, Pages};
 pub use registration::{NewIncident, NewOrganisation, RegisterIncidents};
 pub use replay::{Replay, Replayed, replay};
 pub use sharing::{AskForTable, Telling, Told};
-pub(crate) use statement::{handling, timestamp};
+pub(crate) use statement::{anonymised as anonymised_record, handling, timestamp};
 pub use statistics::Prepared;
 pub use suspensions::{Resume, Suspend};
 pub use tables::Tables;

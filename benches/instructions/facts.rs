@@ -48,6 +48,7 @@ pub(crate) fn release(consent: ConsentState) -> Result<Facts> {
             consents: vec![self::consent(&incident, consent, at)],
             authorisations: vec![authorisation(&incident, at)],
             merger_recorded_at: None,
+            alike: None,
             incident,
         }],
     })
@@ -160,6 +161,7 @@ fn authorisation(incident: &Incident, at: Instant) -> Authorisation {
         valid_until: at.plus_days(80),
         revoked_at: None,
         preview: None,
+        form: Ask::ORGANISATION_SPECIFIC.to_owned(),
     }
 }
 

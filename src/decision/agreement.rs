@@ -12,7 +12,7 @@ use miette::Diagnostic;
 use serde::Deserialize;
 
 use super::cedar;
-use crate::domain::{AgencyId, AgreementId, Category, ClauseId, Digest, Ground, Instant, Purpose};
+use crate::domain::{AgencyId, AgreementId, Ask, Category, ClauseId, Digest, Ground, Instant, Purpose};
 use crate::statistics::Rule;
 
 const SCHEMA: &str = include_str!("../../agreements/schema.cedarschema");
@@ -174,6 +174,12 @@ pub struct Clause {
 impl Clause {
     /// The form of statistics.
     pub const ANONYMISED_AGGREGATED: &str = "anonymised-aggregated";
+
+    /// Whether it lets the holder disclose in the form of an anonymised record.
+    pub(super) fn lets_anonymise(&self, holder: &AgencyId) -> bool {
+        let permits = self.modality != Modality::Prohibition && self.activity == Activity::Disclose;
+        permits && self.disclosing == *holder && self.form == Ask::ANONYMISED_RECORD
+    }
 
     /// Whether it speaks of sharing the holder's statistics with the requester, permitting or not.
     pub(super) fn shares_statistics(&self, holder: &AgencyId, requester: &AgencyId) -> bool {
@@ -451,6 +457,12 @@ fn check_terms(terms: &Terms, clauses: &BTreeSet<String>, limits: &BTreeSet<Stri
             let form = Clause::ANONYMISED_AGGREGATED;
             return fail(format!(
                 "the clause `{id}` is about statistics: it needs form `{form}` and a [statistics] rule"
+            ));
+        }
+        let form = Ask::ANONYMISED_RECORD;
+        if clause.form == form && (terms.statistics.is_none() || clause.modality == Modality::Duty) {
+            return fail(format!(
+                "the clause `{id}` has the form `{form}`: it needs a [statistics] rule, and cannot be a duty"
             ));
         }
         let permits = clause.modality != Modality::Prohibition && !is_statistics;

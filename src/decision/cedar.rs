@@ -10,7 +10,7 @@ use cedar_policy::{
 
 use super::agreement::{Agreement, Clause};
 use super::preview::{suppose, supposed_consent};
-use super::{Coverage, Facts, Match, Published, SharingFacts};
+use super::{Alike, Coverage, Facts, Match, Published, SharingFacts};
 use crate::domain::{
     Ask, Authorisation, Consent, Coverage as ConsentCoverage, Ground, Incident, Instant, Notification,
 };
@@ -167,11 +167,17 @@ impl Shown {
     /// The question to one agreement.
     fn to(&self, agreement: &Agreement, evidence: &Evidence<'_>) -> Result<(Request, Entities), String> {
         let Evidence { facts, found, coverage, .. } = evidence;
+        let mut context = self.context.clone();
+        if facts.ask.is_anonymised() {
+            // Made ready where there is none as well, like consent and authorisation.
+            let alike = field("alike", alike_record(agreement, found.alike.as_ref())?);
+            context = context.merge(found.alike.is_some().then_some(alike)).map_err(|e| e.to_string())?;
+        }
         let request = Request::new(
             uid(&KINDS.agency, facts.ask.requester.agency.as_str()),
             uid(&KINDS.action, "disclose"),
             uid(&KINDS.incident, found.incident.id.as_str()),
-            self.context.clone(),
+            context,
             agreement.checked_by.as_ref(),
         )
         .map_err(|e| e.to_string())?;
@@ -289,7 +295,23 @@ fn authorisation_record(authorisation: &Authorisation) -> Result<Value, String> 
         field("validUntil", long(authorisation.valid_until)),
     ];
     fields.extend(authorisation.revoked_at.map(|at| field("revokedAt", long(at))));
+    // Texts of agreements from before there was another form do not know this one's name.
+    let other = (authorisation.form != Ask::ORGANISATION_SPECIFIC).then_some(&authorisation.form);
+    fields.extend(other.map(|form| field("form", text(form))));
     record(fields)
+}
+
+/// By which rule a record comes out anonymised, and what this agreement asks of it.
+fn alike_record(agreement: &Agreement, alike: Option<&Alike>) -> Result<Value, String> {
+    let whole = |value: u64| i64::try_from(value).map(Value::new_long).map_err(|e| e.to_string());
+    let (kept, asked) = (alike.map(|alike| alike.rule).unwrap_or_default(), agreement.statistics());
+    record(vec![
+        field("threshold", whole(kept.threshold)?),
+        field("largestShare", whole(kept.largest_share)?),
+        // One that has no rule has no clause of this form either: it asks nothing.
+        field("leastThreshold", whole(asked.map_or(0, |rule| rule.threshold))?),
+        field("leastLargestShare", whole(asked.map_or(0, |rule| rule.largest_share))?),
+    ])
 }
 
 type Field = (String, Value);

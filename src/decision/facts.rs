@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Coverage;
-use crate::domain::{AgencyId, AgreementId, Ask, Authorisation, Consent, Digest, Incident, Instant};
+use crate::domain::{AgencyId, AgreementId, AnonymisedRecord, Ask, Authorisation, Consent, Digest, Incident, Instant};
+use crate::statistics::Rule;
 
 /// An agreement's text in force, by its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,18 @@ pub struct Match {
     pub consents: Vec<Consent>,
     /// The holder's authorisations towards the requester.
     pub authorisations: Vec<Authorisation>,
+    /// How it comes out anonymised, if it does. Read only where that form is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alike: Option<Alike>,
+}
+
+/// A record as it comes out anonymised: worked out when its quarter or its year was published, and the same ever since.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Alike {
+    /// The record, whole.
+    pub record: AnonymisedRecord,
+    /// The rule by which enough organisations' records come out exactly like it.
+    pub rule: Rule,
 }
 
 /// The complete facts of one decision.
@@ -47,7 +60,7 @@ impl Match {
     /// What is decided against when nothing is held.
     pub fn nothing(holder: &AgencyId) -> Self {
         let incident = Incident::placeholder(holder);
-        Self { incident, merger_recorded_at: None, consents: Vec::new(), authorisations: Vec::new() }
+        Self { incident, merger_recorded_at: None, consents: Vec::new(), authorisations: Vec::new(), alike: None }
     }
 
     /// The consent that the clauses look at: the one that seems to apply and permits most, else the newest there is.
@@ -78,7 +91,7 @@ impl Match {
             .iter()
             .filter(|authorisation| authorisation.incident == self.incident.id)
             .filter(|authorisation| authorisation.holder == ask.holder)
-            .filter(|authorisation| authorisation.recipient == ask.requester.agency)
+            .filter(|authorisation| authorisation.recipient == ask.requester.agency && authorisation.form == ask.form)
             .max_by_key(|authorisation| {
                 let applies = authorisation.seems_to_apply(&self.incident, &ask.requester.agency, &ask.purpose, at);
                 let grounded = coverage.clauses().any(|clause| clause.grounds.contains(&authorisation.ground));

@@ -82,13 +82,15 @@ impl SharingPermit {
     }
 }
 
-/// The rule under which a holder publishes: the strictest of the agreements under which it may share. None: it may
-/// share under none.
+/// The rule under which a holder publishes: the strictest of the agreements under which it may share tables or single
+/// records. None: it may share under none.
 pub fn publishing_rule(holder: &AgencyId, agreements: &[&Agreement], at: Instant) -> Option<Rule> {
     let shares = |agreement: &&&Agreement| {
         agreement.is_effective(at)
             && agreement.clauses().any(|clause| {
-                clause.modality != Modality::Prohibition && clause.shares_statistics(holder, &clause.receiving)
+                let shares =
+                    clause.modality != Modality::Prohibition && clause.shares_statistics(holder, &clause.receiving);
+                shares || clause.lets_anonymise(holder)
             })
     };
     agreements.iter().filter(shares).filter_map(|agreement| agreement.statistics()).reduce(Rule::stricter_of)

@@ -6,7 +6,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
 
 use crate::decision::{Decision, Facts, Handling, Onward, Permitted, Sharing, SharingFacts};
-use crate::domain::{AgencyId, Ask, Category, Digest, Instant, Quarter, Question, Reference, Subject, Urgency};
+use crate::domain::{
+    AgencyId, AnonymisedRecord, AnonymisedValue, Ask, Category, Digest, Instant, Quarter, Question, Reference, Subject,
+    Urgency,
+};
 use crate::proto::v1;
 use crate::statistics::Rule;
 
@@ -137,17 +140,25 @@ fn outcome(
             "released".clone_into(&mut statement.outcome);
             statement.released = released
                 .iter()
-                .map(|(reference, permitted)| v1::ReleasedStatement {
-                    reference: reference.to_string(),
-                    categories: permitted
-                        .categories
-                        .iter()
-                        .map(|(category, commitment)| v1::CategoryStatement {
-                            category: category.to_string(),
-                            commitment: commitment.as_bytes().to_vec(),
-                        })
-                        .collect(),
-                    handling: Some(handling(&permitted.handling, correction_contact)),
+                .map(|(reference, permitted)| match &permitted.record {
+                    Some(record) => v1::ReleasedStatement {
+                        record: Some(anonymised(record)),
+                        handling: Some(handling(&permitted.handling, correction_contact)),
+                        ..v1::ReleasedStatement::default()
+                    },
+                    None => v1::ReleasedStatement {
+                        reference: reference.to_string(),
+                        categories: permitted
+                            .categories
+                            .iter()
+                            .map(|(category, commitment)| v1::CategoryStatement {
+                                category: category.to_string(),
+                                commitment: commitment.as_bytes().to_vec(),
+                            })
+                            .collect(),
+                        handling: Some(handling(&permitted.handling, correction_contact)),
+                        record: None,
+                    },
                 })
                 .collect();
         }
@@ -267,6 +278,16 @@ pub(super) fn of_table_ask(facts: &SharingFacts, sealed: &[u8], decision: &Shari
         outcome: outcome.encode_to_vec(),
         grounds: reasons(&[reason], sealed),
     }
+}
+
+/// An anonymised record as the contract writes it.
+pub(crate) fn anonymised(record: &AnonymisedRecord) -> v1::AnonymisedRecord {
+    let value = |one: &AnonymisedValue| v1::AnonymisedValue {
+        dimension: one.dimension.clone(),
+        value: one.value.clone(),
+        title: one.title.clone(),
+    };
+    v1::AnonymisedRecord { period: record.period.clone(), values: record.values.iter().map(value).collect() }
 }
 
 /// The handling terms as the contract writes them.

@@ -28,7 +28,8 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     4 "suspension" "0004_suspension",
     5 "lighter release" "0005_lighter_release",
     6 "placeholder" "0006_placeholder",
-    7 "statistics" "0007_statistics"
+    7 "statistics" "0007_statistics",
+    12 "anonymised records" "0012_anonymised"
 );
 const POSTGRES: &[(i64, &str, &str)] = scripts!(
     "postgres":
@@ -38,7 +39,8 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     4 "suspension" "0004_suspension",
     5 "lighter release" "0005_lighter_release",
     6 "placeholder" "0006_placeholder",
-    7 "statistics" "0007_statistics"
+    7 "statistics" "0007_statistics",
+    12 "anonymised records" "0012_anonymised"
 );
 
 /// How to open a database.

@@ -28,6 +28,7 @@ fn received(view: Received) -> v1::ReceivedRequest {
         purpose: question.purpose.to_string(),
         categories: question.categories.iter().map(ToString::to_string).collect(),
         urgency: question.urgency.as_str().to_owned(),
+        form: question.form,
         external_ref: question.external_ref,
         created_at: Some(convert::timestamp(question.created_at)),
         open_until: Some(convert::timestamp(question.open_until)),

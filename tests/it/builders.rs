@@ -285,6 +285,7 @@ impl World {
             ground: ground.into(),
             valid_until: None,
             preview_digest: vec![],
+            form: String::new(),
         }
     }
 
