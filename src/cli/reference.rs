@@ -172,11 +172,12 @@ fn categories(contract: &Contract, page: &mut String) -> anyhow::Result<()> {
 /// In which form what passes of each field.
 fn fields(page: &mut String) -> anyhow::Result<()> {
     page.push_str(
-        "\n## Fields\n\nWhat passes of each field of an incident, by form. *Organisation-specific*: as it is, where the \
-         category is released. *Anonymised record*: as a value of the dimension named, and only in a look that enough \
-         organisations' records share; everything else never. *Statistics*: the tables that count organisations by it. \
-         [disclosure-control.md](disclosure-control.md) says how the last two are controlled.\n\n\
-         | Field | Category | Organisation-specific | Anonymised record | Statistics |\n| --- | --- | --- | --- | --- |\n",
+        "\n## Fields\n\nWhat passes of each field of an incident, by form. *Organisation-specific*: as it is, where \
+         the category is released. *Anonymised record*: as a value of the dimension named, and only in a look that \
+         enough organisations' records share; everything else never. *Statistics*: the tables that count organisations \
+         by it. [disclosure-control.md](disclosure-control.md) says how the last two are controlled.\n\n\
+         | Field | Category | Organisation-specific | Anonymised record | Statistics |\n\
+         | --- | --- | --- | --- | --- |\n",
     );
     for (path, category, how, dimension) in ANONYMISED {
         let place = MENU.axes().iter().position(|axis| axis.id == *dimension);

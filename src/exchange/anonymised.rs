@@ -101,3 +101,64 @@ pub(super) async fn alike(
     };
     Ok(kept.iter().filter_map(comes_out).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: Rule = Rule { threshold: 5, margin: 10, largest_share: 2 };
+
+    /// Ransomware at a hospital, at as many organisations from a number on, with so many people by their band's place.
+    fn hospitals(from: u32, many: u32, people: u8) -> Vec<Contribution> {
+        let coordinates = [2, 2, people, 0, 0, 0, 0, 0];
+        let one = |organisation| Contribution { organisation, key: u64::from(organisation), coordinates, incidents: 1 };
+        (from..from + many).map(one).collect()
+    }
+
+    #[test]
+    fn the_years_last_quarter_lets_out_what_its_quarters_left() {
+        let (seal, holder) = (Seal::new(&[7; 32]).unwrap(), AgencyId::known("ico"));
+        let [first, third, last] = ["2026-Q1", "2026-Q3", "2026-Q4"].map(|name| Quarter::parse(name).unwrap());
+        let publish = |quarter, contributions, before| let_out(&seal, &holder, &RULE, (quarter, contributions), before);
+        let comes_out = |quarter, one: &Contribution, looks: &BTreeSet<String>| {
+            let mut steps = MENU.steps().all().iter().enumerate();
+            let step = steps.find(|(place, step)| {
+                looks.contains(&kept_by(&seal, &holder, quarter, (*place, step), step.look(one.coordinates)))
+            });
+            step.map(|(_, step)| MENU.steps().record(step, one.coordinates, quarter).period)
+        };
+        // Enough with many people in the first quarter; three with a few people there, and two more in the third.
+        let (many, few) = (hospitals(0, 5, 5), hospitals(10, 3, 2));
+        let early = [many.clone(), few.clone()].concat();
+        let mut looks = publish(first, early.clone(), Vec::new());
+        assert_eq!(comes_out(first, &many[0], &looks).as_deref(), Some("2026-Q1"));
+        assert_eq!(comes_out(first, &few[0], &looks), None);
+        let late = hospitals(20, 2, 3);
+        assert!(publish(third, late.clone(), Vec::new()).is_empty(), "a year is not looked at before its end");
+
+        let counted =
+            |quarter, contributions, looks: &BTreeSet<String>| Counted { quarter, contributions, looks: looks.clone() };
+        let before = vec![counted(first, early, &looks), counted(third, late.clone(), &BTreeSet::new())];
+        looks.extend(publish(last, Vec::new(), before));
+        assert_eq!(comes_out(first, &few[0], &looks).as_deref(), Some("2026"));
+        assert_eq!(comes_out(third, &late[0], &looks).as_deref(), Some("2026"));
+        assert_eq!(comes_out(first, &many[0], &looks).as_deref(), Some("2026-Q1"), "it came out already");
+
+        // Four are too few, though five with many people in the first quarter would fit the same look of the year.
+        let before = vec![counted(first, [many, few].concat(), &publish(first, hospitals(0, 5, 5), Vec::new()))];
+        let looks = publish(last, hospitals(30, 1, 5), before);
+        assert!(looks.is_empty(), "{}", looks.len());
+    }
+
+    #[test]
+    fn one_organisation_in_all_quarters_is_one() {
+        let (seal, holder) = (Seal::new(&[7; 32]).unwrap(), AgencyId::known("ico"));
+        let before = ["2026-Q1", "2026-Q2", "2026-Q3"].map(|name| Counted {
+            quarter: Quarter::parse(name).unwrap(),
+            contributions: hospitals(0, 4, 2),
+            looks: BTreeSet::new(),
+        });
+        let last = (Quarter::parse("2026-Q4").unwrap(), hospitals(0, 4, 2));
+        assert!(let_out(&seal, &holder, &RULE, last, before.into()).is_empty());
+    }
+}

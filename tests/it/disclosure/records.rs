@@ -11,6 +11,7 @@ use prost::Message;
 use super::real;
 
 /// An incident of the VERIS Community Database, as if registered when it occurred.
+#[derive(Clone, Copy)]
 struct Real {
     quarter: Quarter,
     contribution: Contribution,
@@ -102,7 +103,7 @@ fn of_real_incidents_none_comes_out_that_too_few_are_like() {
         for threshold in [10, 5, 3] {
             let rule = Rule { threshold, ..Rule::default() };
             let mut seen = Seen::new();
-            let left = take(&rule, Period::Quarter, incidents(country), &mut seen);
+            let left = take(&rule, Period::Quarter, all.clone(), &mut seen);
             let left = take(&rule, Period::Year, left, &mut seen);
             let mut by_step = vec![0; MENU.steps().all().len()];
             for ((_, step, _), organisations) in &seen {
