@@ -1,19 +1,20 @@
 //! Turns `proto/` into Rust, a descriptor set, the table of roles, and the two tables that the contract's own options
-//! define: who may call which RPC, and which field of an incident's content is which category. Then it lists
-//! `agreements/`.
+//! define: who may call which RPC, which field of an incident's content is which category, and how each passes
+//! anonymised. Then it lists `agreements/`.
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use prost_reflect::{DescriptorPool, Value};
+use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor, Value};
 
 type Failure = Box<dyn Error>;
 
 fn main() -> Result<(), Failure> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=agreements");
+    println!("cargo:rerun-if-changed={MENU}");
     println!("cargo:rerun-if-changed=migrations");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
 
@@ -35,12 +36,13 @@ fn main() -> Result<(), Failure> {
     fs::write(out.join("roles.rs"), format!("&{roles:#?}\n"))?;
     fs::write(out.join("access.rs"), access_table(&pool, &roles)?)?;
     fs::write(out.join("categories.rs"), category_table(&pool)?)?;
+    fs::write(out.join("anonymised.rs"), anonymised_table(&pool)?)?;
     fs::write(out.join("bundled.rs"), bundled_agreements()?)?;
     Ok(())
 }
 
 /// Messages that carry what an organisation told in confidence.
-const UNPRINTED: [&str; 18] = [
+const UNPRINTED: [&str; 20] = [
     "concordat.v1.IncidentContent",
     "concordat.v1.Identity",
     "concordat.v1.Identifier",
@@ -55,6 +57,8 @@ const UNPRINTED: [&str; 18] = [
     "concordat.v1.Assessment",
     "concordat.v1.Sector",
     "concordat.v1.ReleasedCategory",
+    "concordat.v1.AnonymisedRecord",
+    "concordat.v1.AnonymisedValue",
     "concordat.v1.ConsentEvidence",
     "concordat.v1.SubjectStatement",
     "concordat.v1.Opening",
@@ -125,6 +129,89 @@ fn category_table(pool: &DescriptorPool) -> Result<String, Failure> {
         writeln!(rows, "    (\"{name}\", {}),", field.number())?;
     }
     Ok(format!("&[\n{rows}]\n"))
+}
+
+/// The statistics' menu, which says in which bands a field passes.
+const MENU: &str = "statistics/menu.toml";
+
+/// `(path, category, how, dimension)` for each field within a category of `IncidentContent`, from its `anonymised`
+/// option: `withheld`, `banded` or `exact`, and the dimension of the menu that has its values; empty if withheld.
+fn anonymised_table(pool: &DescriptorPool) -> Result<String, Failure> {
+    let anonymised = pool.get_extension_by_name("concordat.v1.anonymised").ok_or("no extension anonymised")?;
+    let category = pool.get_extension_by_name("concordat.v1.category").ok_or("no extension concordat.v1.category")?;
+    let content = pool.get_message_by_name("concordat.v1.IncidentContent").ok_or("no IncidentContent")?;
+    let counted = counted_fields()?;
+    let mut rows = String::new();
+    let mut categories: Vec<(String, String)> = Vec::new();
+    for (path, field) in leaves(&content, "") {
+        let name = field.full_name();
+        let options = field.options();
+        let said = options.get_extension(&anonymised);
+        let (how, dimension) =
+            said.as_str().unwrap_or_default().split_once(':').unwrap_or((said.as_str().unwrap_or_default(), ""));
+        let top =
+            path.split('.').next().and_then(|top| content.get_field_by_name(top)).ok_or("a path without a field")?;
+        let category = top.options().get_extension(&category).as_str().unwrap_or_default().to_owned();
+        match (how, dimension.is_empty()) {
+            ("withheld", true) => {}
+            ("banded", false) => {}
+            // A text as it is could say anything, and a number or a time as it is singles out.
+            ("exact", false) if field.kind() == Kind::Bool && !field.is_list() => {}
+            ("exact", false) => return Err(format!("{name} may not pass exactly: only yes or no may").into()),
+            _ => {
+                let wanted = "`withheld`, `banded:D` or `exact:D`, with a dimension D of the menu";
+                return Err(format!("{name} must have an (anonymised) option: {wanted}").into());
+            }
+        }
+        let counts = |(id, field): &(String, String)| *id == dimension && *field == path;
+        if !dimension.is_empty() && !counted.iter().any(counts) {
+            return Err(format!("{name}: the dimension `{dimension}` of {MENU} does not come from `{path}`").into());
+        }
+        if let Some((_, other)) = categories.iter().find(|(id, other)| *id == dimension && *other != category) {
+            return Err(format!("{name}: the dimension `{dimension}` is of the category `{other}` too").into());
+        }
+        if !dimension.is_empty() {
+            categories.push((dimension.to_owned(), category.clone()));
+        }
+        writeln!(rows, "    (\"{path}\", \"{category}\", \"{how}\", \"{dimension}\"),")?;
+    }
+    Ok(format!("&[\n{rows}]\n"))
+}
+
+/// The fields below a message that have no fields of their own, each with its path. A time is one field.
+fn leaves(message: &MessageDescriptor, within: &str) -> Vec<(String, FieldDescriptor)> {
+    let of_field = |field: FieldDescriptor| {
+        let path = format!("{within}{}", field.name());
+        match field.kind().as_message().filter(|message| message.package_name() == "concordat.v1") {
+            Some(message) => leaves(message, &format!("{path}.")),
+            None => vec![(path, field)],
+        }
+    };
+    message.fields().flat_map(of_field).collect()
+}
+
+/// The id of each dimension of the menu with each field from which it comes.
+fn counted_fields() -> Result<Vec<(String, String)>, Failure> {
+    let menu: toml::Table = fs::read_to_string(MENU)?.parse().map_err(|e| format!("{MENU}: {e}"))?;
+    let dimensions =
+        menu.get("dimension").and_then(toml::Value::as_array).ok_or(format!("{MENU} has no [[dimension]]"))?;
+    let mut fields = Vec::new();
+    for dimension in dimensions {
+        let id = dimension.get("id").and_then(toml::Value::as_str).unwrap_or_default();
+        let from = dimension.get("from").ok_or(format!("{MENU}: `{id}` has no `from`"))?;
+        texts(from, &mut |field| fields.push((id.to_owned(), field.to_owned())));
+    }
+    Ok(fields)
+}
+
+/// Every text in a value.
+fn texts(value: &toml::Value, found: &mut impl FnMut(&str)) {
+    match value {
+        toml::Value::String(text) => found(text),
+        toml::Value::Array(values) => values.iter().for_each(|value| texts(value, found)),
+        toml::Value::Table(values) => values.values().for_each(|value| texts(value, found)),
+        _ => {}
+    }
 }
 
 /// The agreements that ship with the binary: `(folder, terms, clauses)`.

@@ -20,14 +20,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AgencyId, AgreementId, Authorisation, AuthorisationId, Category, ClauseId, Consent, ConsentId, ConsentTerms,
-    Digest, Incident, IncidentId, Instant, Markings, Onward, Passage, PermissionId, PermissionRule, Provenance,
-    Purpose, Reference,
+    AgencyId, AgreementId, AnonymisedRecord, Authorisation, AuthorisationId, Category, Classification, ClauseId, Consent,
+    ConsentId, ConsentTerms, Digest, Incident, IncidentId, Instant, Markings, Onward, Pap, Passage, PermissionId,
+    PermissionRule, Provenance, Purpose, Reference, Tlp,
 };
 
 pub use agreement::{Activity, Agreement, Clause, LoadError, Modality, Proposal, PurposeTerm};
 pub use coverage::{Coverage, NotCovered, cover};
-pub use facts::{Facts, InForce, Match};
+pub use facts::{Alike, Facts, InForce, Match};
 pub use preview::{Missing, missing, suppose};
 pub use sharing::{
     Published, SharedTheme, Sharing, SharingFacts, SharingPermit, Wanted, decide_sharing, may_list, publishing_rule,
@@ -63,6 +63,8 @@ pub struct Permitted {
     pub basis: Basis,
     /// The commitment to each category that may be released.
     pub categories: BTreeMap<Category, Digest>,
+    /// The record that may be released instead of them, where an anonymised one is asked for.
+    pub record: Option<AnonymisedRecord>,
     /// What the recipient may do with it.
     pub handling: Handling,
 }
@@ -301,10 +303,19 @@ impl Bounds<'_> {
     /// What would be released of these categories, on what it rests and on which terms; none if nothing would.
     fn permit(&self, asked: &BTreeSet<Category>) -> Option<Permitted> {
         let Self { facts, found, consent, authorisation, coverage, .. } = *self;
-        let (categories, permits) = self.releasable(asked);
+        let (mut categories, permits) = self.releasable(asked);
         if categories.is_empty() {
             return None;
         }
+        let record = if facts.ask.is_anonymised() {
+            let record = found.alike.as_ref()?.record.within(&categories.keys().cloned().collect())?;
+            // What else is held is nobody's business.
+            let said = record.categories();
+            categories.retain(|category, _| said.contains(category));
+            Some(record)
+        } else {
+            None
+        };
         // Under a clause that asks for neither, a consent or an authorisation may come and go without effect.
         let rests_on_consent = permits.iter().any(|clause| clause.consent_required);
         let rests_on_authorisation = permits.iter().any(|clause| clause.modality != Modality::Duty);
@@ -319,7 +330,7 @@ impl Bounds<'_> {
             permissions: self.upstream.map(upstream::Upstream::rests_on).unwrap_or_default(),
         };
         let handling = handling(facts, &found.incident, &permits, consent, coverage);
-        Some(Permitted { basis, categories, handling })
+        Some(Permitted { basis, categories, record, handling })
     }
 
     /// Asked ∩ held ∩ clause ∩ consent ∩ authorisation, over the clauses that permit.
@@ -376,6 +387,12 @@ fn handling(
     let needs_consent = permits.iter().any(|clause| clause.consent_required);
     let refuses_onward = needs_consent && !consent.and_then(|c| c.scope.as_ref()).is_some_and(|scope| scope.onward);
     let clauses_onward = permits.iter().map(|clause| clause.onward).min().unwrap_or(Onward::No);
+    // Of an anonymised record the terms are the same whichever incident it is: nothing of the incident's or of the
+    // consent's may be told by them, so they are the strictest that anything passes on.
+    let anonymised = facts.ask.is_anonymised();
+    let strictest =
+        Markings { tlp: Tlp::AmberStrict, pap: Pap::Red, classification: Classification::OfficialSensitive };
+    let refuses_onward = refuses_onward || (anonymised && needs_consent);
     let review_days = permits.iter().filter_map(|clause| clause.review_days).min().unwrap_or(90);
     let mut obligations: Vec<String> = Vec::new();
     for obligation in permits.iter().flat_map(|clause| &clause.obligations) {
@@ -387,7 +404,7 @@ fn handling(
         purpose: facts.ask.purpose.clone(),
         enforcement: coverage.is_enforcement(),
         onward: if refuses_onward { Onward::No } else { clauses_onward },
-        markings: incident.markings_in_force(),
+        markings: if anonymised { strictest } else { incident.markings_in_force() },
         review_by: facts.at.plus_days(review_days),
         disposal: (facts.format > 1).then(|| {
             let retain_days = permits.iter().filter_map(|clause| clause.retain_days).min();

@@ -1,6 +1,7 @@
 //! The nouns of this field and their rules. Nothing here does I/O, reads a clock or draws a random number.
 
 mod agency;
+mod anonymised;
 mod ask;
 mod authorisation;
 mod call;
@@ -26,6 +27,7 @@ mod theme;
 mod wrongful;
 
 pub use agency::{Actor, Agency, AgencyName, AgencyNames, Requester};
+pub use anonymised::{AnonymisedRecord, AnonymisedValue};
 pub use ask::{Ask, NamedOrganisation, Subject, Urgency};
 pub use authorisation::Authorisation;
 pub use call::{CallKey, Digest};

@@ -6,6 +6,7 @@
 
 mod acts;
 mod agreements;
+mod anonymised;
 mod asks;
 mod authorisations;
 mod batch;
@@ -75,7 +76,7 @@ pub use registration::{NewIncident, NewOrganisation, RegisterIncidents};
 pub use replay::{Replay, Replayed, replay};
 pub use retention::{ConfirmDisposal, EraseIncident, ProposeErasure};
 pub use sharing::{AskForTable, Item, Telling, Told};
-pub(crate) use statement::{handling, passages, timestamp};
+pub(crate) use statement::{anonymised as anonymised_record, handling, passages, timestamp};
 pub use statistics::Prepared;
 pub use suspensions::{Resume, Suspend};
 pub use tables::Tables;

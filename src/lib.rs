@@ -15,7 +15,7 @@
 //! store                transactions on two databases      -> Committed<Permit>
 //! release, seal        Committed<Permit>                  -> content
 //! menu                 an incident's content, purely      -> where it stands in the statistics
-//! statistics           incidents of a quarter, purely     -> tables that may be shown
+//! statistics           incidents of a quarter, purely     -> tables and single records that may be shown
 //! domain               the nouns and their rules
 //! ```
 

@@ -1,25 +1,31 @@
 //! Which statistics are published, as data, and where an incident stands in them.
 //!
 //! `statistics/menu.toml` says it all: to add a dimension, a value or a table is to add lines there. Reading an incident
-//! never fails: whatever the menu does not provide for is "other" or "not known".
+//! never fails: whatever the menu does not provide for is "other" or "not known". `statistics/anonymised.toml` says how a
+//! single record is told by the same dimensions.
 
 mod file;
 mod source;
+mod steps;
 
 use std::sync::LazyLock;
 
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 
+use crate::domain::{AnonymisedRecord, Quarter};
 use crate::proto::DESCRIPTORS;
 use crate::statistics::{Coordinates, Dimension, Menu, Table};
 
 use file::{DimensionTerms, File};
 use source::Source;
 
+pub use steps::{Period, Step, Steps};
+
 /// The menu that is part of the program.
 pub static MENU: LazyLock<Catalogue> = LazyLock::new(|| {
-    // A literal of this crate; a test reads it.
-    Catalogue::read(include_str!("../statistics/menu.toml")).unwrap_or_else(|problem| unreachable!("{problem}"))
+    // Two literals of this crate; a test reads them.
+    Catalogue::read(include_str!("../statistics/menu.toml"), include_str!("../statistics/anonymised.toml"))
+        .unwrap_or_else(|problem| unreachable!("{problem}"))
 });
 
 /// The values that every dimension has first, so that those of the file can be added to.
@@ -43,12 +49,14 @@ pub struct Catalogue {
     menu: Menu,
     axes: Vec<Axis>,
     sources: Vec<Source>,
+    steps: Steps,
     content: MessageDescriptor,
 }
 
 impl Catalogue {
-    /// Reads a menu. Whatever could go wrong later is an error here, which says what to put right.
-    pub fn read(text: &str) -> Result<Self, String> {
+    /// Reads a menu and the steps of anonymised records. Whatever could go wrong later is an error here, which says what
+    /// to put right.
+    pub fn read(text: &str, steps: &str) -> Result<Self, String> {
         let File { dimensions, tables } = toml::from_str(text).map_err(|e| format!("menu.toml: {e}"))?;
         let pool = DescriptorPool::decode(DESCRIPTORS).map_err(|e| e.to_string())?;
         let content = pool.get_message_by_name("concordat.v1.IncidentContent");
@@ -73,7 +81,8 @@ impl Catalogue {
             values: axis.values.iter().map(|(id, _)| id.clone()).collect(),
         };
         let menu = Menu::new(axes.iter().map(dimension).collect(), tables).map_err(|e| format!("menu.toml: {e}"))?;
-        Ok(Self { menu, axes, sources, content })
+        let steps = Steps::read(steps, &axes)?;
+        Ok(Self { menu, axes, sources, steps, content })
     }
 
     /// The tables.
@@ -84,6 +93,20 @@ impl Catalogue {
     /// What readers are shown of the dimensions, in the menu's order.
     pub fn axes(&self) -> &[Axis] {
         &self.axes
+    }
+
+    /// How anonymised records are made coarser.
+    pub fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
+    /// The record of an incident of this quarter with this encoded `IncidentContent` before it is made coarser.
+    ///
+    /// Total: what is not known, or cannot be read, is withheld.
+    pub fn anonymised(&self, content: &[u8], quarter: Quarter) -> AnonymisedRecord {
+        let nothing = || AnonymisedRecord { period: quarter.to_string(), values: Vec::new() };
+        let finest = self.steps.all().first();
+        finest.map_or_else(nothing, |step| self.steps.record(step, self.coordinates(content), quarter))
     }
 
     /// The values of an incident with this encoded `IncidentContent`.
@@ -129,7 +152,7 @@ mod tests {
 
     #[test]
     fn an_incident_of_which_nothing_is_known_stands_at_not_known_everywhere() {
-        assert_eq!(values(&v1::IncidentContent::default()), ["not-known"; 5]);
+        assert_eq!(values(&v1::IncidentContent::default()), ["not-known"; 7]);
         assert_eq!(MENU.coordinates(b"\xff\xff"), Coordinates::default());
     }
 
@@ -191,7 +214,8 @@ mod tests {
             ("at_least = 168", "at_least = 71"),
         ] {
             assert!(bundled.contains(there), "{there}");
-            assert!(Catalogue::read(&bundled.replace(there, not_there)).is_err(), "{not_there}");
+            let steps = include_str!("../statistics/anonymised.toml");
+            assert!(Catalogue::read(&bundled.replace(there, not_there), steps).is_err(), "{not_there}");
         }
     }
 }

@@ -21,6 +21,8 @@ pub mod v1 {
         Assessment,
         Sector,
         ReleasedCategory,
+        AnonymisedRecord,
+        AnonymisedValue,
         ConsentEvidence,
         SubjectStatement,
         Opening,
@@ -58,6 +60,10 @@ pub const ACCESS: &[Access] = include!(concat!(env!("OUT_DIR"), "/access.rs"));
 
 /// Each category of an incident's content and its field in `IncidentContent`.
 pub const CATEGORIES: &[(&str, u32)] = include!(concat!(env!("OUT_DIR"), "/categories.rs"));
+
+/// Each field within a category of an incident's content: its path, its category, how it passes in an anonymised record
+/// (`withheld`, `banded` or `exact`), and the dimension of the statistics' menu that has its values, empty if withheld.
+pub const ANONYMISED: &[(&str, &str, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/anonymised.rs"));
 
 /// The agreements that ship with the binary: folder, `agreement.toml`, `clauses.cedar`.
 pub const BUNDLED_AGREEMENTS: &[(&str, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/bundled.rs"));

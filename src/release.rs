@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decision::{Handling, Permit, Permitted, SharingPermit};
-use crate::domain::{Category, Digest, Incident, IncidentId, Reference};
+use crate::domain::{AnonymisedRecord, Category, Digest, Incident, IncidentId, Reference};
 use crate::proto::v1::{StatisticsTable, Theme};
 use crate::seal::Seal;
 use crate::store::{self, Committed, Reads, SealedCategory, Store};
@@ -81,10 +81,12 @@ pub struct ReleasedCategory {
 
 /// One incident as it leaves.
 pub struct ReleasedIncident {
-    /// The recipient's reference.
-    pub reference: Reference,
-    /// The categories that the permit names.
+    /// The recipient's reference; an anonymised record has none.
+    pub reference: Option<Reference>,
+    /// The categories that the permit names; none with an anonymised record.
     pub categories: Vec<ReleasedCategory>,
+    /// The anonymised record, where that is what the permit names.
+    pub record: Option<AnonymisedRecord>,
     /// What the recipient may do with it.
     pub handling: Handling,
 }
@@ -113,6 +115,7 @@ pub async fn open(
 ) -> Result<Vec<Result<Vec<ReleasedIncident>, Error>>, Error> {
     let permitted = permits.iter().flat_map(|permit| permit.decided().incidents());
     let wanted: BTreeSet<(&IncidentId, i64, &Category)> = permitted
+        .filter(|(_, permitted)| permitted.record.is_none())
         .flat_map(|(_, Permitted { basis, categories, .. })| {
             categories.keys().map(|category| (&basis.incident, basis.revision, category))
         })
@@ -129,7 +132,11 @@ fn opened(
     (reference, permitted): (&Reference, &Permitted),
     sealed: &BTreeMap<(&IncidentId, i64), Vec<&SealedCategory>>,
 ) -> Result<ReleasedIncident, Error> {
-    let basis = &permitted.basis;
+    let (basis, handling) = (&permitted.basis, permitted.handling.clone());
+    // INVARIANT: of an incident that passes anonymised nothing sealed is opened and no reference is given.
+    if let Some(record) = permitted.record.clone() {
+        return Ok(ReleasedIncident { reference: None, categories: Vec::new(), record: Some(record), handling });
+    }
     let mut categories = Vec::new();
     for sealed in sealed.get(&(&basis.incident, basis.revision)).into_iter().flatten() {
         // What another permit of the same batch names is not this one's.
@@ -142,7 +149,7 @@ fn opened(
         return Err(Error::Erased);
     }
     categories.sort_by(|one, other| one.category.cmp(&other.category));
-    Ok(ReleasedIncident { reference: reference.clone(), categories, handling: permitted.handling.clone() })
+    Ok(ReleasedIncident { reference: Some(reference.clone()), categories, record: None, handling })
 }
 
 /// Opens a holder's own incident for its own officers. That is no disclosure.

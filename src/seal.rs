@@ -95,6 +95,7 @@ impl std::fmt::Debug for Seal {
 pub struct StatisticsKey {
     sealing: SealingKey,
     noise: hmac::Key,
+    looks: hmac::Key,
 }
 
 impl std::fmt::Debug for StatisticsKey {
@@ -118,6 +119,13 @@ impl StatisticsKey {
     pub fn number_of(&self, organisation: &str) -> u64 {
         let drawn = hmac::sign(&self.noise, &binding(&["organisation", organisation]));
         drawn.as_ref().first_chunk().copied().map_or(0, u64::from_be_bytes)
+    }
+
+    /// What an anonymised look is found by, without storing the look.
+    pub fn look(&self, holder: &AgencyId, period: &str, step: &str, values: &[u8]) -> String {
+        let values = data_encoding::HEXLOWER.encode(values);
+        let name = binding(&[holder.as_str(), period, step, &values]);
+        data_encoding::HEXLOWER.encode(hmac::sign(&self.looks, &name).as_ref())
     }
 
     /// The first half of the HMAC-SHA-256 of a message.
@@ -150,6 +158,7 @@ impl Seal {
             statistics: StatisticsKey {
                 sealing: SealingKey::new(&*derive("statistics at rest")?)?,
                 noise: hmac::Key::new(hmac::HMAC_SHA256, derive("noise on statistics")?.as_ref()),
+                looks: hmac::Key::new(hmac::HMAC_SHA256, derive("look up anonymised looks")?.as_ref()),
             },
             lookup: hmac::Key::new(hmac::HMAC_SHA256, derive("look up identifiers")?.as_ref()),
             ids: hmac::Key::new(hmac::HMAC_SHA256, derive("ids of records")?.as_ref()),

@@ -49,6 +49,7 @@ pub(crate) fn release(consent: ConsentState) -> Result<Facts> {
             authorisations: vec![authorisation(&incident, at)],
             merger_recorded_at: None,
             frozen_since: None,
+            alike: None,
             incident,
         }],
     })
@@ -161,6 +162,7 @@ fn authorisation(incident: &Incident, at: Instant) -> Authorisation {
         valid_until: at.plus_days(80),
         revoked_at: None,
         preview: None,
+        form: Ask::ORGANISATION_SPECIFIC.to_owned(),
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::Context as _;
-use concordat::proto::{BUNDLED_AGREEMENTS, CATEGORIES};
+use concordat::menu::MENU;
+use concordat::proto::{ANONYMISED, BUNDLED_AGREEMENTS, CATEGORIES};
 use concordat::wire::REASONS;
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 
@@ -38,7 +39,7 @@ fn written(contract: &Contract) -> anyhow::Result<String> {
          those of the contract in `proto/concordat/v1` and of the files in `agreements`. How the commands take and \
          print all of it is in [cli.md](cli.md).\n\n\
          [RPCs](#rpcs) · [Messages](#messages) · [Enums](#enums) · [Error reasons](#error-reasons) · \
-         [Roles](#roles) · [Categories](#categories) · [Clauses](#clauses)\n",
+         [Roles](#roles) · [Categories](#categories) · [Fields](#fields) · [Clauses](#clauses)\n",
     );
     rpcs(contract, &mut page)?;
     let (mut messages, mut enums) = (Vec::new(), Vec::new());
@@ -65,6 +66,7 @@ fn written(contract: &Contract) -> anyhow::Result<String> {
     }
     roles(contract, &mut page)?;
     categories(contract, &mut page)?;
+    fields(&mut page)?;
     page.push_str("\n## Clauses\n\nOur own words and ids, never the memoranda's wording or numbering.\n");
     for (_, terms, _) in BUNDLED_AGREEMENTS {
         agreement(terms, &mut page)?;
@@ -163,6 +165,32 @@ fn categories(contract: &Contract, page: &mut String) -> anyhow::Result<()> {
         let field = content.get_field(*number).context("a category has no field")?;
         let comment = contract.comment(&field.parent_file(), field.path());
         writeln!(page, "| `{category}` | {} | {} |", kind(&field), cell(comment))?;
+    }
+    Ok(())
+}
+
+/// In which form what passes of each field.
+fn fields(page: &mut String) -> anyhow::Result<()> {
+    page.push_str(
+        "\n## Fields\n\nWhat passes of each field of an incident, by form. *Organisation-specific*: as it is, where \
+         the category is released. *Anonymised record*: as a value of the dimension named, and only in a look that \
+         enough organisations' records share; everything else never. *Statistics*: the tables that count organisations \
+         by it. [disclosure-control.md](disclosure-control.md) says how the last two are controlled.\n\n\
+         | Field | Category | Organisation-specific | Anonymised record | Statistics |\n\
+         | --- | --- | --- | --- | --- |\n",
+    );
+    for (path, category, how, dimension) in ANONYMISED {
+        let place = MENU.axes().iter().position(|axis| axis.id == *dimension);
+        let counted =
+            MENU.menu().tables().iter().filter(|table| place.is_some_and(|place| table.over.contains(&place)));
+        let tables: Vec<String> = counted.map(|table| format!("`{}`", table.id)).collect();
+        let passes = match *how {
+            "withheld" => "withheld".to_owned(),
+            "exact" => format!("as it is: `{dimension}`"),
+            _ => format!("in bands: `{dimension}`"),
+        };
+        let tables = if tables.is_empty() { "no table".to_owned() } else { tables.join(", ") };
+        writeln!(page, "| `{path}` | `{category}` | as it is | {passes} | {tables} |")?;
     }
     Ok(())
 }

@@ -162,7 +162,9 @@ fn check_content(verified: &Verified, released: Option<&Released>) -> Result<(),
             one.categories.iter().map(move |c| (one.reference.clone(), c.category.clone(), commit(c)))
         })
         .collect();
-    if came == promised {
+    let records = verified.outcome.iter().flat_map(|outcome| &outcome.released).map(|one| one.record.as_ref());
+    let same_records = records.eq(released.incidents.iter().map(|one| one.record.as_ref()));
+    if came == promised && same_records {
         return Ok(());
     }
     Err(Invalidity::Invalid("the content is not what the receipt commits to".to_owned()))
@@ -219,7 +221,17 @@ pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
         put("outcome", outcome.outcome.clone());
         for released in &outcome.released {
             let categories: Vec<&str> = released.categories.iter().map(|category| category.category.as_str()).collect();
-            put("released", format!("{}: {}", released.reference, categories.join(", ")));
+            put(
+                "released",
+                match &released.record {
+                    Some(record) => {
+                        let said: Vec<String> =
+                            record.values.iter().map(|one| format!("{} {}", one.dimension, one.value)).collect();
+                        format!("an anonymised record of {}: {}", record.period, said.join(", "))
+                    }
+                    None => format!("{}: {}", released.reference, categories.join(", ")),
+                },
+            );
             if let Some(handling) = &released.handling {
                 put("under", handling.clauses.join(", "));
             }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::cedar;
 use crate::domain::{
-    AgencyId, AgreementId, Category, ClauseId, Digest, Ground, Instant, NoticeDays, Onward, PermissionRule, Purpose,
+    AgencyId, AgreementId, Ask, Category, ClauseId, Digest, Ground, Instant, NoticeDays, Onward, PermissionRule, Purpose,
 };
 use crate::statistics::Rule;
 
@@ -180,6 +180,12 @@ impl Clause {
     pub const ANONYMISED_AGGREGATED: &str = "anonymised-aggregated";
     /// The form of themes.
     pub const SYSTEMIC: &str = "systemic";
+
+    /// Whether it lets the holder disclose in the form of an anonymised record.
+    pub(super) fn lets_anonymise(&self, holder: &AgencyId) -> bool {
+        let permits = self.modality != Modality::Prohibition && self.activity == Activity::Disclose;
+        permits && self.disclosing == *holder && self.form == Ask::ANONYMISED_RECORD
+    }
 
     /// Whether it speaks of disclosure from holder to requester, permitting or not.
     pub(super) fn discloses(&self, holder: &AgencyId, requester: &AgencyId) -> bool {
@@ -475,6 +481,12 @@ fn check_terms(terms: &Terms, clauses: &BTreeSet<String>, limits: &BTreeSet<Stri
             && (terms.statistics.is_none() || clause.form != form)
         {
             return fail(format!("the clause `{id}` is about {what}: it needs form `{form}` and a [statistics] rule"));
+        }
+        let form = Ask::ANONYMISED_RECORD;
+        if clause.form == form && (terms.statistics.is_none() || clause.modality == Modality::Duty) {
+            return fail(format!(
+                "the clause `{id}` has the form `{form}`: it needs a [statistics] rule, and cannot be a duty"
+            ));
         }
         let permits = clause.modality != Modality::Prohibition && shared.is_none();
         if permits && clause.purposes.is_empty() {

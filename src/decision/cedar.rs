@@ -11,7 +11,7 @@ use cedar_policy::{
 use super::agreement::{Agreement, Clause};
 use super::preview::{suppose, supposed_consent};
 use super::upstream::Upstream;
-use super::{Coverage, Facts, Match, SharingFacts, Wanted};
+use super::{Alike, Coverage, Facts, Match, SharingFacts, Wanted};
 use crate::domain::{
     Ask, Authorisation, Consent, ConsentTerms, Coverage as ConsentCoverage, Ground, Incident, Instant, Notification,
     Onward, Provenance,
@@ -190,11 +190,17 @@ impl Shown {
     /// The question to one agreement.
     fn to(&self, agreement: &Agreement, evidence: &Evidence<'_>) -> Result<(Request, Entities), String> {
         let Evidence { facts, found, coverage, .. } = evidence;
+        let mut context = self.context.clone();
+        if facts.ask.is_anonymised() {
+            // Made ready where there is none as well, like consent and authorisation.
+            let alike = field("alike", alike_record(agreement, found.alike.as_ref())?);
+            context = context.merge(found.alike.is_some().then_some(alike)).map_err(|e| e.to_string())?;
+        }
         let request = Request::new(
             uid(&KINDS.agency, facts.ask.requester.agency.as_str()),
             uid(&KINDS.action, "disclose"),
             uid(&KINDS.incident, found.incident.id.as_str()),
-            self.context.clone(),
+            context,
             agreement.checked_by.as_ref(),
         )
         .map_err(|e| e.to_string())?;
@@ -315,6 +321,9 @@ fn authorisation_record(authorisation: &Authorisation) -> Result<Value, String> 
         field("validUntil", long(authorisation.valid_until)),
     ];
     fields.extend(authorisation.revoked_at.map(|at| field("revokedAt", long(at))));
+    // Texts of agreements from before there was another form do not know this one's name.
+    let other = (authorisation.form != Ask::ORGANISATION_SPECIFIC).then_some(&authorisation.form);
+    fields.extend(other.map(|form| field("form", text(form))));
     record(fields)
 }
 
@@ -349,6 +358,19 @@ fn upstream_record(upstream: &Upstream<'_>) -> Result<Value, String> {
         ));
     }
     record(fields)
+}
+
+/// By which rule a record comes out anonymised, and what this agreement asks of it.
+fn alike_record(agreement: &Agreement, alike: Option<&Alike>) -> Result<Value, String> {
+    let whole = |value: u64| i64::try_from(value).map(Value::new_long).map_err(|e| e.to_string());
+    let (kept, asked) = (alike.map(|alike| alike.rule).unwrap_or_default(), agreement.statistics());
+    record(vec![
+        field("threshold", whole(kept.threshold)?),
+        field("largestShare", whole(kept.largest_share)?),
+        // One that has no rule has no clause of this form either: it asks nothing.
+        field("leastThreshold", whole(asked.map_or(0, |rule| rule.threshold))?),
+        field("leastLargestShare", whole(asked.map_or(0, |rule| rule.largest_share))?),
+    ])
 }
 
 type Field = (String, Value);

@@ -83,6 +83,11 @@ pub fn cover<'a>(ask: &Ask, agreements: &[&'a Agreement], at: Instant) -> Result
     let powers = |clause: &&'a Clause| {
         clause.modality != Modality::Prohibition && clause.discloses(holder, requester) && clause.form == ask.form
     };
+    let of_form = |agreement: &&'a Agreement| agreement.clauses().any(|clause| powers(&clause));
+    if ask.is_anonymised() && !between.iter().any(of_form) {
+        let text = format!("no clause lets `{holder}` disclose to `{requester}` in the form `{}`", ask.form);
+        return not_covered("FORM_NOT_COVERED", text);
+    }
     let purposeful: Vec<&'a Clause> = between
         .iter()
         .flat_map(|agreement| agreement.clauses())

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Coverage;
-use crate::domain::{AgencyId, AgreementId, Ask, Authorisation, Consent, Digest, Incident, Instant, Permission};
+use crate::domain::{
+    AgencyId, AgreementId, AnonymisedRecord, Ask, Authorisation, Consent, Digest, Incident, Instant, Permission,
+};
+use crate::statistics::Rule;
 
 /// An agreement's text in force, by its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +35,18 @@ pub struct Match {
     /// The upstream agencies' permissions that were shown for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub permissions: Vec<Permission>,
+    /// How it comes out anonymised, if it does. Read only where that form is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alike: Option<Alike>,
+}
+
+/// A record as it comes out anonymised: worked out when its quarter or its year was published, and the same ever since.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Alike {
+    /// The record, whole.
+    pub record: AnonymisedRecord,
+    /// The rule by which enough organisations' records come out exactly like it.
+    pub rule: Rule,
 }
 
 /// The complete facts of one decision.
@@ -54,7 +69,8 @@ impl Match {
     pub fn nothing(holder: &AgencyId) -> Self {
         let incident = Incident::placeholder(holder);
         let (consents, authorisations, permissions) = (Vec::new(), Vec::new(), Vec::new());
-        Self { incident, merger_recorded_at: None, frozen_since: None, consents, authorisations, permissions }
+        let (merger_recorded_at, frozen_since) = (None, None);
+        Self { incident, merger_recorded_at, frozen_since, consents, authorisations, permissions, alike: None }
     }
 
     /// The consent that the clauses look at: the one that seems to apply and permits most, else the newest there is.
@@ -85,7 +101,7 @@ impl Match {
             .iter()
             .filter(|authorisation| authorisation.incident == self.incident.id)
             .filter(|authorisation| authorisation.holder == ask.holder)
-            .filter(|authorisation| authorisation.recipient == ask.requester.agency)
+            .filter(|authorisation| authorisation.recipient == ask.requester.agency && authorisation.form == ask.form)
             .max_by_key(|authorisation| {
                 let applies = authorisation.seems_to_apply(&self.incident, &ask.requester.agency, &ask.purpose, at);
                 let grounded = coverage.clauses().any(|clause| clause.grounds.contains(&authorisation.ground));

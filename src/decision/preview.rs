@@ -17,7 +17,8 @@ impl Permitted {
     /// Times are not in it: the same content on the same terms has the same digest tomorrow. Neither is what the permit
     /// rests on: another consent that allows the same is no other release.
     pub fn digest(&self, recipient: &AgencyId) -> Digest {
-        let Self { basis, categories, handling } = self;
+        // No preview is of an anonymised record, and no authorisation of one can be bound to a preview.
+        let Self { basis, categories, handling, record: _ } = self;
         let mut digest = Parts(Context::new(&SHA256));
         digest.add(b"concordat preview 1");
         digest.add(basis.incident.as_str().as_bytes());
@@ -170,6 +171,7 @@ pub fn suppose(incident: &Incident, ask: &Ask, at: Instant, ground: Ground) -> A
         valid_until: Instant::MAX,
         revoked_at: None,
         preview: None,
+        form: ask.form.clone(),
     }
 }
 

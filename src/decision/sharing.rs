@@ -146,13 +146,15 @@ impl SharingPermit {
     }
 }
 
-/// The rule under which a holder makes what it may share: the strictest of the agreements under which it may. None: it
-/// may share under none.
+/// The rule under which a holder makes what it may share: the strictest of the agreements under which it may, as tables,
+/// themes or single records. None: it may share under none.
 pub fn publishing_rule(activity: Activity, holder: &AgencyId, agreements: &[&Agreement], at: Instant) -> Option<Rule> {
     let shares = |agreement: &&&Agreement| {
         agreement.is_effective(at)
             && agreement.clauses().any(|clause| {
-                clause.modality != Modality::Prohibition && clause.speaks(activity, holder, &clause.receiving)
+                let shares =
+                    clause.modality != Modality::Prohibition && clause.speaks(activity, holder, &clause.receiving);
+                shares || (activity == Activity::ShareStatistics && clause.lets_anonymise(holder))
             })
     };
     agreements.iter().filter(shares).filter_map(|agreement| agreement.statistics()).reduce(Rule::stricter_of)

@@ -85,7 +85,7 @@ pub struct Ask {
     pub subject: Subject,
     /// The purpose.
     pub purpose: Purpose,
-    /// The form asked for: `organisation-specific`.
+    /// The form asked for: `organisation-specific` or `anonymised-record`.
     pub form: String,
     /// The categories wanted.
     pub categories: BTreeSet<Category>,
@@ -97,8 +97,24 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// The form in which one incident passes with its organisation's name: the one form there is so far.
+    /// The form in which one incident passes as it is, category by category.
     pub const ORGANISATION_SPECIFIC: &'static str = "organisation-specific";
+    /// The form in which one incident passes as an [`AnonymisedRecord`](super::AnonymisedRecord).
+    pub const ANONYMISED_RECORD: &'static str = "anonymised-record";
+
+    /// Reads a form; empty is organisation-specific.
+    pub fn form(text: &str) -> Result<String, Invalid> {
+        match text {
+            "" => Ok(Self::ORGANISATION_SPECIFIC.to_owned()),
+            Self::ORGANISATION_SPECIFIC | Self::ANONYMISED_RECORD => Ok(text.to_owned()),
+            _ => Err(Invalid::new("", "is not one of `organisation-specific`, `anonymised-record`")),
+        }
+    }
+
+    /// Whether an anonymised record is asked for.
+    pub fn is_anonymised(&self) -> bool {
+        self.form == Self::ANONYMISED_RECORD
+    }
 }
 
 super::invalid::unprinted!(NamedOrganisation, Subject, Ask);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgencyId, AuthorisationId, Category, Digest, Ground, Incident, IncidentId, Instant, Purpose};
+use super::{AgencyId, Ask, AuthorisationId, Category, Digest, Ground, Incident, IncidentId, Instant, Purpose};
 
 /// An authorisation: incident at a revision × recipient × purposes × categories × ground, until, revocable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,17 @@ pub struct Authorisation {
     /// The digest of the preview that the officer saw: with it, nothing passes once anything else would.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<Digest>,
+    /// In which form: whoever decided to let an anonymised record pass did not decide to name the organisation.
+    #[serde(default = "organisation_specific", skip_serializing_if = "is_organisation_specific")]
+    pub form: String,
+}
+
+fn organisation_specific() -> String {
+    Ask::ORGANISATION_SPECIFIC.to_owned()
+}
+
+fn is_organisation_specific(form: &str) -> bool {
+    form == Ask::ORGANISATION_SPECIFIC
 }
 
 impl Authorisation {

@@ -47,6 +47,17 @@ impl Quarter {
         first_of(self.year, month)
     }
 
+    /// Its year.
+    pub fn year(self) -> i32 {
+        self.year
+    }
+
+    /// The quarters of its year before it, if it is the last of them; else none.
+    pub fn completes(self) -> Vec<Self> {
+        let before = if self.number == 4 { 1..4 } else { 0..0 };
+        before.map(|number| Self { number, ..self }).collect()
+    }
+
     /// Its end, exclusive: the start of the next.
     pub fn end(self) -> Instant {
         match self.number {
@@ -101,6 +112,17 @@ mod tests {
             assert_eq!((Quarter::of(at(start)), Quarter::of(before(end))), (quarter, quarter));
             assert_eq!((quarter.start(), quarter.end()), (at(start), at(end)));
             assert_eq!(quarter.to_string(), name);
+        }
+    }
+
+    #[test]
+    fn only_the_last_quarter_completes_its_year() {
+        let completed = |name: &str| -> Vec<String> {
+            Quarter::parse(name).unwrap().completes().iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(completed("2026-Q4"), ["2026-Q1", "2026-Q2", "2026-Q3"]);
+        for name in ["2026-Q1", "2026-Q2", "2026-Q3"] {
+            assert!(completed(name).is_empty());
         }
     }
 

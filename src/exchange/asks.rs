@@ -36,6 +36,8 @@ pub enum AskFor {
         purpose: Purpose,
         /// The categories wanted.
         categories: BTreeSet<Category>,
+        /// The form.
+        form: String,
         /// The requester's own case number.
         external_ref: String,
         /// How soon an answer is needed.
@@ -114,13 +116,13 @@ impl<'a> Asking<'a> {
         };
         let (question, is_new, pinned) = match (&call.ask, earlier) {
             (AskFor::New { pinned, .. }, Some(earlier)) => (stored(&earlier.object)?, false, pinned),
-            (AskFor::New { holder, subject, purpose, categories, external_ref, urgency, pinned }, None) => {
+            (AskFor::New { holder, subject, purpose, categories, form, external_ref, urgency, pinned }, None) => {
                 let question = QuestionRow {
                     id: Question::known(seal::new_id_at("req", at)),
                     holder: holder.clone(),
                     requester: (&by.actor).into(),
                     purpose: purpose.clone(),
-                    form: Ask::ORGANISATION_SPECIFIC.to_owned(),
+                    form: form.clone(),
                     categories: categories.clone(),
                     subject: subject.clone(),
                     external_ref: external_ref.clone(),
@@ -277,7 +279,7 @@ pub(super) fn first_time(
         outcome: stated.outcome,
         grounds: stated.grounds,
         salts: Salts::from_seed(&seal::random()),
-        parties: vec![(ask.requester.agency.clone(), Slots::REQUESTER), (ask.holder.clone(), holder_sees)],
+        parties: vec![(ask.requester.agency.clone(), requester_sees(ask)), (ask.holder.clone(), holder_sees)],
     };
     let answer = answer(&decision);
     let releasable = match decision {
@@ -285,6 +287,12 @@ pub(super) fn first_time(
         Decision::Open(_) | Decision::NotCovered(_) => None,
     };
     Ok(Decided { draft, facts: sealed_facts, answer, releasable, references: issued, dispose_by })
+}
+
+/// What a requester may open of its ask's entry. Of one for an anonymised record not by which reference it asked: whoever
+/// is shown that receipt must not be able to lay it beside another.
+pub(super) fn requester_sees(ask: &Ask) -> Slots {
+    if ask.is_anonymised() { Slots::UNLINKED } else { Slots::REQUESTER }
 }
 
 /// What repeats of an ask are told.

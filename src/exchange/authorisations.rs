@@ -35,8 +35,10 @@ pub struct GiveAuthorisation {
     pub ground: Ground,
     /// Until when.
     pub valid_until: Option<Instant>,
-    /// The preview that the officer saw.
+    /// The preview that the officer saw; of an organisation-specific release.
     pub preview: Option<Digest>,
+    /// In which form.
+    pub form: String,
 }
 
 /// Ends an authorisation.
@@ -73,6 +75,7 @@ impl Plan for GiveAuthorisation {
             valid_until,
             revoked_at: None,
             preview: self.preview,
+            form: self.form.clone(),
         };
         if let Some(seen) = self.preview {
             let same = preview::would_leave(context, reads, &authorisation, &incident).await? == Some(seen);

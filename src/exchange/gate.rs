@@ -252,8 +252,8 @@ impl<'a> Passage<'a> {
             None => Vec::new(),
         };
         let entered = Entered::Ask { asked, answer: decided.answer.clone(), releasable: decided.releasable };
-        let facts = Some(decided.facts.as_slice());
-        let appended = self.locked.append(entered, &decided.draft, facts, Slots::REQUESTER, at, &node.seal)?;
+        let (facts, sees) = (Some(decided.facts.as_slice()), asks::requester_sees(&gathered.facts.ask));
+        let appended = self.locked.append(entered, &decided.draft, facts, sees, at, &node.seal)?;
         let (index, answer) = (appended.index(), Some(&decided.answer));
         self.writes.extend(disclosed);
         self.writes.push(Write::call(&call.by.call, index, question.id.as_str(), 0, at, answer)?);

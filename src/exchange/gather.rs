@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::decision::{Agreement, Facts, InForce, MOST_MATCHES, Match, cover};
+use crate::decision::{Agreement, Alike, Facts, InForce, MOST_MATCHES, Match, cover};
 use crate::domain::{
     AgencyId, Ask, Authorisation, Category, Consent, Incident, IncidentId, Instant, Occurred, OrganisationId, Purpose,
     Question, Reference, RequestId, Requester, Subject, Unit, Urgency, frozen_since,
 };
 use crate::store::{IncidentKey, Reads};
 
-use super::{Node, Result};
+use super::{Node, Result, anonymised};
 
 /// A question to decide, before anything was looked up for it.
 pub(super) struct Put {
@@ -89,6 +89,7 @@ struct Found {
     consents: BTreeMap<OrganisationId, Vec<Consent>>,
     authorisations: BTreeMap<IncidentId, Vec<Authorisation>>,
     references: BTreeMap<(IncidentId, AgencyId), Reference>,
+    alike: BTreeMap<IncidentId, Alike>,
 }
 
 impl Found {
@@ -137,7 +138,14 @@ impl Found {
         let authorisations = reads.authorisations_of(&incidents).await?;
         // Whoever asks by a reference has one. Whether any ask names an organisation depends on the asks alone.
         let references = if span.is_some() { reads.references(&incidents).await? } else { BTreeMap::new() };
-        Ok(Self { keys, consents, authorisations, references })
+        // So does whether any asks for an anonymised record.
+        let is_anonymised = |sought: &Sought| sought.covered && sought.put.ask.is_anonymised();
+        let alike = if all.iter().any(is_anonymised) {
+            anonymised::alike(node, reads, &incidents).await?
+        } else {
+            BTreeMap::new()
+        };
+        Ok(Self { keys, consents, authorisations, references, alike })
     }
 
     /// What one ask matches: each incident once, of the holder asked, by a key that is this requester's to use.
@@ -188,6 +196,7 @@ impl Found {
                 incident: incident.clone(),
                 merger_recorded_at: *merger_recorded_at,
                 frozen_since: frozen_since(frozen, towards),
+                alike: self.alike.get(&incident.id).filter(|_| ask.is_anonymised()).cloned(),
             })
             .collect()
     }

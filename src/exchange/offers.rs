@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::decision::Permit;
 use crate::domain::{
-    AgencyId, CallKey, Category, ClauseId, Event, EventDetail, EventId, EventKind, IncidentId, Obligation, Purpose,
-    Question, Reference, Rejected,
+    AgencyId, Ask, CallKey, Category, ClauseId, Event, EventDetail, EventId, EventKind, IncidentId, Obligation,
+    Purpose, Question, Reference, Rejected,
 };
 use crate::ledger::{Draft, Kind, Salts, Slots};
 use crate::seal;
@@ -70,6 +70,10 @@ impl Offering {
                 let question = inbox::received(reads, context.agency(), id, context.seal()).await?.question;
                 if question.open_until <= context.at {
                     return Err(Rejected::WrongState("the request has expired").into());
+                }
+                if question.form == Ask::ANONYMISED_RECORD {
+                    let problem = "an anonymised record is not offered: whoever asked puts the request again";
+                    return Err(Rejected::WrongState(problem).into());
                 }
                 let requester = question.requester.clone();
                 let ask = asks::asked(&question, requester, by.call.request_id.clone());

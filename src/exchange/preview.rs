@@ -185,7 +185,9 @@ fn why_withheld(gathered: &Gathered, incident: &Incident, category: &Category) -
         return "consent";
     }
     let duty = clauses.iter().any(|clause| clause.modality == Modality::Duty);
-    if !duty && !found.authorisations.iter().any(|given| given.categories.contains(category)) {
+    let of_form = |given: &&Authorisation| given.form == facts.ask.form;
+    let mut given = found.authorisations.iter().filter(of_form);
+    if !duty && !given.any(|given| given.categories.contains(category)) {
         return "authorisation";
     }
     "outcome"

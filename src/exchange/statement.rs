@@ -7,9 +7,9 @@ use prost::Message;
 
 use crate::decision::{Decision, Facts, Handling, Permitted, Sharing, SharingFacts, Wanted};
 use crate::domain::{
-    Acknowledgement, AgencyId, AgreementId, Ask, Category, ConsentTerms, Digest, Ground, IncidentId, Instant, Markings,
-    Notice, Onward, Passage, PermissionRule, Provenance, Purpose, Quarter, Question, Reference, Subject, ThemeId,
-    Urgency, WrongfulRelease,
+    Acknowledgement, AgencyId, AgreementId, AnonymisedRecord, AnonymisedValue, Ask, Category, ConsentTerms, Digest,
+    Ground, IncidentId, Instant, Markings, Notice, Onward, Passage, PermissionRule, Provenance, Purpose, Quarter,
+    Question, Reference, Subject, ThemeId, Urgency, WrongfulRelease,
 };
 use crate::proto::v1;
 use crate::statistics::Rule;
@@ -141,17 +141,25 @@ fn outcome(
             "released".clone_into(&mut statement.outcome);
             statement.released = released
                 .iter()
-                .map(|(reference, permitted)| v1::ReleasedStatement {
-                    reference: reference.to_string(),
-                    categories: permitted
-                        .categories
-                        .iter()
-                        .map(|(category, commitment)| v1::CategoryStatement {
-                            category: category.to_string(),
-                            commitment: commitment.as_bytes().to_vec(),
-                        })
-                        .collect(),
-                    handling: Some(handling(&permitted.handling, reference, correction_contact)),
+                .map(|(reference, permitted)| match &permitted.record {
+                    Some(record) => v1::ReleasedStatement {
+                        record: Some(anonymised(record)),
+                        handling: Some(handling(&permitted.handling, None, correction_contact)),
+                        ..v1::ReleasedStatement::default()
+                    },
+                    None => v1::ReleasedStatement {
+                        reference: reference.to_string(),
+                        categories: permitted
+                            .categories
+                            .iter()
+                            .map(|(category, commitment)| v1::CategoryStatement {
+                                category: category.to_string(),
+                                commitment: commitment.as_bytes().to_vec(),
+                            })
+                            .collect(),
+                        handling: Some(handling(&permitted.handling, Some(reference), correction_contact)),
+                        record: None,
+                    },
                 })
                 .collect();
         }
@@ -342,10 +350,24 @@ pub(super) fn of_table_ask(facts: &SharingFacts, sealed: &[u8], decision: &Shari
     Statements { act, subject: Vec::new(), outcome: outcome.encode_to_vec(), grounds: reasons(&[reason], sealed) }
 }
 
+/// An anonymised record as the contract writes it.
+pub(crate) fn anonymised(record: &AnonymisedRecord) -> v1::AnonymisedRecord {
+    let value = |one: &AnonymisedValue| v1::AnonymisedValue {
+        dimension: one.dimension.clone(),
+        value: one.value.clone(),
+        title: one.title.clone(),
+    };
+    v1::AnonymisedRecord { period: record.period.clone(), values: record.values.iter().map(value).collect() }
+}
+
 /// The handling terms as the contract writes them.
 ///
 /// `reference` is the recipient's for what is released.
-pub(crate) fn handling(handling: &Handling, reference: &Reference, correction_contact: &str) -> v1::Handling {
+pub(crate) fn handling(
+    handling: &Handling,
+    reference: Option<&Reference>,
+    correction_contact: &str,
+) -> v1::Handling {
     v1::Handling {
         purposes: vec![handling.purpose.to_string()],
         enforcement: handling.enforcement,
@@ -358,7 +380,7 @@ pub(crate) fn handling(handling: &Handling, reference: &Reference, correction_co
         clauses: handling.clauses.iter().map(ToString::to_string).collect(),
         obligations: handling.obligations.clone(),
         dispose_by: handling.disposal.map(|disposal| timestamp(disposal.by())),
-        provenance: passages(&handling.provenance(reference)),
+        provenance: reference.map(|reference| passages(&handling.provenance(reference))).unwrap_or_default(),
     }
 }
 

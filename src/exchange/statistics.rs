@@ -3,7 +3,7 @@
 //! A quarter's incidents are counted outside the lock, a million of them take a while; what came of it is committed under
 //! it, once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::decision::{Activity, may_list, publishing_rule};
@@ -14,6 +14,7 @@ use crate::seal::StatisticsKey;
 use crate::statistics::{Contribution, Coordinates, Rule, Secret, publish};
 use crate::store::{PublicationRow, Reads, Write};
 
+use super::anonymised::{Counted, let_out};
 use super::incidents::Content;
 use super::plan::{By, Change, Context, Done, Plan};
 use super::reading::{Page, Pages};
@@ -56,6 +57,8 @@ pub struct Prepared {
     pub rule: Rule,
     /// The tables.
     pub tables: Tables,
+    /// The looks in which anonymised records come out.
+    pub(super) looks: BTreeSet<String>,
 }
 
 /// Publishes a quarter.
@@ -74,7 +77,7 @@ impl Plan for PublishStatistics {
         if reads.publication(holder, quarter).await?.is_some() {
             return Err(Rejected::WrongState("the quarter is published already and is never computed again").into());
         }
-        let Some(Prepared { rule, tables }) = &self.prepared else {
+        let Some(Prepared { rule, tables, looks }) = &self.prepared else {
             return Err(Error::Internal("a publication was there and is not any more"));
         };
         if context.node.publishing_rule(reads, holder, context.at).await? != *rule {
@@ -88,7 +91,9 @@ impl Plan for PublishStatistics {
             digest: tables.digest(),
             tables: tables.encoded(),
         };
-        let mut change = Change::new(&format!("{holder}/{quarter}"), 1, vec![Write::publication(&row)?]);
+        let mut writes = vec![Write::publication(&row)?];
+        writes.extend(looks.iter().map(|look| Write::look(look, holder, quarter)));
+        let mut change = Change::new(&format!("{holder}/{quarter}"), 1, writes);
         change.outcome = statement::publication(holder, quarter, *rule, tables);
         Ok(change)
     }
@@ -111,9 +116,15 @@ impl Node {
         Ok(publishing_rule(Activity::ShareStatistics, holder, &agreements, at).ok_or(Rejected::WrongState(none))?)
     }
 
-    /// What every incident of a quarter contributes.
-    async fn contributions(&self, reads: &mut Reads, holder: &AgencyId, quarter: Quarter) -> Result<Vec<Contribution>> {
-        let mut organisations: HashMap<String, (u32, u64)> = HashMap::new();
+    /// What every incident of a quarter contributes. An organisation has the number and the key that `organisations` gives
+    /// it.
+    async fn contributions(
+        &self,
+        reads: &mut Reads,
+        holder: &AgencyId,
+        quarter: Quarter,
+        organisations: &mut HashMap<String, (u32, u64)>,
+    ) -> Result<Vec<Contribution>> {
         let mut contributions = Vec::new();
         let mut after = String::new();
         loop {
@@ -148,16 +159,28 @@ impl Exchange {
                     return Err(Rejected::WrongState(problem).into());
                 }
                 let rule = node.publishing_rule(reads, &agency, now).await?;
-                Ok(Some((rule, node.contributions(reads, &agency, quarter).await?)))
+                let mut organisations = HashMap::new();
+                let mut before = Vec::new();
+                for quarter in quarter.completes() {
+                    if reads.publication(&agency, quarter).await?.is_some() {
+                        let contributions = node.contributions(reads, &agency, quarter, &mut organisations).await?;
+                        let looks = reads.looks_of(&agency, quarter).await?;
+                        before.push(Counted { quarter, contributions, looks });
+                    }
+                }
+                let contributions = node.contributions(reads, &agency, quarter, &mut organisations).await?;
+                Ok(Some((rule, contributions, before)))
             })
         });
-        let Some((rule, contributions)) = counted.await? else { return Ok(None) };
+        let Some((rule, contributions, before)) = counted.await? else { return Ok(None) };
         let (node, holder) = (Arc::clone(&self.node), holder.clone());
         let computed = tokio::task::spawn_blocking(move || {
             let secret = Noise(node.seal.statistics());
-            let published = publish(MENU.menu(), &rule, &quarter.to_string(), &secret, contributions);
+            let counted = contributions.iter().copied();
+            let published = publish(MENU.menu(), &rule, &quarter.to_string(), &secret, counted);
             let published = published.map_err(|_| Error::Internal("an incident stands where the menu has no value"))?;
-            Ok(Some(Prepared { rule, tables: Tables::new(&holder, quarter, &rule, &published) }))
+            let looks = let_out(&node.seal, &holder, &rule, (quarter, contributions), before);
+            Ok(Some(Prepared { rule, tables: Tables::new(&holder, quarter, &rule, &published), looks }))
         });
         computed.await.unwrap_or(Err(Error::Internal("counting was stopped by a panic")))
     }

@@ -38,6 +38,8 @@ impl Slots {
     pub const OFFER: Self = Self(1 << Slot::Outcome as i64);
     /// The requester of an ask: everything but the grounds.
     pub const REQUESTER: Self = Self(Self::ACT.0 | 1 << Slot::Subject as i64 | 1 << Slot::Outcome as i64);
+    /// The requester of an anonymised record: the act and the outcome, not what it asked by.
+    pub const UNLINKED: Self = Self(Self::ACT.0 | 1 << Slot::Outcome as i64);
     /// The holder asked, before a record matches: everything but the subject.
     pub const HOLDER: Self = Self(Self::ACT.0 | 1 << Slot::Outcome as i64 | 1 << Slot::Grounds as i64);
     /// The holder asked, once a record matches: everything.

@@ -33,6 +33,8 @@ pub(super) enum From {
     Number(String),
     /// The hours between two times.
     Hours(HoursTerms),
+    /// Yes, or nothing is known.
+    Flag(String),
 }
 
 #[derive(Debug, Deserialize)]

@@ -25,6 +25,8 @@ pub(super) enum Source {
     Number { number: Path, bands: Vec<i64> },
     /// Two times, and from how many hours each band counts.
     Hours { since: Path, until: Path, bands: Vec<i64> },
+    /// Yes, or nothing is known.
+    Flag(Path),
 }
 
 const SECONDS_PER_HOUR: i64 = 3_600;
@@ -59,6 +61,15 @@ impl Source {
                 until: path(until, &is_time, "a time")?,
                 bands: bands(values)?,
             },
+            From::Flag(field) => {
+                let is_flag = |field: &FieldDescriptor| field.kind() == Kind::Bool && !field.is_list();
+                let plain =
+                    |value: &ValueTerms| value.texts.is_empty() && value.codes.is_empty() && value.at_least.is_none();
+                if !matches!(values.as_slice(), [only] if plain(only)) {
+                    return Err("a flag has one value and nothing else to it".to_owned());
+                }
+                Self::Flag(path(field, &is_flag, "yes or no")?)
+            }
         })
     }
 
@@ -85,6 +96,8 @@ impl Source {
                 let passed = seconds.and_then(|(since, until)| until.checked_sub(since));
                 band(bands, passed.map(|seconds| seconds.div_euclid(SECONDS_PER_HOUR)))
             }
+            // What is not set and what is not so look the same.
+            Self::Flag(flag) => usize::from(flag.find(content).and_then(|value| value.as_bool()) == Some(true)),
         };
         u8::try_from(place).unwrap_or_default()
     }

@@ -24,6 +24,7 @@ const AUTHORISATION: Table = Table {
         "valid_until",
         "revoked_at",
         "preview",
+        "form",
     ],
     keep_existing: false,
 };
@@ -43,6 +44,7 @@ struct Row {
     valid_until: i64,
     revoked_at: Option<i64>,
     preview: Option<Vec<u8>>,
+    form: String,
 }
 
 fn authorisation(row: Row) -> Result<Authorisation> {
@@ -63,6 +65,7 @@ fn authorisation(row: Row) -> Result<Authorisation> {
         valid_until: Instant::from_micros(row.valid_until),
         revoked_at: row.revoked_at.map(Instant::from_micros),
         preview,
+        form: row.form,
     })
 }
 
@@ -116,6 +119,7 @@ impl Write {
             authorisation.valid_until.micros().into(),
             authorisation.revoked_at.map(Instant::micros).into(),
             authorisation.preview.map(|digest| digest.as_bytes().to_vec()).into(),
+            authorisation.form.as_str().into(),
         ];
         Ok(Self::insert(&AUTHORISATION, row))
     }

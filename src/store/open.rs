@@ -32,7 +32,8 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     8 "notices" "0008_notices",
     9 "retention" "0009_retention",
     10 "onward" "0010_onward",
-    11 "themes" "0011_themes"
+    11 "themes" "0011_themes",
+    12 "anonymised records" "0012_anonymised"
 );
 const POSTGRES: &[(i64, &str, &str)] = scripts!(
     "postgres":
@@ -46,7 +47,8 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     8 "notices" "0008_notices",
     9 "retention" "0009_retention",
     10 "onward" "0010_onward",
-    11 "themes" "0011_themes"
+    11 "themes" "0011_themes",
+    12 "anonymised records" "0012_anonymised"
 );
 
 /// How to open a database.

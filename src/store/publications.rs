@@ -62,7 +62,7 @@ struct Row {
 /// Of an incident: itself, its organisation, and its values sealed.
 type Found = (String, String, Vec<u8>);
 
-fn quarter(table: &'static str, text: &str) -> Result<Quarter> {
+pub(super) fn quarter(table: &'static str, text: &str) -> Result<Quarter> {
     Quarter::parse(text).map_err(|problem| inconsistent(table, text, problem))
 }
 
@@ -78,8 +78,13 @@ fn publication(row: Row) -> Result<PublicationRow> {
     })
 }
 
-fn bound_to<'a>(incident: &'a IncidentId, quarter: &'a str) -> [&'a str; 2] {
+pub(super) fn bound_to<'a>(incident: &'a IncidentId, quarter: &'a str) -> [&'a str; 2] {
     [incident.as_str(), quarter]
+}
+
+pub(super) fn coordinates(incident: &IncidentId, opened: &[u8]) -> Result<Coordinates> {
+    let wrong = |_| inconsistent("incident_statistic", incident.as_str(), "has the wrong length");
+    Coordinates::try_from(opened).map_err(wrong)
 }
 
 impl Reads {
@@ -105,8 +110,7 @@ impl Reads {
         let open = |(incident, organisation, sealed): Found| {
             let incident = IncidentId::known(incident);
             let opened = seal.statistics().open(&bound_to(&incident, &quarter), &sealed)?;
-            let wrong = || inconsistent("incident_statistic", incident.as_str(), "has the wrong length");
-            let coordinates = Coordinates::try_from(opened.as_slice()).map_err(|_| wrong())?;
+            let coordinates = coordinates(&incident, &opened)?;
             Ok(Standing { incident, organisation: OrganisationId::known(organisation), coordinates })
         };
         found.into_iter().map(open).collect()

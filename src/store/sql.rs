@@ -257,17 +257,17 @@ statements! {
 
     AUTHORISATION = both (
         "SELECT id, holder, incident_id, recipient, revision, covers_updates, purposes, categories, ground, given_at,
-                valid_until, revoked_at, preview
+                valid_until, revoked_at, preview, form
          FROM authorisation WHERE holder = $1 AND id = $2"
     );
     AUTHORISATIONS = both (
         "SELECT id, holder, incident_id, recipient, revision, covers_updates, purposes, categories, ground, given_at,
-                valid_until, revoked_at, preview
+                valid_until, revoked_at, preview, form
          FROM authorisation WHERE holder = $1 AND id > $2 AND ($4 = '' OR incident_id = $4) ORDER BY id LIMIT $3"
     );
     AUTHORISATIONS_OF = keys (
         "SELECT a.id, a.holder, a.incident_id, a.recipient, a.revision, a.covers_updates, a.purposes, a.categories,
-                a.ground, a.given_at, a.valid_until, a.revoked_at, a.preview",
+                a.ground, a.given_at, a.valid_until, a.revoked_at, a.preview, a.form",
         "LEFT JOIN authorisation h ON h.incident_id = k.value
          JOIN authorisation a ON a.id = COALESCE(h.id, '-') ORDER BY a.id"
     );
@@ -431,6 +431,12 @@ statements! {
     WITHDRAW_THEME = both (
         "UPDATE theme SET withdrawn_at = $1, withdrawn_by = $2 WHERE id = $3 AND withdrawn_at IS NULL"
     );
+    STANDINGS_OF = set ("SELECT incident_id, holder, quarter, sealed FROM incident_statistic WHERE incident_id", "");
+    LOOKS = set (
+        "SELECT l.look, p.rule FROM anonymised_look l
+         JOIN publication p ON p.holder = l.holder AND p.quarter = l.quarter WHERE l.look", ""
+    );
+    LOOKS_OF = both ("SELECT look FROM anonymised_look WHERE holder = $1 AND quarter = $2");
 
     OBLIGATIONS = both (
         "SELECT id, holder, recipient, clause, incident_id, revision, arose_at, due_at, offered_at, done_at

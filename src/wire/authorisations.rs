@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::status::{failed, invalid};
 use super::{Desk, convert};
-use crate::domain::{AgencyId, AuthorisationId, Ground, IncidentId, Invalid, Purpose, check};
+use crate::domain::{AgencyId, Ask, AuthorisationId, Ground, IncidentId, Invalid, Purpose, check};
 use crate::exchange::{GiveAuthorisation, RevokeAuthorisation};
 use crate::proto::v1::authorisation_service_server::AuthorisationService;
 use crate::proto::v1::{
@@ -14,6 +14,9 @@ use crate::proto::v1::{
 
 fn decision(message: &GiveAuthorisationRequest) -> Result<GiveAuthorisation, Invalid> {
     check(message.revision > 0, "revision", "is required: the revision that the officer saw")?;
+    let form = Ask::form(&message.form).map_err(|problem| problem.within("form"))?;
+    let previewed = form == Ask::ORGANISATION_SPECIFIC || message.preview_digest.is_empty();
+    check(previewed, "preview_digest", "must not be set for an anonymised record: a preview is not of one")?;
     Ok(GiveAuthorisation {
         incident: convert::field("incident_id", &message.incident_id, IncidentId::parse)?,
         revision: message.revision,
@@ -27,6 +30,7 @@ fn decision(message: &GiveAuthorisationRequest) -> Result<GiveAuthorisation, Inv
             [] => None,
             cited => Some(convert::digest("preview_digest", cited)?),
         },
+        form,
     })
 }
 

@@ -304,6 +304,7 @@ pub(super) fn authorisation(value: &Authorisation) -> v1::Authorisation {
         valid_until: Some(timestamp(value.valid_until)),
         revoked_at: value.revoked_at.map(timestamp),
         preview_digest: value.preview.map(|digest| digest.as_bytes().to_vec()).unwrap_or_default(),
+        form: value.form.clone(),
     }
 }
 

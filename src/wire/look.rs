@@ -36,7 +36,7 @@ pub(super) fn ask(message: &v1::RequestReleaseRequest, holder: AgencyId, caller:
         holder,
         subject,
         purpose: convert::field("purpose", &message.purpose, Purpose::parse)?,
-        form: Ask::ORGANISATION_SPECIFIC.to_owned(),
+        form: super::releases::form(&message.form, message.target.as_ref())?,
         categories: convert::categories("categories", &message.categories)?,
         urgency: convert::urgency(&message.urgency)?,
         pinned: super::releases::pin(message.agreement.as_ref())?,

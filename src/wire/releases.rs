@@ -7,10 +7,10 @@ use tonic::{Request, Response, Status};
 use super::status::{failed, internal, invalid, purpose_not_in_token};
 use super::{Desk, convert, look};
 use crate::domain::{
-    AgencyId, AgreementId, Digest, Ground, Invalid, NamedOrganisation, Occurred, Purpose, Question, Reference, Subject,
-    check,
+    AgencyId, AgreementId, Ask, Digest, Ground, Invalid, NamedOrganisation, Occurred, Purpose, Question, Reference,
+    Subject, check,
 };
-use crate::exchange::{AskFor, Exchange, Outcome, handling};
+use crate::exchange::{AskFor, Exchange, Outcome, anonymised_record, handling};
 use crate::identity::Caller;
 use crate::proto::v1::release_service_server::ReleaseService;
 use crate::proto::v1::request_release_request::Target;
@@ -29,6 +29,15 @@ pub(super) fn pin(value: Option<&v1::AgreementPin>) -> Result<Option<(AgreementI
     let Some(pin) = value else { return Ok(None) };
     let id = convert::field("agreement.agreement_id", &pin.agreement_id, AgreementId::parse)?;
     Ok(Some((id, convert::digest("agreement.digest", &pin.digest)?)))
+}
+
+/// The form asked for. What is told of an organisation that the requester names is not anonymous.
+pub(super) fn form(text: &str, target: Option<&Target>) -> Result<String, Invalid> {
+    let form = Ask::form(text).map_err(|problem| problem.within("form"))?;
+    let names = matches!(target, Some(Target::Organisation(_)));
+    let problem = "must not be set for an anonymised record: ask by a reference";
+    check(!names || form != Ask::ANONYMISED_RECORD, "organisation", problem)?;
+    Ok(form)
 }
 
 fn subject(target: &Target) -> Result<Subject, Invalid> {
@@ -86,11 +95,13 @@ fn new_question(message: &v1::RequestReleaseRequest, caller: &Caller, exchange: 
         let holder = holder(message, caller, exchange)?;
         let target = message.target.as_ref();
         let target = target.ok_or_else(|| Invalid::new("target", "is required: a reference or an organisation"))?;
+        let form = form(&message.form, Some(target))?;
         Ok(AskFor::New {
             holder,
             subject: subject(target)?,
             purpose: convert::field("purpose", &message.purpose, Purpose::parse)?,
             categories: convert::categories("categories", &message.categories)?,
+            form,
             external_ref: convert::text("external_ref", &message.external_ref, 100)?,
             urgency: convert::urgency(&message.urgency)?,
             pinned: pin(message.agreement.as_ref())?,
@@ -114,6 +125,7 @@ fn same_question(message: &v1::RequestReleaseRequest, caller: &Caller) -> Result
         check(message.categories.is_empty(), "categories", unset)?;
         check(message.external_ref.is_empty(), "external_ref", unset)?;
         check(message.urgency.is_empty(), "urgency", unset)?;
+        check(message.form.is_empty(), "form", unset)?;
         check(!message.validate_only, "validate_only", unset)?;
         let purposes: BTreeSet<Purpose> = caller.purposes().clone();
         Ok(AskFor::Again { question, purposes, pinned: pin(message.agreement.as_ref())? })
@@ -201,9 +213,10 @@ impl ReleaseService for Desk {
 }
 
 fn released(incident: release::ReleasedIncident, correction_contact: &str) -> v1::ReleasedIncident {
-    let handling = handling(&incident.handling, &incident.reference, correction_contact);
+    let handling = handling(&incident.handling, incident.reference.as_ref(), correction_contact);
     v1::ReleasedIncident {
-        reference: incident.reference.to_string(),
+        reference: incident.reference.map(|reference| reference.to_string()).unwrap_or_default(),
+        record: incident.record.as_ref().map(anonymised_record),
         categories: incident
             .categories
             .into_iter()
@@ -228,6 +241,7 @@ fn question_view(question: QuestionRow, state: &str) -> v1::Request {
         open_until: Some(convert::timestamp(question.open_until)),
         asks: Vec::new(),
         urgency: question.urgency.as_str().to_owned(),
+        form: question.form,
         state: state.to_owned(),
     }
 }

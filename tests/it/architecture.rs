@@ -121,7 +121,7 @@ const RULES: &[Rule] = &[
     // What a menu file says, and where content stands in it.
     Rule {
         module: "menu",
-        modules: &["proto", "statistics"],
+        modules: &["domain", "proto", "statistics"],
         crates: &["prost_reflect", "serde", "toml"],
         outside: &[],
     },
@@ -220,7 +220,7 @@ const NARROW: &[(&str, &str, &[&str])] = &[
     ("decision", "statistics", &["Rule"]),
     ("store", "statistics", &["Coordinates", "Rule"]),
     // The contract's own description, not its messages.
-    ("menu", "proto", &["DESCRIPTORS"]),
+    ("menu", "proto", &["ANONYMISED", "DESCRIPTORS"]),
     ("wire", "store", &["Answer", "Due", "PublicationRow", "QuestionRow", "ReleaseMade"]),
     ("wire", "decision", &["Activity", "Clause", "Modality"]),
     ("wire", "ledger", &["read_checkpoint"]),

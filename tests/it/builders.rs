@@ -302,6 +302,7 @@ impl World {
             ground: ground.into(),
             valid_until: None,
             preview_digest: vec![],
+            form: String::new(),
         }
     }
 

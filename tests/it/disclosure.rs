@@ -13,6 +13,7 @@
 mod cells;
 mod insider;
 mod real;
+mod records;
 mod world;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 
 mod a16;
 mod agency_names;
+mod anonymised;
 mod answers;
 mod batch;
 mod consent_first;

@@ -406,6 +406,7 @@ fn golden_draft() -> Draft {
         reference: "ref_golden-reference".into(),
         categories: vec![category],
         handling: Some(handling),
+        record: None,
     };
     let outcome = v1::OutcomeStatement {
         outcome: "released".into(),

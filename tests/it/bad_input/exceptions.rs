@@ -254,6 +254,8 @@ const EXCEPTIONS: &[Exception] = &[
     ("RequestRelease", "external_ref", PRINTABLE, Accepted),
     ("RequestRelease", "external_ref", ABSENT, Accepted),
     ("RequestRelease", "urgency", ABSENT, Accepted),
+    ("RequestRelease", "form", ABSENT, Accepted),
+    ("GiveAuthorisation/1", "form", ABSENT, Accepted),
     ("RequestRelease", "request", ABSENT, Invalid(Some("holder"))),
 ];
 

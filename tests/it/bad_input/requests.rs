@@ -398,7 +398,8 @@ impl World {
                 self.give_consent(&held, self.scope(&held)).await;
                 let preview_digest = self.preview(&held, "isa-1994-s4-2-a").await.digest;
                 let purposes = names(&["harm-reduction"]);
-                v1::GiveAuthorisationRequest { request_id, purposes, preview_digest, ..self.authorisation(&held) }
+                let form = "organisation-specific".to_owned();
+                v1::GiveAuthorisationRequest { request_id, purposes, preview_digest, form, ..self.authorisation(&held) }
                     .encode_to_vec()
             }
             "GiveAuthorisation" => {
@@ -459,7 +460,8 @@ impl World {
         let agreement = self.known_agreement("ico-ncsc-2023").await;
         let agreement = Some(v1::AgreementPin { agreement_id: agreement.id, digest: agreement.digest });
         let ask = v1::RequestReleaseRequest { agreement, external_ref: "case 7".into(), ..self.ask(&held) };
-        let ask = v1::RequestReleaseRequest { urgency: "urgent".into(), ..ask };
+        let form = "organisation-specific".to_owned();
+        let ask = v1::RequestReleaseRequest { urgency: "urgent".into(), form, ..ask };
         match variant {
             0 => ask,
             // Looking first, with the ground for naming somebody and nobody named.

@@ -199,6 +199,7 @@ impl Door for Direct {
                     ground: Ground::known(given.ground),
                     valid_until: Some(at(given.until)),
                     preview: None,
+                    form: concordat::domain::Ask::ORGANISATION_SPECIFIC.to_owned(),
                 };
                 exchange.change(by(holder, "aut", "AuthorisationService/GiveAuthorisation"), change).await
             }
@@ -267,6 +268,7 @@ impl Door for Direct {
                 urgency: Urgency::default(),
                 purpose: Purpose::known(ask.purpose),
                 categories: set(&ask.categories, Category::known),
+                form: concordat::domain::Ask::ORGANISATION_SPECIFIC.to_owned(),
                 external_ref: String::new(),
                 pinned,
             },
@@ -374,5 +376,6 @@ fn released(scene: usize, ask: &Ask, incident: ReleasedIncident) -> Result<(Stri
         dispose_by: handling.disposal.unwrap().by().micros(),
         obligations: handling.obligations,
     };
-    Ok((incident.reference.to_string(), release))
+    let reference = incident.reference.map(|reference| reference.to_string()).unwrap_or_default();
+    Ok((reference, release))
 }

@@ -222,6 +222,7 @@ impl Door for Wire {
                     ground: given.ground.into(),
                     valid_until: at(given.until),
                     preview_digest: vec![],
+                    form: String::new(),
                 };
                 authorisations().give_authorisation(request).await.map(|done| done.into_inner().authorisation_id)
             }
