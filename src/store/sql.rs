@@ -1,38 +1,9 @@
 //! Every statement, named. One text for both databases, but for the set look-ups and the lock.
 
-/// A statement in both dialects.
-#[derive(Debug, Clone, Copy)]
-pub struct Sql {
-    /// For SQLite.
-    pub sqlite: &'static str,
-    /// For PostgreSQL.
-    pub postgres: &'static str,
-}
+#[macro_use]
+mod dialects;
 
-/// The same text for both, or one each. With `set`, a column is one of the keys in the first parameter, a JSON array; with
-/// `keys`, they are rows `k` with a `value`, each as often as it is there.
-macro_rules! statements {
-    ($($name:ident = $kind:ident $args:tt;)+) => {
-        $(pub(super) const $name: Sql = statements!(@$kind $args);)+
-
-        /// Every statement by name, so that a test can prepare them all on both databases.
-        pub const STATEMENTS: &[(&str, Sql)] = &[$((stringify!($name), $name)),+];
-    };
-    (@both ($text:literal)) => { Sql { sqlite: $text, postgres: $text } };
-    (@each ($sqlite:literal, $postgres:literal)) => { Sql { sqlite: $sqlite, postgres: $postgres } };
-    (@set ($head:literal, $tail:literal)) => {
-        Sql {
-            sqlite: concat!($head, " IN (SELECT value FROM json_each($1))", $tail),
-            postgres: concat!($head, " = ANY(ARRAY(SELECT json_array_elements_text($1::json)))", $tail),
-        }
-    };
-    (@keys ($head:literal, $tail:literal)) => {
-        Sql {
-            sqlite: concat!($head, " FROM json_each($1) k ", $tail),
-            postgres: concat!($head, " FROM json_array_elements_text($1::json) k(value) ", $tail),
-        }
-    };
-}
+pub use dialects::Sql;
 
 statements! {
     // The lock: the first statement of every writing transaction. On SQLite `BEGIN IMMEDIATE` has taken it.
