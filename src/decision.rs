@@ -20,9 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AgencyId, AgreementId, AnonymisedRecord, Authorisation, AuthorisationId, Category, Classification, ClauseId, Consent,
-    ConsentId, ConsentTerms, Digest, Incident, IncidentId, Instant, Markings, Onward, Pap, Passage, PermissionId,
-    PermissionRule, Provenance, Purpose, Reference, Tlp,
+    AgencyId, AgreementId, AnonymisedRecord, Authorisation, AuthorisationId, Category, Classification, ClauseId,
+    Consent, ConsentId, ConsentTerms, Digest, Incident, IncidentId, Instant, Markings, Onward, Pap, Passage,
+    PermissionId, PermissionRule, Provenance, Purpose, Reference, Tlp,
 };
 
 pub use agreement::{Activity, Agreement, Clause, LoadError, Modality, Proposal, PurposeTerm};

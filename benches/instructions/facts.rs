@@ -49,6 +49,7 @@ pub(crate) fn release(consent: ConsentState) -> Result<Facts> {
             authorisations: vec![authorisation(&incident, at)],
             merger_recorded_at: None,
             frozen_since: None,
+            permissions: Vec::new(),
             alike: None,
             incident,
         }],
@@ -119,6 +120,7 @@ fn incident(at: Instant) -> Incident {
         campaign: None,
         retain_until: at.plus_days(2000),
         categories: HELD.into_iter().map(|name| (Category::known(name), Digest([7; 32]))).collect(),
+        provenance: None,
     }
 }
 

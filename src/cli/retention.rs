@@ -120,7 +120,7 @@ async fn erase(node: &mut Node, incident: &str, ground: &str) -> Result<(), Stat
 
 fn print(tally: &Tally, format: Format) {
     match format {
-        Format::Json => {
+        Format::Json | Format::Csv => {
             let left = tally.left.iter().map(|(id, why)| json!({ "incident_id": id, "why": why }));
             line(&json!({ "erased": tally.erased, "left": left.collect::<Vec<_>>() }).to_string());
         }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::decision::{Onward, Permitted};
+use crate::decision::Permitted;
 use crate::domain::{
     AgencyId, AuthorisationId, Category, Consent, ConsentHistory, ConsentId, Disclosure, DisclosureId, DisclosureTerms,
-    Elsewhere, EventKind, Incident, IncidentId, Instant, Notice, NoticeKind, Question, Reference, Rejected,
+    Elsewhere, EventKind, Incident, IncidentId, Instant, Notice, NoticeKind, Onward, Question, Reference, Rejected,
 };
 use crate::ledger::Kind;
 use crate::release::Releasable;

@@ -363,11 +363,7 @@ pub(crate) fn anonymised(record: &AnonymisedRecord) -> v1::AnonymisedRecord {
 /// The handling terms as the contract writes them.
 ///
 /// `reference` is the recipient's for what is released.
-pub(crate) fn handling(
-    handling: &Handling,
-    reference: Option<&Reference>,
-    correction_contact: &str,
-) -> v1::Handling {
+pub(crate) fn handling(handling: &Handling, reference: Option<&Reference>, correction_contact: &str) -> v1::Handling {
     v1::Handling {
         purposes: vec![handling.purpose.to_string()],
         enforcement: handling.enforcement,

@@ -26,7 +26,7 @@ use crate::bad_input::{Rpc, fresh, rpcs};
 use crate::harness::World;
 use crate::raw::{self, Answer};
 
-use rows::Object::{self, Agreement, Filter, List, Record, Reference};
+use rows::Object::{self, Agreement, Filter, List, Nothing, Record, Reference};
 use rows::{NO_RECORD, ROWS};
 
 const ROLES: [&str; 8] =
@@ -68,7 +68,11 @@ fn each_rpc_and_each_field_that_names_a_record_has_a_row() {
     let rpcs = rpcs();
     for rpc in &rpcs {
         let rows: Vec<_> = ROWS.iter().filter(|(name, ..)| *name == rpc.name()).collect();
-        assert!(!rows.is_empty(), "{} has no row: say in ROWS in tests/it/matrix/rows.rs what it speaks of", rpc.name());
+        assert!(
+            !rows.is_empty(),
+            "{} has no row: say in ROWS in tests/it/matrix/rows.rs what it speaks of",
+            rpc.name()
+        );
         for field in naming_fields(&rpc.method.input(), "") {
             let stated = rows.iter().any(|(.., object)| {
                 matches!(object, Record(named) | Agreement(named, _) | Reference(named) | Filter(named) if *named == field)

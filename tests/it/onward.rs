@@ -38,7 +38,7 @@ impl World {
     }
 
     /// What the holder releases to the ICO for the asking, under a consent with this scope, and that consent.
-    pub(crate) async fn released_to_ico(
+    pub(crate) async fn received_by_ico(
         &self,
         holder: &str,
         scope: impl FnOnce(&Self, &Held) -> v1::ConsentScope,

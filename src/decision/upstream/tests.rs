@@ -108,6 +108,7 @@ fn facts(dice: &mut Dice) -> Facts {
         provenance: Some(Provenance::new(passages).unwrap()),
     };
     let authorisation = Authorisation {
+        form: Ask::ORGANISATION_SPECIFIC.to_owned(),
         id: AuthorisationId::known("aut_1"),
         holder: holder.clone(),
         incident: incident.id.clone(),
@@ -142,7 +143,8 @@ fn facts(dice: &mut Dice) -> Facts {
     };
     let (merger_recorded_at, consents) = (None, Vec::new());
     let authorisations = vec![authorisation];
-    let found = Match { incident, merger_recorded_at, consents, authorisations, permissions };
+    let (frozen_since, alike) = (None, None);
+    let found = Match { incident, merger_recorded_at, frozen_since, consents, authorisations, permissions, alike };
     Facts { format: 1, at, ask, in_force: Vec::new(), matches: vec![found] }
 }
 

@@ -11,7 +11,7 @@ use crate::onward::{Received, outcome_alone};
 impl World {
     /// What the ICO has from the NCSC and would pass on to the NCA.
     async fn from_the_ncsc(&self) -> Received {
-        let (release, ..) = self.released_to_ico("ncsc", Self::onward_scope).await;
+        let (release, ..) = self.received_by_ico("ncsc", Self::onward_scope).await;
         self.receive("ico", release, "nca").await
     }
 

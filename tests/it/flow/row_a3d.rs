@@ -11,7 +11,7 @@ use crate::onward::{Received, outcome_alone};
 
 /// What the ICO has from the NCA under a consent that allows passing on, authorised for the NCSC.
 async fn from_the_nca(ico: &World, nca: &World) -> Received {
-    let (release, ..) = nca.released_to_ico("nca", World::onward_scope).await;
+    let (release, ..) = nca.received_by_ico("nca", World::onward_scope).await;
     ico.receive("ico", release, "ncsc").await
 }
 
@@ -114,7 +114,7 @@ on_both_databases! {
             Ok(both) => both,
             Err(world) => return *world,
         };
-        let (release, ..) = nca.released_to_ico("nca", World::scope).await;
+        let (release, ..) = nca.received_by_ico("nca", World::scope).await;
         let received = ico.receive("ico", release, "ncsc").await;
         let asked = nca.ask_permission("ico", nca.permission_for(&received, "nca")).await.unwrap();
         nca.give_permission("nca", &asked.permission_id).await.unwrap();
@@ -130,7 +130,7 @@ on_both_databases! {
             Ok(both) => both,
             Err(world) => return *world,
         };
-        let (release, held, consent) = nca.released_to_ico("nca", World::onward_scope).await;
+        let (release, held, consent) = nca.received_by_ico("nca", World::onward_scope).await;
         let received = ico.receive("ico", release, "ncsc").await;
         let (permission, _) = nca.permitted_to_pass_on(&received, "nca").await;
         nca.withdraw_consent(&held, &consent).await.unwrap();
@@ -163,7 +163,7 @@ on_both_databases! {
             Ok(both) => both,
             Err(world) => return *world,
         };
-        let (release, ..) = nca.released_to_ico("nca", World::onward_scope).await;
+        let (release, ..) = nca.received_by_ico("nca", World::onward_scope).await;
         let organisation = ico.register_organisation("ico", vec![]).await;
         let good = ico.received_at(&organisation, &release);
         let with = |change: &dyn Fn(&mut v1::RegisterReceivedRequest)| {
@@ -221,7 +221,7 @@ on_both_databases! {
 
     /// NCSC to ICO to NCA, and back to the ICO: the NCSC is asked on each way but its own.
     async fn row_a3d_a_round_trip_takes_no_restriction_off(world: World) {
-        let (release, ..) = world.released_to_ico("ncsc", World::onward_scope).await;
+        let (release, ..) = world.received_by_ico("ncsc", World::onward_scope).await;
         let at_ico = world.receive("ico", release, "nca").await;
         assert_open(&world.outcome(&at_ico.held).await);
         let (_, receipt) = world.permitted_to_pass_on(&at_ico, "ncsc").await;
@@ -248,7 +248,7 @@ on_both_databases! {
     }
 
     async fn row_a3d_a_permission_for_another_purpose_or_recipient_permits_nothing(world: World) {
-        let (release, ..) = world.released_to_ico("nca", World::onward_scope).await;
+        let (release, ..) = world.received_by_ico("nca", World::onward_scope).await;
         let received = world.receive("ico", release, "ncsc").await;
         let other = v1::AskPermissionRequest {
             purpose: "regulatory-assessment".into(),
@@ -260,7 +260,7 @@ on_both_databases! {
         world.present(&received.held, outcome_alone(shown.receipt.as_ref())).await.unwrap();
         assert_open(&world.outcome(&received.held).await);
         // One for another record of the ICO's is not taken at all.
-        let (another, ..) = world.released_to_ico("nca", World::onward_scope).await;
+        let (another, ..) = world.received_by_ico("nca", World::onward_scope).await;
         let another = world.receive("ico", another, "ncsc").await;
         let (_, receipt) = world.permitted_to_pass_on(&another, "nca").await;
         assert_invalid(world.present(&received.held, receipt).await, "receipt");

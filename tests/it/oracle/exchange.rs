@@ -9,8 +9,8 @@ use concordat::domain::{
 use concordat::exchange::{
     AmendIncident, AmendOrganisation, AskFor, By, CloseWrongfulRelease, EraseIncident, Error, Exchange,
     GiveAuthorisation, IssueReference, NarrowConsent, Outcome, ProposeErasure, ReconfirmConsent, RecordConsent,
-    RecordDisclosure, RefuseConsent, RegisterIncident, RegisterOrganisation, ReportWrongfulRelease, RevokeAuthorisation,
-    ScopeTerms, SeekConsent, VerifyConsent, VerifyNotification, WithdrawConsent, Wrongful,
+    RecordDisclosure, RefuseConsent, RegisterIncident, RegisterOrganisation, ReportWrongfulRelease,
+    RevokeAuthorisation, ScopeTerms, SeekConsent, VerifyConsent, VerifyNotification, WithdrawConsent, Wrongful,
 };
 use concordat::release::ReleasedIncident;
 use tokio::sync::Semaphore;
