@@ -181,6 +181,7 @@ impl Statements {
                         obligations: vec!["Use it only for the purposes stated.".to_owned()],
                         ..v1::Handling::default()
                     }),
+                    record: None,
                 }],
                 ..v1::OutcomeStatement::default()
             },
