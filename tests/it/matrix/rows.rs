@@ -86,11 +86,6 @@ pub(super) const ROWS: &[(&str, usize, Object)] = &[
     ("GetWrongfulRelease", 0, Record("wrongful_release_id")),
     ("ListWrongfulReleases", 0, List),
     ("CloseWrongfulRelease", 0, Record("wrongful_release_id")),
-    ("SuspendOfficer", 0, Nothing),
-    ("ResumeOfficer", 0, Nothing),
-    ("SuspendAgency", 0, Nothing),
-    ("ListSuspensions", 0, List),
-    ("ResumeAgency", 0, Nothing),
     ("RegisterReceived", 0, Record("organisation_id")),
     ("AskPermission", 1, Record("permission_id")),
     ("ListPermissions", 0, List),
@@ -116,6 +111,12 @@ pub(super) const ROWS: &[(&str, usize, Object)] = &[
     ("ListDue", 0, List),
     ("ConfirmDisposal", 0, Record("request")),
     ("ListDisposals", 0, List),
+    // From here on somebody is suspended.
+    ("SuspendOfficer", 0, Nothing),
+    ("ResumeOfficer", 0, Nothing),
+    ("SuspendAgency", 0, Nothing),
+    ("ListSuspensions", 0, List),
+    ("ResumeAgency", 0, Nothing),
 ];
 
 /// Fields that look as if they named a record, and why it is nobody's.
