@@ -153,8 +153,7 @@ fn anonymised_table(pool: &DescriptorPool) -> Result<String, Failure> {
             path.split('.').next().and_then(|top| content.get_field_by_name(top)).ok_or("a path without a field")?;
         let category = top.options().get_extension(&category).as_str().unwrap_or_default().to_owned();
         match (how, dimension.is_empty()) {
-            ("withheld", true) => {}
-            ("banded", false) => {}
+            ("withheld", true) | ("banded", false) => {}
             // A text as it is could say anything, and a number or a time as it is singles out.
             ("exact", false) if field.kind() == Kind::Bool && !field.is_list() => {}
             ("exact", false) => return Err(format!("{name} may not pass exactly: only yes or no may").into()),
