@@ -178,11 +178,11 @@ fn request(part: &Part) -> (v1::RegisterIncidentsRequest, Vec<Arc<Organisation>>
             content: alone.content,
         });
     }
-    let organisation = |one: &Arc<Organisation>| v1::NewOrganisation {
+    let organisation = |one: &Arc<Organisation>| v1::RegisterOrganisationRequest {
         request_id: one.affected.request_id(),
         name: one.affected.name.clone(),
         identifiers: one.affected.identifiers.clone(),
-        ..v1::NewOrganisation::default()
+        ..v1::RegisterOrganisationRequest::default()
     };
     let organisations = new.iter().map(organisation).collect();
     (v1::RegisterIncidentsRequest { request_id: seal::new_id("imp"), organisations, incidents }, new)

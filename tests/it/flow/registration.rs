@@ -9,17 +9,20 @@ use crate::builders::{Held, assert_invalid, assert_released, content, identifier
 use crate::cli::execute;
 use crate::harness::{World, on_both_databases, request_id, timestamp};
 
-fn new_organisation(number: u32) -> v1::NewOrganisation {
-    v1::NewOrganisation {
+fn new_organisation(number: u32) -> v1::RegisterOrganisationRequest {
+    v1::RegisterOrganisationRequest {
         request_id: request_id(),
         name: format!("Example Water {number}"),
         identifiers: vec![identifier(number)],
-        ..v1::NewOrganisation::default()
+        ..v1::RegisterOrganisationRequest::default()
     }
 }
 
 /// Such a call about these.
-fn call(organisations: &[v1::NewOrganisation], incidents: &[v1::NewIncident]) -> v1::RegisterIncidentsRequest {
+fn call(
+    organisations: &[v1::RegisterOrganisationRequest],
+    incidents: &[v1::NewIncident],
+) -> v1::RegisterIncidentsRequest {
     v1::RegisterIncidentsRequest {
         request_id: request_id(),
         organisations: organisations.to_vec(),
@@ -154,7 +157,7 @@ on_both_databases! {
         let changed = v1::NewIncident { campaign: "other".into(), ..incident };
         let request = call(std::slice::from_ref(&organisation), &[world.new_at(0), changed]);
         assert_invalid(world.register_many("ncsc", request).await, "incidents[1].request_id");
-        let renamed = v1::NewOrganisation { name: "Another".into(), ..organisation };
+        let renamed = v1::RegisterOrganisationRequest { name: "Another".into(), ..organisation };
         let request = call(&[renamed], &[world.new_at(0)]);
         assert_invalid(world.register_many("ncsc", request).await, "organisations[0].request_id");
         assert_eq!(world.size().await, size + 1);
@@ -167,8 +170,8 @@ on_both_databases! {
         let future = v1::NewIncident { occurred_until: world.in_seconds(120), occurred_from: world.in_seconds(60), ..good() };
         let secret = v1::Markings { classification: "secret".into(), ..v1::Markings::default() };
         let twice = good();
-        let same = v1::NewOrganisation { identifiers: vec![identifier(2)], ..new_organisation(9) };
-        let child = v1::NewOrganisation {
+        let same = v1::RegisterOrganisationRequest { identifiers: vec![identifier(2)], ..new_organisation(9) };
+        let child = v1::RegisterOrganisationRequest {
             parents: vec![v1::ParentLink { organisation_id: "org_of_nobody".into(), ..v1::ParentLink::default() }],
             ..new_organisation(5)
         };
