@@ -1,5 +1,6 @@
 //! Many incidents in one call: one entry, all or nothing, and each record once however it is put.
 
+use concordat::exchange::RegisterIncidents;
 use concordat::proto::v1;
 use concordat::proto::v1::new_incident::Organisation;
 use tonic::{Code, Status};
@@ -188,7 +189,7 @@ on_both_databases! {
             ("incidents[1].request_id", Code::InvalidArgument, call(&[one()], &[twice.clone(), twice])),
             ("incidents[0].content", Code::InvalidArgument, call(&[one()], &[v1::NewIncident { content: None, ..good() }])),
             ("incidents", Code::InvalidArgument, call(&[one()], &[])),
-            ("incidents", Code::InvalidArgument, call(&[one()], &vec![good(); 65])),
+            ("incidents", Code::InvalidArgument, call(&[one()], &vec![good(); RegisterIncidents::MOST + 1])),
             ("organisations[1].identifiers", Code::FailedPrecondition, call(&[one(), new_organisation(1)], &[good()])),
             ("organisations[1].identifiers", Code::FailedPrecondition, call(&[one(), same], &[good()])),
             ("organisations[0].parents[0].organisation_id", Code::InvalidArgument, call(&[child], &[good()])),
@@ -204,13 +205,13 @@ on_both_databases! {
     }
 
     async fn the_largest_call_is_done(world: World) {
-        let organisations: Vec<_> = (1..=64).map(new_organisation).collect();
-        let incidents: Vec<_> = (0..64).map(|place| world.new_at(place)).collect();
+        let organisations: Vec<_> = (1..).take(RegisterIncidents::MOST).map(new_organisation).collect();
+        let incidents: Vec<_> = (0..).take(RegisterIncidents::MOST).map(|place| world.new_at(place)).collect();
         let before = world.size().await;
         let made = world.register_many("ncsc", call(&organisations, &incidents)).await.unwrap();
         assert_eq!(world.size().await, before + 1);
         let act = world.act(&made);
-        assert_eq!((act.organisations.len(), act.incidents), (64, made.incident_ids));
+        assert_eq!((act.organisations.len(), act.incidents), (RegisterIncidents::MOST, made.incident_ids));
     }
 
     async fn requests_that_wait_and_duties_meet_them_as_they_meet_one(world: World) {
