@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Coverage;
-use crate::domain::{AgencyId, AgreementId, Ask, Authorisation, Consent, Digest, Incident, Instant};
+use super::preview::{suppose, supposed_consent};
+use crate::domain::{AgreementId, Ask, Authorisation, Consent, ConsentState, Digest, Incident, Instant};
 
 /// An agreement's text in force, by its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,10 +45,15 @@ pub struct Facts {
 }
 
 impl Match {
-    /// What is decided against when nothing is held.
-    pub fn nothing(holder: &AgencyId) -> Self {
-        let incident = Incident::placeholder(holder);
-        Self { incident, merger_recorded_at: None, consents: Vec::new(), authorisations: Vec::new() }
+    /// What an ask is decided against when nothing is held: with a withdrawn consent and a revoked authorisation, so
+    /// that the clauses have as much to look at as where an incident is held, and deny for the same reasons.
+    pub(super) fn nothing(ask: &Ask, at: Instant, coverage: &Coverage<'_>) -> Self {
+        let incident = Incident::placeholder(&ask.holder);
+        let consent = Consent { state: ConsentState::Withdrawn, ..supposed_consent(&incident, ask, at) };
+        let given = coverage.ground().map(|ground| suppose(&incident, ask, at, ground.clone()));
+        let revoked = given.map(|given| Authorisation { revoked_at: Some(at), ..given });
+        let authorisations = revoked.into_iter().collect();
+        Self { incident, merger_recorded_at: None, consents: vec![consent], authorisations }
     }
 
     /// The consent that the clauses look at: the one that seems to apply and permits most, else the newest there is.
