@@ -224,7 +224,7 @@ pub fn decide(facts: &Facts, agreements: &[&Agreement]) -> Decision {
         let alarm = format!("an ask matches {} incidents; at most {MOST_MATCHES} are decided", facts.matches.len());
         return Decision::Open(Denial { reasons: vec![alarm.clone()], alarm: Some(alarm) });
     }
-    let nothing = [Match::nothing(&facts.ask.holder)];
+    let nothing = [Match::nothing(&facts.ask, facts.at, &coverage)];
     let matches = if facts.matches.is_empty() { nothing.as_slice() } else { facts.matches.as_slice() };
 
     let mut permitted = Vec::new();

@@ -100,11 +100,11 @@ impl Officers {
 
     /// Registers organisations with an incident each, in one call, as an import does.
     pub(crate) async fn register_many(&self, numbers: Range<usize>) -> Result<()> {
-        let organisation = |number: usize| v1::NewOrganisation {
+        let organisation = |number: usize| v1::RegisterOrganisationRequest {
             request_id: new_id("bench"),
             name: format!("Example Water {number} plc"),
             identifiers: vec![v1::Identifier { scheme: "gb-coh".into(), value: format!("{number:08}") }],
-            ..v1::NewOrganisation::default()
+            ..v1::RegisterOrganisationRequest::default()
         };
         let incident = |(place, number): (i32, usize)| v1::NewIncident {
             request_id: new_id("bench"),

@@ -223,7 +223,9 @@ impl Import {
                 more = false;
                 read.clear();
             }
-            let is_due = read.len() >= TOGETHER || !more;
+            // What the file repeats is put after what it repeats: put beside it, it might be the one that is registered.
+            let repeats = read.iter().flatten().any(|drafted: &Drafted| drafted.repeated);
+            let is_due = !repeats && (read.len() >= TOGETHER || !more);
             if !read.is_empty() && (self.calls.is_empty() || is_due && self.calls.len() < AT_ONCE) {
                 self.begin_all(std::mem::take(&mut read));
             }

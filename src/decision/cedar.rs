@@ -229,9 +229,8 @@ fn recorded(evidence: &Evidence<'_>) -> Result<(Vec<Field>, Vec<Field>), String>
     if let Some(record) = consent.or(supposed.as_ref()).map(consent_record).transpose()?.flatten() {
         if consent.is_some() { &mut recorded } else { &mut missing }.push(field("consent", record));
     }
-    let ground = || coverage.clauses().find_map(|clause| clause.grounds.first()).cloned();
-    let supposed = authorisation.is_none().then(ground).flatten();
-    let supposed = supposed.map(|ground| suppose(&found.incident, &facts.ask, facts.at, ground));
+    let supposed = authorisation.is_none().then(|| coverage.ground()).flatten();
+    let supposed = supposed.map(|ground| suppose(&found.incident, &facts.ask, facts.at, ground.clone()));
     if let Some(record) = authorisation.or(supposed.as_ref()).map(authorisation_record).transpose()? {
         if authorisation.is_some() { &mut recorded } else { &mut missing }.push(field("authorisation", record));
     }

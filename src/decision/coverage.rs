@@ -6,7 +6,7 @@
 
 use super::agreement::{Activity, Agreement, Clause, Modality};
 use super::cedar;
-use crate::domain::{Ask, Instant, Subject};
+use crate::domain::{Ask, Ground, Instant, Subject};
 
 /// The agreements and clauses that speak of an ask.
 #[derive(Debug)]
@@ -32,6 +32,11 @@ impl<'a> Coverage<'a> {
     /// The clauses that let the requester name the organisation, where it does.
     pub fn naming(&self) -> impl Iterator<Item = &'a Clause> {
         self.naming.iter().copied()
+    }
+
+    /// A ground on which it may be authorised, if there is one.
+    pub(super) fn ground(&self) -> Option<&'a Ground> {
+        self.clauses().find_map(|clause| clause.grounds.first())
     }
 
     /// The duty that covers it, if there is one.

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Coverage;
+use super::preview::{suppose, supposed_consent};
 use crate::domain::{
-    AgencyId, AgreementId, AnonymisedRecord, Ask, Authorisation, Consent, Digest, Incident, Instant, Permission,
+    AgreementId, AnonymisedRecord, Ask, Authorisation, Consent, ConsentState, Digest, Incident, Instant, Permission,
 };
 use crate::statistics::Rule;
 
@@ -65,10 +66,15 @@ pub struct Facts {
 }
 
 impl Match {
-    /// What is decided against when nothing is held.
-    pub fn nothing(holder: &AgencyId) -> Self {
-        let incident = Incident::placeholder(holder);
-        let (consents, authorisations, permissions) = (Vec::new(), Vec::new(), Vec::new());
+    /// What an ask is decided against when nothing is held: with a withdrawn consent and a revoked authorisation, so
+    /// that the clauses have as much to look at as where an incident is held, and deny for the same reasons.
+    pub(super) fn nothing(ask: &Ask, at: Instant, coverage: &Coverage<'_>) -> Self {
+        let incident = Incident::placeholder(&ask.holder);
+        let consent = Consent { state: ConsentState::Withdrawn, ..supposed_consent(&incident, ask, at) };
+        let given = coverage.ground().map(|ground| suppose(&incident, ask, at, ground.clone()));
+        let revoked = given.map(|given| Authorisation { revoked_at: Some(at), ..given });
+        let authorisations = revoked.into_iter().collect();
+        let (consents, permissions) = (vec![consent], Vec::new());
         let (merger_recorded_at, frozen_since) = (None, None);
         Self { incident, merger_recorded_at, frozen_since, consents, authorisations, permissions, alike: None }
     }

@@ -46,8 +46,8 @@ pub struct NewIncident {
 }
 
 impl RegisterIncidents {
-    /// The most records of each kind.
-    pub const MOST: usize = 64;
+    /// The most records of each kind: what has the lock for less than 50 ms, so that a withdrawal does not wait for it.
+    pub const MOST: usize = 48;
     /// The RPC of the call that an organisation stands for.
     pub const ORGANISATION: &str = "OrganisationService/RegisterOrganisation";
     /// The RPC of the call that an incident stands for.

@@ -82,7 +82,7 @@ pub(super) fn many(
     check(message.organisations.len() <= most, "organisations", format!("must be at most {most}"))?;
     check(!message.incidents.is_empty(), "incidents", "is required: at least one")?;
     check(message.incidents.len() <= most, "incidents", format!("must be at most {most}"))?;
-    let organisations = each("organisations", message.organisations, |new| organisation(caller, exchange, new))?;
+    let organisations = each("organisations", message.organisations, |new| organisation(caller, exchange, &new))?;
     let incidents = each("incidents", message.incidents, |new| at(caller, exchange, new, &organisations))?;
     once("organisations", organisations.iter().map(|new| new.call.request_id.as_str()))?;
     once("incidents", incidents.iter().map(|new| new.call.request_id.as_str()))?;
@@ -103,11 +103,13 @@ fn once<'a>(name: &str, keys: impl Iterator<Item = &'a str>) -> Result<(), Inval
     Ok(())
 }
 
-fn organisation(caller: &Caller, exchange: &Exchange, new: v1::NewOrganisation) -> Result<NewOrganisation, Invalid> {
-    let v1::NewOrganisation { request_id, name, identifiers, former_names, trading_names, parents } = new;
-    let alone = v1::RegisterOrganisationRequest { request_id, name, identifiers, former_names, trading_names, parents };
-    let call = key(caller, RegisterIncidents::ORGANISATION, &alone.request_id, &alone)?;
-    let v1::RegisterOrganisationRequest { name, identifiers, former_names, trading_names, parents, .. } = &alone;
+fn organisation(
+    caller: &Caller,
+    exchange: &Exchange,
+    new: &v1::RegisterOrganisationRequest,
+) -> Result<NewOrganisation, Invalid> {
+    let call = key(caller, RegisterIncidents::ORGANISATION, &new.request_id, new)?;
+    let v1::RegisterOrganisationRequest { name, identifiers, former_names, trading_names, parents, .. } = new;
     let profile = convert::profile(name, identifiers, former_names, trading_names, parents)?;
     Ok(exchange.new_organisation(call, profile))
 }

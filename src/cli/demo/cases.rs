@@ -72,10 +72,10 @@ pub(super) fn of_last_quarter(at: i64) -> Vec<v1::RegisterIncidentsRequest> {
 
 fn call(number: usize, codes: &[&str], at: i64) -> v1::RegisterIncidentsRequest {
     let key = |what: &str, place: usize| format!("quarter-{what}-{number}-{place}");
-    let organisation = |place: usize| v1::NewOrganisation {
+    let organisation = |place: usize| v1::RegisterOrganisationRequest {
         request_id: key("organisation", place),
         name: format!("Organisation {} (invented)", number * RegisterIncidents::MOST + place),
-        ..v1::NewOrganisation::default()
+        ..v1::RegisterOrganisationRequest::default()
     };
     // Every sector has all kinds and all sizes.
     let kinds = ["hacking", "malware", "error", "hacking", "social"].into_iter().cycle();

@@ -178,11 +178,11 @@ fn request(part: &Part) -> (v1::RegisterIncidentsRequest, Vec<Arc<Organisation>>
             content: alone.content,
         });
     }
-    let organisation = |one: &Arc<Organisation>| v1::NewOrganisation {
+    let organisation = |one: &Arc<Organisation>| v1::RegisterOrganisationRequest {
         request_id: one.affected.request_id(),
         name: one.affected.name.clone(),
         identifiers: one.affected.identifiers.clone(),
-        ..v1::NewOrganisation::default()
+        ..v1::RegisterOrganisationRequest::default()
     };
     let organisations = new.iter().map(organisation).collect();
     (v1::RegisterIncidentsRequest { request_id: seal::new_id("imp"), organisations, incidents }, new)
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn calls_are_cut_by_number_size_and_key() {
-        assert_eq!(lengths((0..150).map(|n| item(&format!("key-{n}"), 10)).collect()), [64, 64, 22]);
+        assert_eq!(lengths((0..150).map(|n| item(&format!("key-{n}"), 10)).collect()), [48, 48, 48, 6]);
         assert_eq!(lengths((0..5).map(|n| item(&format!("key-{n}"), 150 * 1024)).collect()), [2, 2, 1]);
         assert_eq!(lengths(vec![item("a", 600 * 1024), item("b", 1)]), [1, 1]);
         assert_eq!(lengths(vec![item("a", 1), item("b", 1), item("a", 1), item("b", 1)]), [2, 2]);

@@ -128,7 +128,7 @@ impl World {
             retain_until: full.retain_until,
             content: full.content,
         };
-        let organisation = |name: &str, parents| v1::NewOrganisation {
+        let organisation = |name: &str, parents| v1::RegisterOrganisationRequest {
             request_id: request_id(),
             name: name.into(),
             identifiers: vec![unused()],

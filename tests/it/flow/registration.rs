@@ -1,5 +1,6 @@
 //! Many incidents in one call: one entry, all or nothing, and each record once however it is put.
 
+use concordat::exchange::RegisterIncidents;
 use concordat::proto::v1;
 use concordat::proto::v1::new_incident::Organisation;
 use tonic::{Code, Status};
@@ -9,17 +10,20 @@ use crate::builders::{Held, assert_invalid, assert_released, content, identifier
 use crate::cli::execute;
 use crate::harness::{World, on_both_databases, request_id, timestamp};
 
-fn new_organisation(number: u32) -> v1::NewOrganisation {
-    v1::NewOrganisation {
+fn new_organisation(number: u32) -> v1::RegisterOrganisationRequest {
+    v1::RegisterOrganisationRequest {
         request_id: request_id(),
         name: format!("Example Water {number}"),
         identifiers: vec![identifier(number)],
-        ..v1::NewOrganisation::default()
+        ..v1::RegisterOrganisationRequest::default()
     }
 }
 
 /// Such a call about these.
-fn call(organisations: &[v1::NewOrganisation], incidents: &[v1::NewIncident]) -> v1::RegisterIncidentsRequest {
+fn call(
+    organisations: &[v1::RegisterOrganisationRequest],
+    incidents: &[v1::NewIncident],
+) -> v1::RegisterIncidentsRequest {
     v1::RegisterIncidentsRequest {
         request_id: request_id(),
         organisations: organisations.to_vec(),
@@ -154,7 +158,7 @@ on_both_databases! {
         let changed = v1::NewIncident { campaign: "other".into(), ..incident };
         let request = call(std::slice::from_ref(&organisation), &[world.new_at(0), changed]);
         assert_invalid(world.register_many("ncsc", request).await, "incidents[1].request_id");
-        let renamed = v1::NewOrganisation { name: "Another".into(), ..organisation };
+        let renamed = v1::RegisterOrganisationRequest { name: "Another".into(), ..organisation };
         let request = call(&[renamed], &[world.new_at(0)]);
         assert_invalid(world.register_many("ncsc", request).await, "organisations[0].request_id");
         assert_eq!(world.size().await, size + 1);
@@ -167,8 +171,8 @@ on_both_databases! {
         let future = v1::NewIncident { occurred_until: world.in_seconds(120), occurred_from: world.in_seconds(60), ..good() };
         let secret = v1::Markings { classification: "secret".into(), ..v1::Markings::default() };
         let twice = good();
-        let same = v1::NewOrganisation { identifiers: vec![identifier(2)], ..new_organisation(9) };
-        let child = v1::NewOrganisation {
+        let same = v1::RegisterOrganisationRequest { identifiers: vec![identifier(2)], ..new_organisation(9) };
+        let child = v1::RegisterOrganisationRequest {
             parents: vec![v1::ParentLink { organisation_id: "org_of_nobody".into(), ..v1::ParentLink::default() }],
             ..new_organisation(5)
         };
@@ -185,7 +189,7 @@ on_both_databases! {
             ("incidents[1].request_id", Code::InvalidArgument, call(&[one()], &[twice.clone(), twice])),
             ("incidents[0].content", Code::InvalidArgument, call(&[one()], &[v1::NewIncident { content: None, ..good() }])),
             ("incidents", Code::InvalidArgument, call(&[one()], &[])),
-            ("incidents", Code::InvalidArgument, call(&[one()], &vec![good(); 65])),
+            ("incidents", Code::InvalidArgument, call(&[one()], &vec![good(); RegisterIncidents::MOST + 1])),
             ("organisations[1].identifiers", Code::FailedPrecondition, call(&[one(), new_organisation(1)], &[good()])),
             ("organisations[1].identifiers", Code::FailedPrecondition, call(&[one(), same], &[good()])),
             ("organisations[0].parents[0].organisation_id", Code::InvalidArgument, call(&[child], &[good()])),
@@ -201,13 +205,13 @@ on_both_databases! {
     }
 
     async fn the_largest_call_is_done(world: World) {
-        let organisations: Vec<_> = (1..=64).map(new_organisation).collect();
-        let incidents: Vec<_> = (0..64).map(|place| world.new_at(place)).collect();
+        let organisations: Vec<_> = (1..).take(RegisterIncidents::MOST).map(new_organisation).collect();
+        let incidents: Vec<_> = (0..).take(RegisterIncidents::MOST).map(|place| world.new_at(place)).collect();
         let before = world.size().await;
         let made = world.register_many("ncsc", call(&organisations, &incidents)).await.unwrap();
         assert_eq!(world.size().await, before + 1);
         let act = world.act(&made);
-        assert_eq!((act.organisations.len(), act.incidents), (64, made.incident_ids));
+        assert_eq!((act.organisations.len(), act.incidents), (RegisterIncidents::MOST, made.incident_ids));
     }
 
     async fn requests_that_wait_and_duties_meet_them_as_they_meet_one(world: World) {
