@@ -32,6 +32,7 @@ pub use preview::{Missing, missing, suppose};
 pub use sharing::{
     Published, SharedTheme, Sharing, SharingFacts, SharingPermit, Wanted, decide_sharing, may_list, publishing_rule,
 };
+use upstream::Upstream;
 
 /// The most incidents that one ask may match. Above it nothing is released and the holder is alarmed.
 pub const MOST_MATCHES: usize = 16;
@@ -253,7 +254,7 @@ fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict 
     let consent = found.consent_for(&facts.ask, facts.at, coverage.is_enforcement());
     let authorisation = found.authorisation_for(&facts.ask, facts.at, coverage);
     let upstream = found.upstream(&facts.ask, facts.at);
-    if upstream.as_ref().is_some_and(|upstream| upstream.is_full()) {
+    if upstream.as_ref().is_some_and(Upstream::is_full) {
         return denied("its chain is as long as one can be: it was passed on too often".to_owned());
     }
     let evidence = cedar::Evidence { facts, found, consent, authorisation, coverage, upstream: upstream.as_ref() };

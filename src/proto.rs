@@ -2,7 +2,13 @@
 //! define. Only `wire` speaks the services; `ledger` uses the messages that are hashed.
 
 /// The messages and services of `concordat.v1`.
-#[expect(clippy::pedantic, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
+#[expect(
+    clippy::pedantic,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::large_enum_variant,
+    reason = "generated"
+)]
 pub mod v1 {
     tonic::include_proto!("concordat.v1");
 

@@ -46,7 +46,7 @@ pub enum Shared {
     /// A table of its statistics.
     Table(StatisticsTable),
     /// A theme.
-    Theme(Theme),
+    Theme(Box<Theme>),
 }
 
 /// A table or a theme, with the permit to share it.

@@ -33,11 +33,11 @@ Examples:
   concordat retention run --dry-run
   concordat retention run --context operator.toml -o json"
     )]
-    Run(Run),
+    Run(Erasing),
 }
 
 #[derive(Debug, Args)]
-struct Run {
+struct Erasing {
     /// Only say what is due.
     #[arg(long)]
     dry_run: bool,

@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use super::{Agreement, Decision, Facts, Modality, Permitted, cover, decide};
 use crate::domain::{
     AgencyId, Ask, Authorisation, AuthorisationId, Consent, ConsentId, ConsentScope, ConsentState, Coverage, Digest,
-    Ground, Incident, Instant, Notification, OfficerId, Permission, PermissionId,
+    Ground, Incident, Instant, Notification, OfficerId, Permission, PermissionId, Provenance,
 };
 
 impl Permitted {
@@ -49,7 +49,7 @@ impl Permitted {
             digest.add(obligation.as_bytes());
         }
         // Whose it was is part of what leaves. What has no chain has the digest that it always had.
-        for passage in handling.release.before.iter().flat_map(|chain| chain.passages()) {
+        for passage in handling.release.before.iter().flat_map(Provenance::passages) {
             for part in [passage.from.as_str(), passage.to.as_str(), passage.reference.as_str()] {
                 digest.add(part.as_bytes());
             }

@@ -47,6 +47,7 @@ impl NoticeKind {
 /// Within how many days each kind of notice should be acknowledged, as an agreement states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the unit, as in the texts of agreements")]
 pub struct NoticeDays {
     stop_further_use_days: i64,
     correction_days: i64,

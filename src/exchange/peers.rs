@@ -104,7 +104,7 @@ impl Node {
                         agencies.push(agency.clone());
                         said = Some(verified);
                     } else {
-                        problem = "is signed with a key that was not in use at its time".to_owned();
+                        "is signed with a key that was not in use at its time".clone_into(&mut problem);
                     }
                 }
                 Err(error) => problem = format!("does not verify: {error}"),

@@ -60,9 +60,9 @@ impl Plan for RegisterReceived {
         let incident = self.incident(context, id)?;
         let organisation = reads.organisation(context.agency(), &self.organisation, context.seal()).await?;
         let organisation = organisation.ok_or(Rejected::NotFound("organisation"))?;
-        let content: incidents::Content =
+        let categories: incidents::Content =
             self.categories.iter().map(|one| (one.category.clone(), one.content.clone())).collect();
-        let mut change = Change::new(&incident.id, 1, incidents::rows(context, &incident, &content)?);
+        let mut change = Change::new(&incident.id, 1, incidents::rows(context, &incident, &categories)?);
         let found = [(organisation.profile.identifiers.as_slice(), &incident)];
         change.writes.extend(events::matched_later(context, reads, &found).await?);
         Ok(change)

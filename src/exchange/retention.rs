@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::domain::{Consent, Coverage, EventKind, Ground, Incident, IncidentId, Instant, Question, Rejected};
+use crate::domain::{Consent, Coverage, EventKind, Ground, Incident, IncidentId, Instant, Question, Reference, Rejected};
 use crate::ledger::Kind;
 use crate::store::{Answer, Due, KnownCall, Proposed, Reads, ReleaseMade, Write};
 
@@ -119,7 +119,7 @@ async fn entries_about(reads: &mut Reads, id: &IncidentId, requests: &BTreeSet<&
     let requests: Vec<&str> = requests.iter().copied().collect();
     let mut entries: BTreeSet<u64> = reads.asks_of_all(&requests).await?.iter().map(|ask| ask.index).collect();
     let references = reads.references_of(id).await?;
-    let objects: Vec<&str> = requests.into_iter().chain(references.iter().map(|one| one.as_str())).collect();
+    let objects: Vec<&str> = requests.into_iter().chain(references.iter().map(Reference::as_str)).collect();
     let offers = reads.events_of(&objects).await?.into_iter().filter(|event| event.kind.is_offer());
     entries.extend(offers.filter_map(|offer| offer.detail.entry));
     Ok(entries)

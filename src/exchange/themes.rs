@@ -278,7 +278,7 @@ pub(super) async fn shared(
             withdrawn_at: row.held.withdrawn.as_ref().map(|(at, _)| *at),
             backing: counted(&each, &survivors),
         });
-        content = Some((digest, Shared::Theme(theme)));
+        content = Some((digest, Shared::Theme(Box::new(theme))));
     }
     Ok((Wanted::Theme { theme: id.clone(), shared }, content))
 }

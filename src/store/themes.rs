@@ -83,6 +83,9 @@ pub struct ThemeRow {
     pub organisations: BTreeMap<i64, Vec<OrganisationId>>,
 }
 
+/// What a version rests on: theme, version, incident, organisation.
+type Rests = (String, i64, String, Option<String>);
+
 impl Reads {
     /// One of the holder's themes.
     pub async fn theme(&mut self, holder: &AgencyId, id: &ThemeId, seal: &Seal) -> Result<Option<ThemeRow>> {
@@ -105,7 +108,6 @@ impl Reads {
         for row in rows!(self, sql::THEME_VERSIONS, VersionRow, set.as_str()) {
             versions.entry(row.theme_id.clone()).or_default().push(row);
         }
-        type Rests = (String, i64, String, Option<String>);
         let mut rests: BTreeMap<String, Vec<Rests>> = BTreeMap::new();
         for row in rows!(self, sql::THEME_INCIDENTS, Rests, set.as_str()) {
             rests.entry(row.0.clone()).or_default().push(row);

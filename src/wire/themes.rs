@@ -203,7 +203,7 @@ impl ThemeService for Desk {
         let outcome = match told.outcome {
             Telling::Shared { content, digest, clauses, obligations } => Outcome::Shared(v1::SharedTheme {
                 theme: content.and_then(|content| match content {
-                    Shared::Theme(theme) => Some(theme),
+                    Shared::Theme(theme) => Some(*theme),
                     Shared::Table(_) => None,
                 }),
                 digest: digest.as_bytes().to_vec(),

@@ -28,18 +28,15 @@ fn report(message: &ReportWrongfulReleaseRequest) -> Result<ReportWrongfulReleas
     check(ids.len() <= MOST_NAMED, "disclosure_ids", "must be at most 64")?;
     let id = |(i, text): (usize, &String)| convert::field(&format!("disclosure_ids[{i}]"), text, DisclosureId::parse);
     let disclosures: BTreeSet<DisclosureId> = ids.iter().enumerate().map(id).collect::<Result<_, _>>()?;
-    let about = match consent {
-        Some(consent) => {
-            let problem = "must be empty where a consent is named";
-            check(indexes.is_empty(), "receipt_indexes", problem)?;
-            check(ids.is_empty(), "disclosure_ids", problem)?;
-            Wrongful::Consent(consent)
-        }
-        None => {
-            let problem = "or disclosure_ids or a consent_id is required";
-            check(!indexes.is_empty() || !ids.is_empty(), "receipt_indexes", problem)?;
-            Wrongful::Named { indexes: indexes.iter().copied().collect(), disclosures }
-        }
+    let about = if let Some(consent) = consent {
+        let problem = "must be empty where a consent is named";
+        check(indexes.is_empty(), "receipt_indexes", problem)?;
+        check(ids.is_empty(), "disclosure_ids", problem)?;
+        Wrongful::Consent(consent)
+    } else {
+        let problem = "or disclosure_ids or a consent_id is required";
+        check(!indexes.is_empty() || !ids.is_empty(), "receipt_indexes", problem)?;
+        Wrongful::Named { indexes: indexes.iter().copied().collect(), disclosures }
     };
     Ok(ReportWrongfulRelease { cause, about, aware_at: convert::instant("aware_at", message.aware_at)? })
 }

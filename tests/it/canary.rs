@@ -310,7 +310,12 @@ async fn play(story: &mut Story) {
             story.call(auditor, "AgencyService/ListAgencies", v1::ListAgenciesRequest {}).await.unwrap();
     }
 
-    // In the end it is erased.
+    erase(story, incident_id).await;
+}
+
+/// In the end it is erased.
+async fn erase(story: &mut Story, incident_id: String) {
+    let recorder = ("ncsc", "recorder");
     let (ground, incident) = ("registered-in-error".to_owned(), incident_id.clone());
     let propose = v1::ProposeErasureRequest { request_id: request_id(), incident_id, ground: ground.clone() };
     let _: v1::ProposeErasureResponse = story.call(recorder, "RetentionService/ProposeErasure", propose).await.unwrap();

@@ -16,7 +16,7 @@ const PURPOSE: &str = "serious-organised-crime";
 /// The time of every ask.
 const AT: i64 = 1_790_000_000_000_000;
 
-/// SplitMix64.
+/// `SplitMix64`.
 struct Dice(u64);
 
 impl Dice {

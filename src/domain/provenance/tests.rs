@@ -5,7 +5,7 @@
 
 use super::*;
 
-/// SplitMix64.
+/// `SplitMix64`.
 struct Dice(u64);
 
 impl Dice {

@@ -10,14 +10,14 @@ use crate::onward::{Received, outcome_alone};
 
 impl World {
     /// What the ICO has from the NCSC and would pass on to the NCA.
-    async fn from_the_ncsc(&self) -> Received {
+    async fn received_of_the_ncsc(&self) -> Received {
         let (release, ..) = self.received_by_ico("ncsc", Self::onward_scope).await;
         self.receive("ico", release, "nca").await
     }
 
     /// A permission that the ICO asked the NCSC for.
     async fn asked_of_the_ncsc(&self) -> String {
-        let received = self.from_the_ncsc().await;
+        let received = self.received_of_the_ncsc().await;
         self.ask_permission("ico", self.permission_for(&received, "ncsc")).await.unwrap().permission_id
     }
 
@@ -52,7 +52,7 @@ impl World {
                     .encode_to_vec()
             }
             "AskPermission" => {
-                let received = self.from_the_ncsc().await;
+                let received = self.received_of_the_ncsc().await;
                 let outcome: &Outcome = received.release.outcome.as_ref().unwrap();
                 let reference = only_incident(outcome).reference.clone();
                 v1::AskPermissionRequest { request_id, reference, ..self.permission_for(&received, "ncsc") }
@@ -82,7 +82,7 @@ impl World {
                 v1::WithdrawPermissionRequest { request_id, permission_id }.encode_to_vec()
             }
             "PresentPermission" => {
-                let received = self.from_the_ncsc().await;
+                let received = self.received_of_the_ncsc().await;
                 let (_, receipt) = self.permitted_to_pass_on(&received, "ncsc").await;
                 v1::PresentPermissionRequest { request_id, receipt, incident_id: received.held.incident }
                     .encode_to_vec()

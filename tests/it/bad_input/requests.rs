@@ -211,8 +211,8 @@ impl World {
     pub(crate) async fn valid_request(&self, rpc: &str, variant: usize) -> Option<Vec<u8>> {
         let variants = match rpc {
             "RequestRelease" => 4,
-            "OfferRelease" | "GiveAuthorisation" | "RegisterIncidents" | "PublishStatistics" | "ListDisclosures" => 2,
-            "AskPermission" | "RecordConsent" | "ReconfirmConsent" => 2,
+            "OfferRelease" | "GiveAuthorisation" | "RegisterIncidents" | "PublishStatistics" | "ListDisclosures"
+            | "AskPermission" | "RecordConsent" | "ReconfirmConsent" => 2,
             "ReportWrongfulRelease" => 3,
             _ => 1,
         };

@@ -106,8 +106,8 @@ on_both_databases! {
     async fn what_a_narrower_or_a_new_consent_still_permits_is_not_stopped(world: World) {
         let (permitted, _) = world.released_to_ico().await;
         let (held, consent) = (&permitted.held, permitted.consent.as_str());
-        let narrowed = v1::ConsentScope { purposes: names(&["harm-reduction"]), ..world.scope(held) };
-        world.narrow_consent(held, consent, narrowed.clone()).await.unwrap();
+        let less = v1::ConsentScope { purposes: names(&["harm-reduction"]), ..world.scope(held) };
+        world.narrow_consent(held, consent, less.clone()).await.unwrap();
         let wider = world.reconfirm_consent(held, consent, world.scope(held)).await;
         world.verify_consent(held, consent, wider).await.unwrap();
         assert_eq!(world.notices("ico").await, []);

@@ -409,14 +409,14 @@ on_both_databases! {
 
     async fn in_one_batch_a_theme_is_withdrawn_before_it_is_asked_for(world: World) {
         let id = world.confirmed().await;
-        let mut asker = world.themes_as("nca", "req", &["requester"]);
+        let mut requester = world.themes_as("nca", "req", &["requester"]);
         let mut officer = world.confirmer("ico");
         let (ask, withdraw) = (asking(&id), v1::WithdrawThemeRequest { request_id: request_id(), theme_id: id.clone() });
-        let ask: Pending<_> = Box::pin(async move { asker.request_theme(ask).await.unwrap().into_inner() });
+        let ask: Pending<_> = Box::pin(async move { requester.request_theme(ask).await.unwrap().into_inner() });
         let withdraw: Pending<_> = Box::pin(async move { officer.withdraw_theme(withdraw).await.unwrap().into_inner() });
-        let (asked, withdrawn) = world.in_one_batch(ask, withdraw).await;
+        let (asked, gone) = world.in_one_batch(ask, withdraw).await;
         not_shared(&asked);
-        assert!(withdrawn.receipt.unwrap().index < asked.receipt.unwrap().index);
+        assert!(gone.receipt.unwrap().index < asked.receipt.unwrap().index);
     }
 
     async fn a_list_shows_the_parties_what_is_shared_and_no_words(world: World) {

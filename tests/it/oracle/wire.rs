@@ -134,6 +134,7 @@ fn evidence(scope: &Scope) -> v1::ConsentEvidence {
 }
 
 impl Door for Wire {
+    #[expect(clippy::too_many_lines, reason = "a table: one arm for each kind of change")]
     async fn change(&self, ids: &Ids, records: &Records, change: &Change) -> Result<String, String> {
         let id = |name: &Name| ids.of.get(name).cloned().unwrap_or_else(|| format!("missing-{name}"));
         let (holder, request_id) = (change.holder(records), request_id());
