@@ -254,9 +254,6 @@ fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict 
     let consent = found.consent_for(&facts.ask, facts.at, coverage.is_enforcement());
     let authorisation = found.authorisation_for(&facts.ask, facts.at, coverage);
     let upstream = found.upstream(&facts.ask, facts.at);
-    if upstream.as_ref().is_some_and(Upstream::is_full) {
-        return denied("its chain is as long as one can be: it was passed on too often".to_owned());
-    }
     let evidence = cedar::Evidence { facts, found, consent, authorisation, coverage, upstream: upstream.as_ref() };
 
     let cedar::Answer { permits, forbids, errors } = cedar::evaluate(&evidence);
@@ -270,6 +267,10 @@ fn decide_one(facts: &Facts, found: &Match, coverage: &Coverage<'_>) -> Verdict 
     }
     if permits.is_empty() {
         return denied("no clause permits it".to_owned());
+    }
+    // After the clauses, like every other reason: "open" must not cost less.
+    if upstream.as_ref().is_some_and(Upstream::is_full) {
+        return denied("its chain is as long as one can be: it was passed on too often".to_owned());
     }
     let permits: Vec<&Clause> = coverage.clauses().filter(|clause| permits.contains(clause.id.as_str())).collect();
     let upstream = upstream.as_ref();
@@ -304,15 +305,14 @@ impl Bounds<'_> {
     /// What would be released of these categories, on what it rests and on which terms; none if nothing would.
     fn permit(&self, asked: &BTreeSet<Category>) -> Option<Permitted> {
         let Self { facts, found, consent, authorisation, coverage, .. } = *self;
-        let (mut categories, permits) = self.releasable(asked);
+        let (mut categories, mut permits) = self.releasable(asked);
         if categories.is_empty() {
             return None;
         }
         let record = if facts.ask.is_anonymised() {
             let record = found.alike.as_ref()?.record.within(&categories.keys().cloned().collect())?;
-            // What else is held is nobody's business.
-            let said = record.categories();
-            categories.retain(|category, _| said.contains(category));
+            // What else is held is nobody's business, and neither are the clauses under which it would pass.
+            (categories, permits) = self.releasable(&record.categories());
             Some(record)
         } else {
             None

@@ -75,7 +75,7 @@ pub use received::{ReceivedCategory, RegisterReceived};
 pub use registration::{NewIncident, NewOrganisation, RegisterIncidents};
 pub use replay::{Replay, Replayed, replay};
 pub use retention::{ConfirmDisposal, EraseIncident, ProposeErasure};
-pub use sharing::{AskForTable, Item, Telling, Told};
+pub use sharing::{Item, SharingAsk, Telling, Told};
 pub(crate) use statement::{anonymised as anonymised_record, handling, passages, timestamp};
 pub use statistics::Prepared;
 pub use suspensions::{Resume, Suspend};
@@ -162,9 +162,9 @@ impl Exchange {
     ///
     /// When this returns, the entry is durable. The content comes with it if it was permitted, by `release` and nowhere
     /// else.
-    pub async fn ask_for_table(&self, by: By, ask: AskForTable) -> Result<Told> {
+    pub async fn ask_to_share(&self, by: By, ask: SharingAsk) -> Result<Told> {
         let agency = by.actor.agency.clone();
-        let mut told = self.queue.ask_for_table(Box::new(sharing::TableCall { by, ask })).await?;
+        let mut told = self.queue.ask_to_share(Box::new(sharing::SharingCall { by, ask })).await?;
         if told.receipt.is_none() {
             told.receipt = Some(self.receipt(&agency, told.index).await?);
         }

@@ -283,7 +283,7 @@ pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
         put("asked", format!("{} ({}, {}) asked {}", ask.requester, ask.unit, ask.officer_pseudonym, ask.holder));
         put("theme", ask.theme.clone());
     }
-    if let Some(outcome) = &verified.table_outcome {
+    if let Some(outcome) = &verified.sharing_outcome {
         put("outcome", outcome.outcome.clone());
         put("under", outcome.clauses.join(", "));
     }

@@ -16,14 +16,17 @@ pub(super) struct Words<'a> {
     written: &'a str,
     /// In lower case, single spaces between them and around them.
     spaced: String,
+    /// The same where a full stop parts words, as in an address.
+    parted: String,
     /// The same without spaces.
     squeezed: String,
 }
 
 impl<'a> Words<'a> {
     pub(super) fn new(written: &'a str) -> Self {
-        let spaced = spelt(written);
-        Self { written, squeezed: spaced.replace(' ', ""), spaced: format!(" {spaced} ") }
+        let (spaced, parted) = (spelt(written), spelt(&parted(written)));
+        let squeezed = spaced.replace(' ', "");
+        Self { written, squeezed, spaced: format!(" {spaced} "), parted: format!(" {parted} ") }
     }
 
     /// Whether one of the organisation's names or identifiers is in them.
@@ -34,7 +37,8 @@ impl<'a> Words<'a> {
 
     fn have_word(&self, word: &str) -> bool {
         // A name with an ending, as in "Example Water's".
-        self.spaced.contains(&format!(" {word} ")) || self.spaced.contains(&format!(" {word}s "))
+        let forms = [format!(" {word} "), format!(" {word}s ")];
+        forms.iter().any(|form| self.spaced.contains(form) || self.parted.contains(form))
     }
 
     fn have_name(&self, name: &str) -> bool {
@@ -53,16 +57,25 @@ impl<'a> Words<'a> {
 
     fn have_identifier(&self, identifier: &Identifier) -> bool {
         let value: String = identifier.value().to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
+        let in_parts = spelt(&parted(identifier.value()));
         let is_number = value.chars().all(|c| c.is_ascii_digit());
         // Registers and people leave zeros out.
         let short = value.trim_start_matches('0');
         let short = Some(short).filter(|short| is_number && short.len() >= SHORT_NAME);
-        [Some(value.as_str()), short].into_iter().flatten().any(|form| self.have_word(form) || self.have_inside(form))
+        self.have_word(&in_parts)
+            || [Some(value.as_str()), short]
+                .into_iter()
+                .flatten()
+                .any(|form| self.have_word(form) || self.have_inside(form))
     }
 
     fn have_inside(&self, squeezed: &str) -> bool {
         squeezed.chars().count() >= UNMISTAKABLE && self.squeezed.contains(squeezed)
     }
+}
+
+fn parted(written: &str) -> String {
+    written.replace('.', " ")
 }
 
 #[cfg(test)]
@@ -105,6 +118,15 @@ mod tests {
         let short = profile("IT Ltd", &[]);
         assert!(Words::new("IT was hit").name(&short) && Words::new("at it ltd").name(&short));
         assert!(!Words::new("it was hit").name(&short));
+    }
+
+    #[test]
+    fn a_name_or_an_address_is_found_beside_a_full_stop() {
+        let shop = profile("Tesco PLC", &[("domain", "bt.com")]);
+        for words in ["customers of tesco.com", "It ended.Tesco then rang", "seen at www.bt.com", "bt.com, too"] {
+            assert!(Words::new(words).name(&shop), "{words}");
+        }
+        assert!(!Words::new("a bt line, or com ports").name(&shop));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::proto::v1::{Act, OutcomeStatement, WrongfulReleaseStatement};
 /// Where a theme stands by the acts so far.
 #[derive(Debug, Default)]
 struct ThemeActs {
+    holder: String,
     /// Who drafted each version.
     drafted: BTreeMap<i64, String>,
     /// The version that was confirmed last, by whom and when.
@@ -97,7 +98,9 @@ impl Acts {
                 self.suspended.remove(&(act.agency.clone(), object.to_owned()));
             }
             "ThemeService/DraftTheme" | "ThemeService/ReviseTheme" => {
-                self.theme(object).drafted.insert(version, act.officer.clone());
+                let theme = self.theme(object);
+                theme.holder.clone_from(&act.agency);
+                theme.drafted.insert(version, act.officer.clone());
             }
             "ThemeService/ConfirmTheme" => {
                 self.theme(object).confirmed = Some((version, act.officer.clone(), at));
@@ -147,8 +150,9 @@ impl Acts {
     }
 
     /// That an ask for a theme read it otherwise than the acts brought it about.
-    pub(super) fn of_theme(&self, id: &ThemeId, read: Option<&SharedTheme>) -> Option<String> {
-        let by_acts = self.themes.get(id.as_str()).and_then(|acts| {
+    pub(super) fn of_theme(&self, holder: &AgencyId, id: &ThemeId, read: Option<&SharedTheme>) -> Option<String> {
+        let of_holder = self.themes.get(id.as_str()).filter(|acts| acts.holder == holder.as_str());
+        let by_acts = of_holder.and_then(|acts| {
             let (version, by, at) = acts.confirmed.as_ref()?;
             Some((*version, acts.drafted.get(version).map(String::as_str), by.as_str(), *at, acts.withdrawn))
         });

@@ -18,7 +18,7 @@ use super::health::Health;
 use super::offers::OfferCall;
 use super::plan::{By, Done, Mutation};
 use super::queue::{ASK, CHANGE, Full, Place, Waiting};
-use super::sharing::{TableCall, Telling, Told};
+use super::sharing::{SharingCall, Telling, Told};
 use super::{Error, Node, Result, gate};
 
 /// What is to be done.
@@ -26,7 +26,7 @@ pub(super) enum Work {
     Change(Box<dyn Mutation>),
     Ask(Box<AskCall>),
     Offer(Box<OfferCall>),
-    Table(Box<TableCall>),
+    Share(Box<SharingCall>),
 }
 
 impl Work {
@@ -39,14 +39,14 @@ impl Work {
             Self::Change(mutation) => mutation.by(),
             Self::Ask(ask) => &ask.by,
             Self::Offer(offer) => &offer.by,
-            Self::Table(call) => &call.by,
+            Self::Share(call) => &call.by,
         }
     }
 
     fn place(&self) -> Place {
         let (stops, bulk, takes) = match self {
             Self::Change(mutation) => (mutation.stops(), mutation.is_bulk(), CHANGE),
-            Self::Ask(_) | Self::Offer(_) | Self::Table(_) => (false, false, ASK),
+            Self::Ask(_) | Self::Offer(_) | Self::Share(_) => (false, false, ASK),
         };
         Place { agency: self.by().actor.agency.clone(), key: self.key(), stops, bulk, takes }
     }
@@ -137,8 +137,8 @@ impl Queue {
         }
     }
 
-    pub(super) async fn ask_for_table(&self, call: Box<TableCall>) -> Result<Told> {
-        match self.put(Work::Table(call)).await? {
+    pub(super) async fn ask_to_share(&self, call: Box<SharingCall>) -> Result<Told> {
+        match self.put(Work::Share(call)).await? {
             Reply::Told(told, _) => Ok(*told),
             Reply::Done(_) | Reply::Asked(..) => Err(Error::Internal("an ask for a table was answered as another")),
         }

@@ -42,7 +42,7 @@ impl<'w> Docket<'w> {
         let (mut calls, mut offers) = (Vec::new(), Vec::new());
         for (place, work) in works.iter().enumerate() {
             match &**work {
-                Work::Change(_) | Work::Table(_) => {}
+                Work::Change(_) | Work::Share(_) => {}
                 Work::Ask(call) => calls.push((place, &**call)),
                 Work::Offer(call) => offers.push((Some(place), call.by.clone(), call.offer.clone())),
             }
@@ -61,7 +61,7 @@ impl<'w> Docket<'w> {
 
     /// Turns away whoever is suspended, and what would reach somebody who is, by what now stands under the lock.
     async fn turn_away_suspended(&mut self, node: &Node, reads: &mut Reads, works: &[Arc<Work>]) -> Result<()> {
-        let decided = works.iter().enumerate().filter(|(_, work)| !matches!(***work, Work::Change(_) | Work::Table(_)));
+        let decided = works.iter().enumerate().filter(|(_, work)| !matches!(***work, Work::Change(_) | Work::Share(_)));
         let callers: BTreeMap<usize, Requester> =
             decided.map(|(place, work)| (place, Requester::from(&work.by().actor))).collect();
         if callers.is_empty() && self.puts.is_empty() {

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::decision::{Decision, decide};
-use crate::domain::{AgencyId, Instant, Notice, Question, Rejected};
+use crate::domain::{AgencyId, Instant, Notice, Question, Rejected, Requester};
 use crate::ledger::Slots;
 use crate::release::{Releasable, Shareable};
 use crate::store::{Answer, Appended, Committed, KnownCall, Locked, Write};
@@ -31,7 +31,7 @@ use super::gather::{Gathered, gather};
 use super::node::Timing;
 use super::offers::{OfferFor, Offering};
 use super::plan::{self, By, Done, Keyed, Mutation};
-use super::sharing::{self, Decided, TableCall, Told};
+use super::sharing::{self, Decided, SharingCall, Shelf, Told};
 use super::{Error, Node, Result, disclosures, events, notices, obligations};
 
 /// Takes a batch through the gate. One answer for each of its works, in their order.
@@ -46,9 +46,7 @@ pub(super) async fn pass(node: &Node, works: &[Arc<Work>]) -> Result<Vec<Result<
     for (matter, gathered) in passage.gather(works).await? {
         passage.decide(matter, &gathered)?;
     }
-    for (place, call) in table_calls(works) {
-        passage.tell(place, call).await?;
-    }
+    passage.tell(sharing_calls(works).collect()).await?;
     passage.commit(works.len()).await
 }
 
@@ -72,7 +70,7 @@ struct Passage<'a> {
 enum Entered {
     Change { object: String, version: i64 },
     Ask { asked: About, answer: Answer, releasable: Option<Releasable> },
-    Table { answer: Answer, shareable: Option<Shareable> },
+    Share { answer: Answer, shareable: Option<Shareable> },
 }
 
 /// The question that an ask put.
@@ -90,7 +88,7 @@ fn changes(works: &[Arc<Work>]) -> Vec<(usize, &dyn Mutation)> {
         .enumerate()
         .filter_map(|(place, work)| match &**work {
             Work::Change(mutation) => Some((place, &**mutation)),
-            Work::Ask(_) | Work::Offer(_) | Work::Table(_) => None,
+            Work::Ask(_) | Work::Offer(_) | Work::Share(_) => None,
         })
         .collect();
     changes.sort_by_key(|(_, mutation)| !mutation.stops());
@@ -98,9 +96,9 @@ fn changes(works: &[Arc<Work>]) -> Vec<(usize, &dyn Mutation)> {
 }
 
 /// The asks for tables and themes of a batch.
-fn table_calls(works: &[Arc<Work>]) -> impl Iterator<Item = (usize, &TableCall)> {
+fn sharing_calls(works: &[Arc<Work>]) -> impl Iterator<Item = (usize, &SharingCall)> {
     works.iter().enumerate().filter_map(|(place, work)| match &**work {
-        Work::Table(call) => Some((place, &**call)),
+        Work::Share(call) => Some((place, &**call)),
         Work::Change(_) | Work::Ask(_) | Work::Offer(_) => None,
     })
 }
@@ -300,46 +298,52 @@ impl<'a> Passage<'a> {
         Ok(())
     }
 
-    /// Decides an ask for a table or a theme, and appends an entry for one that is put for the first time, whatever was
-    /// decided.
-    async fn tell(&mut self, place: usize, call: &TableCall) -> Result<()> {
-        let (node, at, by) = (self.node, self.timing.at, &call.by);
+    /// Decides the asks for tables and themes on what is read for all of them together.
+    async fn tell(&mut self, calls: Vec<(usize, &SharingCall)>) -> Result<()> {
+        if calls.is_empty() {
+            return Ok(());
+        }
         if let Err(error) = &self.timing.releases {
-            self.replies.insert(place, Err(error.clone()));
+            self.replies.extend(calls.iter().map(|(place, _)| (*place, Err(error.clone()))));
             return Ok(());
         }
-        match node.turn_away_between(self.locked.reads(), &by.actor, &call.ask.holder).await {
-            Err(suspended @ Error::Suspended { .. }) => {
-                self.replies.insert(place, Err(suspended));
-                return Ok(());
-            }
-            other => other?,
+        let requesters: Vec<Requester> = calls.iter().map(|(_, call)| Requester::from(&call.by.actor)).collect();
+        let standing = self.locked.reads().suspensions_of(&requesters).await?;
+        let shelf = Shelf::read(self.node, self.locked.reads(), calls.iter().map(|(_, call)| &call.ask)).await?;
+        for ((place, call), requester) in calls.into_iter().zip(requesters) {
+            let asked = self.node.turn_away_by(&standing, &requester, &call.ask.holder);
+            let reply = match asked.and_then(|()| self.shared(call, requester, &shelf)) {
+                Ok(asked) => self.tell_one(place, call, asked)?,
+                Err(error) => Some(Err(error)),
+            };
+            self.replies.extend(reply.map(|reply| (place, reply)));
         }
-        let earlier = self.known.get(&by.call.stored()).cloned();
-        if earlier.as_ref().is_some_and(|earlier| earlier.digest != by.call.digest) {
-            self.replies.insert(place, Err(Error::key_reused()));
-            return Ok(());
+        Ok(())
+    }
+
+    /// What an ask is decided on, unless its key was used for another.
+    fn shared(&self, call: &SharingCall, requester: Requester, shelf: &Shelf) -> Result<sharing::Asked> {
+        let SharingCall { by, ask } = call;
+        if self.known.get(&by.call.stored()).is_some_and(|earlier| earlier.digest != by.call.digest) {
+            return Err(Error::key_reused());
         }
-        let asked = match sharing::Asked::read(node, self.locked.reads(), call, at).await {
-            Ok(asked) => asked,
-            Err(Error::Store(error)) => return Err(Error::Store(error)),
-            Err(error) => {
-                self.replies.insert(place, Err(error));
-                return Ok(());
-            }
-        };
-        if let Some(earlier) = earlier {
-            let (told, permit) = asked.again(&self.locked, &earlier);
-            self.replies.insert(place, Ok(Reply::Told(Box::new(told), permit)));
-            return Ok(());
+        shelf.asked(requester, by.call.request_id.clone(), ask, self.timing.at)
+    }
+
+    /// Appends an entry for an ask that is put for the first time, whatever was decided; answers one that is put again.
+    fn tell_one(&mut self, place: usize, call: &SharingCall, asked: sharing::Asked) -> Result<Option<Result<Reply>>> {
+        let (node, at, by) = (self.node, self.timing.at, &call.by);
+        if let Some(earlier) = self.known.get(&by.call.stored()) {
+            let (told, permit) = asked.again(&self.locked, earlier);
+            return Ok(Some(Ok(Reply::Told(Box::new(told), permit))));
         }
         let Decided { object, draft, facts, answer, shareable, writes } = asked.first_time()?;
-        let entered = Entered::Table { answer: answer.clone(), shareable };
+        let entered = Entered::Share { answer: answer.clone(), shareable };
         let appended = self.locked.append(entered, &draft, Some(&facts), Slots::REQUESTER, at, &node.seal)?;
         self.writes.push(Write::call(&by.call, appended.index(), &object, 0, at, Some(&answer))?);
         self.writes.extend(writes);
         self.appended.push((Some(place), appended));
-        Ok(())
+        Ok(None)
     }
 
     /// Makes the batch durable, and only then turns what was appended into answers.
@@ -362,10 +366,10 @@ impl<'a> Passage<'a> {
 /// The answer to what was committed.
 fn answered(committed: Committed<Entered>) -> Reply {
     let (index, receipt) = (committed.index(), committed.receipt().cloned());
-    if let Entered::Table { answer, .. } = committed.decided() {
+    if let Entered::Share { answer, .. } = committed.decided() {
         let told = Told { outcome: answer.clone().into(), index, receipt };
         let (shareable, ()) = committed.split(|entered| match entered {
-            Entered::Table { shareable, .. } => (shareable, ()),
+            Entered::Share { shareable, .. } => (shareable, ()),
             Entered::Ask { .. } | Entered::Change { .. } => (None, ()),
         });
         return Reply::Told(Box::new(told), shareable);
@@ -380,6 +384,6 @@ fn answered(committed: Committed<Entered>) -> Reply {
             let asked = Asked { question, holder, open_until, outcome: answer.into(), index, receipt };
             Reply::Asked(Box::new(asked), releasable)
         }
-        Entered::Table { answer, .. } => Reply::Told(Box::new(Told { outcome: answer.into(), index, receipt }), None),
+        Entered::Share { answer, .. } => Reply::Told(Box::new(Told { outcome: answer.into(), index, receipt }), None),
     }
 }

@@ -274,7 +274,7 @@ async fn table(
     let agreements = known.texts.in_force(reads, &facts.in_force).await?;
     let agreements: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();
     let decision = decide_sharing(&facts, &agreements);
-    let stated = statement::of_table_ask(&facts, sealed, &decision);
+    let stated = statement::of_sharing_ask(&facts, sealed, &decision);
     let kept = reads.kept_telling(&sharing::object(&facts), index).await?;
     let compared = [
         (kept == Some(sharing::answer(&decision)), "answer: what is kept for repeats is not what the facts give"),
@@ -286,7 +286,7 @@ async fn table(
     let mut differences: Vec<String> =
         compared.iter().filter(|(same, _)| !same).map(|(_, what)| (*what).to_owned()).collect();
     if let (Some(acts), Wanted::Theme { theme, shared }) = (&known.acts, &facts.wanted) {
-        differences.extend(acts.of_theme(theme, shared.as_ref()));
+        differences.extend(acts.of_theme(&facts.holder, theme, shared.as_ref()));
     }
     Ok(if differences.is_empty() { Replayed::Same } else { Replayed::Different(differences) })
 }

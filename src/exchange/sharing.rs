@@ -1,23 +1,25 @@
 //! Asks for what a holder made of many incidents, a table of its statistics or a theme, on their way through the gate.
 
+mod shelf;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::decision::{Agreement, InForce, Published, Sharing, SharingFacts, Wanted, decide_sharing};
-use crate::domain::{AgencyId, ClauseId, Digest, Instant, Quarter, RequestId, Requester, ThemeId};
+use crate::decision::{Agreement, Sharing, SharingFacts, Wanted, decide_sharing};
+use crate::domain::{AgencyId, ClauseId, Digest, Quarter, ThemeId};
 use crate::ledger::{Draft, Kind, Salts, Slots};
 use crate::proto::v1::Receipt;
 use crate::release::{Shareable, Shared};
 use crate::seal;
-use crate::store::{Answer, Committed, KnownCall, Locked, Reads, Write};
+use crate::store::{Answer, Committed, KnownCall, Locked, Write};
 
 use super::plan::By;
-use super::tables::Tables;
-use super::{Error, Node, Result, statement, themes};
+use super::{Result, statement};
+pub(super) use shelf::Shelf;
 
 /// What is asked for.
-#[derive(Debug, Clone)]
-pub struct AskForTable {
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SharingAsk {
     /// The agency asked.
     pub holder: AgencyId,
     /// Of what it has.
@@ -25,7 +27,7 @@ pub struct AskForTable {
 }
 
 /// A table of statistics, or a theme.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Item {
     /// A table of a quarter.
     Table(Quarter, String),
@@ -52,9 +54,9 @@ fn kind(facts: &SharingFacts) -> Kind {
 
 /// One call that asks for a table or a theme.
 #[derive(Debug)]
-pub(super) struct TableCall {
+pub(super) struct SharingCall {
     pub(super) by: By,
-    pub(super) ask: AskForTable,
+    pub(super) ask: SharingAsk,
 }
 
 /// What such an ask came to.
@@ -130,32 +132,6 @@ pub(super) struct Decided {
 }
 
 impl Asked {
-    /// Reads the facts, under the lock.
-    pub(super) async fn read(node: &Node, reads: &mut Reads, call: &TableCall, at: Instant) -> Result<Self> {
-        let TableCall { by, ask } = call;
-        Self::by(node, reads, Requester::from(&by.actor), by.call.request_id.clone(), ask, at).await
-    }
-
-    /// The same for whoever it may be that asks.
-    pub(super) async fn by(
-        node: &Node,
-        reads: &mut Reads,
-        requester: Requester,
-        request_id: RequestId,
-        AskForTable { holder, item }: &AskForTable,
-        at: Instant,
-    ) -> Result<Self> {
-        let agreements = node.in_force(reads).await?;
-        let in_force = agreements.iter();
-        let in_force = in_force.map(|one| InForce { id: one.id().clone(), digest: one.digest() }).collect();
-        let (wanted, content) = match item {
-            Item::Table(quarter, table) => published(reads, holder, *quarter, table).await?,
-            Item::Theme(theme) => themes::shared(node, reads, holder, theme).await?,
-        };
-        let facts = SharingFacts { format: 1, at, requester, request_id, holder: holder.clone(), wanted, in_force };
-        Ok(Self { facts, agreements, content })
-    }
-
     fn decide(&self) -> Sharing {
         let agreements: Vec<&Agreement> = self.agreements.iter().map(Arc::as_ref).collect();
         decide_sharing(&self.facts, &agreements)
@@ -170,7 +146,7 @@ impl Asked {
     pub(super) fn first_time(self) -> Result<Decided> {
         let decision = self.decide();
         let facts = statement::sharing_facts(&self.facts)?;
-        let stated = statement::of_table_ask(&self.facts, &facts, &decision);
+        let stated = statement::of_sharing_ask(&self.facts, &facts, &decision);
         let requester = &self.facts.requester.agency;
         let draft = Draft {
             kind: kind(&self.facts),
@@ -198,25 +174,6 @@ impl Asked {
         let told = Told { outcome, index: call.index, receipt: None };
         (told, shareable.map(|shareable| locked.committed_earlier(call, shareable)))
     }
-}
-
-/// What a holder published of a table.
-async fn published(
-    reads: &mut Reads,
-    holder: &AgencyId,
-    quarter: Quarter,
-    table: &str,
-) -> Result<(Wanted, Option<(Digest, Shared)>)> {
-    let (mut published, mut content) = (None, None);
-    if let Some(row) = reads.publication(holder, quarter).await? {
-        let tables = Tables::read(&row.tables).filter(|tables| tables.digest() == row.digest);
-        let tables = tables.ok_or(Error::Internal("a publication is not what was published"))?;
-        if let Some((digest, found)) = tables.find(table) {
-            published = Some(Published { at: row.published_at, rule: row.rule, digest: *digest });
-            content = Some((*digest, Shared::Table(found.clone())));
-        }
-    }
-    Ok((Wanted::Table { quarter, table: table.to_owned(), published }, content))
 }
 
 fn shareable(decision: Sharing, content: Option<(Digest, Shared)>) -> Option<Shareable> {

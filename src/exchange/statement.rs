@@ -303,7 +303,7 @@ pub(super) fn sharing_facts(facts: &SharingFacts) -> Result<Vec<u8>> {
 /// What the entry of an ask for a table or a theme states.
 ///
 /// INVARIANT: the same arguments give the same bytes, in this version and in every later one. A replay relies on it.
-pub(super) fn of_table_ask(facts: &SharingFacts, sealed: &[u8], decision: &Sharing) -> Statements {
+pub(super) fn of_sharing_ask(facts: &SharingFacts, sealed: &[u8], decision: &Sharing) -> Statements {
     let requester = &facts.requester;
     let (agency, unit, pseudonym) = (requester.agency.to_string(), requester.unit.to_string(), &requester.pseudonym);
     let (holder, request_id) = (facts.holder.to_string(), facts.request_id.to_string());

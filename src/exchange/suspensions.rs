@@ -5,7 +5,7 @@
 //! where it is looked up: under the lock for whatever changes something or is to be decided, after the suspensions of
 //! the same batch were written; in the reading's own transaction for whatever is only read.
 
-use crate::domain::{Actor, AgencyId, OfficerId, Rejected, Requester, Suspended, Suspension};
+use crate::domain::{Actor, AgencyId, OfficerId, Rejected, Requester, Suspended, Suspension, Suspensions};
 use crate::ledger::Kind;
 use crate::store::{Reads, Write};
 
@@ -105,8 +105,13 @@ impl Node {
     pub(super) async fn turn_away_between(&self, reads: &mut Reads, caller: &Actor, holder: &AgencyId) -> Result<()> {
         let caller = Requester::from(caller);
         let found = reads.suspensions_of([&caller]).await?;
-        let by = found.of_caller(&caller, !self.holds(&caller.agency)).or_else(|| found.between(holder, &caller));
-        by.map_or(Ok(()), |by| Err(self.suspended(&caller, by)))
+        self.turn_away_by(&found, &caller, holder)
+    }
+
+    /// The same by what was read.
+    pub(super) fn turn_away_by(&self, found: &Suspensions, caller: &Requester, holder: &AgencyId) -> Result<()> {
+        let by = found.of_caller(caller, !self.holds(&caller.agency)).or_else(|| found.between(holder, caller));
+        by.map_or(Ok(()), |by| Err(self.suspended(caller, by)))
     }
 }
 

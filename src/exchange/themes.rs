@@ -5,16 +5,16 @@
 
 mod fitness;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
 
-use crate::decision::{Activity, SharedTheme, Wanted, may_list, publishing_rule};
+use crate::decision::{Activity, SharedTheme, may_list, publishing_rule};
 use crate::domain::{
-    AgencyId, Confirmation, Digest, Event, EventDetail, EventKind, HeldTheme, IncidentId, Instant, Invalid, Rejected,
-    RequestId, Requester, Theme, ThemeId, ThemeVersion, Unit,
+    AgencyId, Backing, Confirmation, Digest, Event, EventDetail, EventKind, HeldTheme, IncidentId, Instant, Invalid,
+    OrganisationId, Rejected, RequestId, Requester, Theme, ThemeId, ThemeVersion, Unit,
 };
 use crate::ledger::Kind;
 use crate::menu::MENU;
@@ -25,9 +25,12 @@ use crate::store::{Reads, ThemeRow, Write};
 
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
-use super::sharing::{AskForTable, Asked, Item};
+use super::sharing::{Item, SharingAsk, Shelf};
 use super::{Error, Exchange, Node, Result, statement};
 use fitness::{counted, incidents, survivors, unfit};
+
+/// The most versions of a theme: all are read for whoever confirms or revises it.
+const MOST_VERSIONS: i64 = 100;
 
 /// Writes a theme down.
 #[derive(Debug)]
@@ -78,6 +81,7 @@ pub struct ThemeView {
 
 impl Plan for DraftTheme {
     const KIND: Kind = Kind::Theme;
+    const BULK: bool = true;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let id = ThemeId::known(context.seal().record_id("theme", context.call));
@@ -90,6 +94,7 @@ impl Plan for DraftTheme {
 
 impl Plan for ReviseTheme {
     const KIND: Kind = Kind::Theme;
+    const BULK: bool = true;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let held = own(context, reads, &self.id).await?.held;
@@ -97,6 +102,9 @@ impl Plan for ReviseTheme {
             return Err(Rejected::Changed.into());
         }
         not_withdrawn(&held)?;
+        if held.newest() >= MOST_VERSIONS {
+            return Err(Rejected::WrongState("it has as many versions as a theme can have: draft another").into());
+        }
         let next = self.version + 1;
         let version = drafted(context, reads, next, &self.theme, &self.incidents).await?;
         Ok(Change::new(&self.id, next, Write::theme_version(&self.id, &version, context.seal())?))
@@ -105,6 +113,7 @@ impl Plan for ReviseTheme {
 
 impl Plan for ConfirmTheme {
     const KIND: Kind = Kind::Theme;
+    const BULK: bool = true;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let held = own(context, reads, &self.id).await?.held;
@@ -171,8 +180,10 @@ async fn drafted(
     checked.map_err(|problem| Rejected::Invalid(problem.within("theme")))?;
     let rests_on: BTreeSet<IncidentId> = ids.iter().cloned().collect();
     let found = incidents(context, reads, rests_on.iter()).await?;
-    if found.len() < rests_on.len() {
-        return Err(Rejected::NotFound("incident").into());
+    let is_found = |id: &IncidentId| found.iter().any(|incident| incident.id == *id);
+    if let Some(place) = ids.iter().position(|id| !is_found(id)) {
+        let problem = "is not an incident that your agency holds";
+        return Err(Rejected::invalid(format!("incident_ids[{place}]"), problem).into());
     }
     if let Some(unfit) = unfit(context, reads, theme, &found, rule).await? {
         return Err(unfit.in_request(ids, rule).into());
@@ -251,36 +262,55 @@ fn message(held: &HeldTheme, version: &ThemeVersion, confirmed: &Confirmation) -
     (Digest(sum), theme)
 }
 
-/// What an ask for a theme is decided on, and what would be shared.
-pub(super) async fn shared(
+/// A theme that was confirmed, as asks are decided on it.
+#[derive(Clone)]
+pub(super) struct Confirmed {
+    /// Whose it is.
+    pub(super) holder: AgencyId,
+    /// What the decision reads.
+    pub(super) shared: SharedTheme,
+    /// What would be shared.
+    pub(super) content: (Digest, Shared),
+}
+
+/// Those of the themes that were confirmed. What one rests on is counted anew.
+pub(super) async fn confirmed(
     node: &Node,
     reads: &mut Reads,
-    holder: &AgencyId,
-    id: &ThemeId,
-) -> Result<(Wanted, Option<(Digest, Shared)>)> {
-    let (mut shared, mut content) = (None, None);
-    if let Some(row) = reads.theme(holder, id, &node.seal).await?
-        && let Some((version, confirmed)) = row.held.confirmed()
-    {
-        let (digest, theme) = message(&row.held, version, confirmed);
-        if digest != confirmed.digest {
-            return Err(Error::Internal("a theme is not what was confirmed"));
-        }
-        let each = row.organisations.get(&version.version).cloned().unwrap_or_default();
-        let survivors = survivors(reads, &each).await?;
-        shared = Some(SharedTheme {
-            version: version.version,
-            digest,
-            period_end: version.theme.to.end(),
-            drafted_by: version.drafted_by.clone(),
-            confirmed_by: confirmed.by.clone(),
-            confirmed_at: confirmed.at,
-            withdrawn_at: row.held.withdrawn.as_ref().map(|(at, _)| *at),
-            backing: counted(&each, &survivors),
-        });
-        content = Some((digest, Shared::Theme(Box::new(theme))));
+    ids: &BTreeSet<&ThemeId>,
+) -> Result<BTreeMap<ThemeId, Result<Confirmed>>> {
+    let rows = reads.confirmed_themes(ids, &node.seal).await?;
+    let each: Vec<OrganisationId> = rows.iter().flat_map(|row| row.organisations.values().flatten()).cloned().collect();
+    let survivors = survivors(reads, &each).await?;
+    let confirmed = |row: ThemeRow| {
+        let (version, confirmed) = row.held.confirmed()?;
+        let each = row.organisations.get(&version.version).map(Vec::as_slice).unwrap_or_default();
+        Some((row.held.id.clone(), as_shared(&row.held, version, confirmed, counted(each, &survivors))))
+    };
+    Ok(rows.into_iter().filter_map(confirmed).collect())
+}
+
+fn as_shared(
+    held: &HeldTheme,
+    version: &ThemeVersion,
+    confirmed: &Confirmation,
+    backing: Backing,
+) -> Result<Confirmed> {
+    let (digest, theme) = message(held, version, confirmed);
+    if digest != confirmed.digest {
+        return Err(Error::Internal("a theme is not what was confirmed"));
     }
-    Ok((Wanted::Theme { theme: id.clone(), shared }, content))
+    let shared = SharedTheme {
+        version: version.version,
+        digest,
+        period_end: version.theme.to.end(),
+        drafted_by: version.drafted_by.clone(),
+        confirmed_by: confirmed.by.clone(),
+        confirmed_at: confirmed.at,
+        withdrawn_at: held.withdrawn.as_ref().map(|(at, _)| *at),
+        backing,
+    };
+    Ok(Confirmed { holder: held.holder.clone(), shared, content: (digest, Shared::Theme(Box::new(theme))) })
 }
 
 impl Node {
@@ -324,24 +354,50 @@ impl Exchange {
                 if !may_list(Activity::ShareThemes, &holder, &page.agency, &agreements, now) {
                     return Err(Rejected::NotFound("holder whose themes you may have").into());
                 }
-                let rows = reads.themes(&holder, &after, read, &node.seal).await?;
+                let rows = if holder == page.agency {
+                    reads.themes(&holder, &after, read, &node.seal).await?
+                } else {
+                    shared_with(node, reads, &holder, &page.agency, after, read, now).await?
+                };
                 let (rows, next) = page.turn(node, rows, read, |row| row.held.id.to_string())?;
-                let mut themes: Vec<HeldTheme> = Vec::new();
-                for ThemeRow { held, .. } in rows {
-                    if holder == page.agency || may_have(node, reads, &page.agency, &held, now).await? {
-                        themes.push(held);
-                    }
-                }
-                Ok((themes, next))
+                Ok((rows.into_iter().map(|row| row.held).collect(), next))
             })
         })
         .await
     }
 }
 
-/// Whether the gate would share a theme with an agency now.
-async fn may_have(node: &Node, reads: &mut Reads, agency: &AgencyId, held: &HeldTheme, now: Instant) -> Result<bool> {
+/// A holder's themes after an id that the gate would share with an agency now, so many of them as are wanted.
+///
+/// How many others there are shows in nothing: a page is full, or it is the last.
+async fn shared_with(
+    node: &Node,
+    reads: &mut Reads,
+    holder: &AgencyId,
+    agency: &AgencyId,
+    mut after: String,
+    wanted: i64,
+    now: Instant,
+) -> Result<Vec<ThemeRow>> {
     let requester = Requester { agency: agency.clone(), unit: Unit::known(""), pseudonym: String::new() };
-    let ask = AskForTable { holder: held.holder.clone(), item: Item::Theme(held.id.clone()) };
-    Ok(Asked::by(node, reads, requester, RequestId::known("-"), &ask, now).await?.is_permitted())
+    let most = usize::try_from(wanted).unwrap_or_default();
+    let mut permitted = Vec::new();
+    loop {
+        let ids = reads.shareable_themes(holder, &after, wanted).await?;
+        let Some(last) = ids.last() else { break };
+        after = last.to_string();
+        let ask = |id: &ThemeId| SharingAsk { holder: holder.clone(), item: Item::Theme(id.clone()) };
+        let asks: Vec<SharingAsk> = ids.iter().map(ask).collect();
+        let shelf = Shelf::read(node, reads, asks.iter()).await?;
+        for (id, ask) in ids.iter().zip(&asks) {
+            if shelf.asked(requester.clone(), RequestId::known("-"), ask, now)?.is_permitted() {
+                permitted.push(id.clone());
+            }
+        }
+        if permitted.len() >= most || ids.len() < most {
+            break;
+        }
+    }
+    permitted.truncate(most);
+    reads.confirmed_themes(&permitted.iter().collect(), &node.seal).await.map_err(Error::from)
 }

@@ -43,7 +43,7 @@ pub struct Verified {
     /// Which theme was asked for, if this is an ask for one.
     pub theme_ask: Option<ThemeAskStatement>,
     /// What came of an ask for a table or a theme.
-    pub table_outcome: Option<StatisticsOutcomeStatement>,
+    pub sharing_outcome: Option<StatisticsOutcomeStatement>,
     /// What was said of passing on, if this is about a permission.
     pub permission: Option<PermissionStatement>,
     /// Why, if that was opened.
@@ -99,7 +99,7 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         table_ask: None,
         theme: None,
         theme_ask: None,
-        table_outcome: None,
+        sharing_outcome: None,
         permission: None,
         grounds: None,
     };
@@ -147,7 +147,7 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
                 verified.theme = Some(ThemeStatement::decode(payload).map_err(unreadable)?);
             }
             (Slot::Outcome, Kind::Statistics | Kind::ThemeAsk) => {
-                verified.table_outcome = Some(StatisticsOutcomeStatement::decode(payload).map_err(unreadable)?);
+                verified.sharing_outcome = Some(StatisticsOutcomeStatement::decode(payload).map_err(unreadable)?);
             }
             (Slot::Outcome, _) => verified.outcome = Some(OutcomeStatement::decode(payload).map_err(unreadable)?),
             (Slot::Grounds, _) => verified.grounds = Some(GroundsStatement::decode(payload).map_err(unreadable)?),

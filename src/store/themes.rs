@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
-    AgencyId, Confirmation, Digest, HeldTheme, IncidentId, Instant, OfficerId, OrganisationId, ThemeId, ThemeVersion,
+    AgencyId, Confirmation, Digest, HeldTheme, IncidentId, Instant, Markings, OfficerId, OrganisationId, ThemeId,
+    ThemeVersion, Tlp,
 };
 use crate::seal::Seal;
 
@@ -79,24 +80,70 @@ fn version(row: VersionRow, seal: &Seal) -> Result<ThemeVersion> {
 pub struct ThemeRow {
     /// The theme.
     pub held: HeldTheme,
-    /// The organisation of each incident that is left of what a version rests on; one for each incident.
+    /// The organisation of each incident that is left of what a version rests on; one for each incident. One that was
+    /// erased or is marked TLP RED by now supports nothing.
     pub organisations: BTreeMap<i64, Vec<OrganisationId>>,
 }
 
-/// What a version rests on: theme, version, incident, organisation.
-type Rests = (String, i64, String, Option<String>);
+/// What a version rests on: theme, version, incident; of an incident that was not erased, organisation and markings.
+type Rests = (String, i64, String, Option<String>, Option<String>);
+
+/// Themes with their versions, and those with what they rest on.
+fn assembled(found: Vec<Row>, versions: Vec<VersionRow>, rests: Vec<Rests>, seal: &Seal) -> Result<Vec<ThemeRow>> {
+    let mut of_theme: BTreeMap<String, Vec<ThemeVersion>> = BTreeMap::new();
+    for row in versions {
+        of_theme.entry(row.theme_id.clone()).or_default().push(version(row, seal)?);
+    }
+    let mut incidents: BTreeMap<(String, i64), BTreeSet<IncidentId>> = BTreeMap::new();
+    let mut organisations: BTreeMap<String, BTreeMap<i64, Vec<OrganisationId>>> = BTreeMap::new();
+    for (theme, version, incident, organisation, markings) in rests {
+        if let Some((organisation, markings)) = organisation.zip(markings) {
+            let markings: Markings = from_json("incident", &incident, &markings)?;
+            let all = organisations.entry(theme.clone()).or_default().entry(version).or_default();
+            all.extend(Some(OrganisationId::known(organisation)).filter(|_| markings.tlp != Tlp::Red));
+        }
+        incidents.entry((theme, version)).or_default().insert(IncidentId::known(incident));
+    }
+    let theme = |Row { id, holder, withdrawn_at, withdrawn_by }| {
+        let mut versions = of_theme.remove(&id).unwrap_or_default();
+        for version in &mut versions {
+            version.incidents = incidents.remove(&(id.clone(), version.version)).unwrap_or_default();
+        }
+        let withdrawn = withdrawn_at.map(Instant::from_micros).zip(withdrawn_by.map(OfficerId::known));
+        let organisations = organisations.remove(&id).unwrap_or_default();
+        let (id, holder) = (ThemeId::known(id), AgencyId::known(holder));
+        ThemeRow { held: HeldTheme { id, holder, withdrawn, versions }, organisations }
+    };
+    Ok(found.into_iter().map(theme).collect())
+}
 
 impl Reads {
-    /// One of the holder's themes.
+    /// One of the holder's themes, with all of its versions.
     pub async fn theme(&mut self, holder: &AgencyId, id: &ThemeId, seal: &Seal) -> Result<Option<ThemeRow>> {
         let found = row!(self, sql::THEME, Row, holder.as_str(), id.as_str());
         Ok(self.with_versions(found.into_iter().collect(), seal).await?.pop())
     }
 
-    /// The holder's themes after an id.
+    /// The holder's themes after an id, with all of their versions.
     pub async fn themes(&mut self, holder: &AgencyId, after: &str, most: i64, seal: &Seal) -> Result<Vec<ThemeRow>> {
         let found = rows!(self, sql::THEMES, Row, holder.as_str(), after, most);
         self.with_versions(found, seal).await
+    }
+
+    /// Those of the holder's themes after an id that were confirmed and not withdrawn.
+    pub async fn shareable_themes(&mut self, holder: &AgencyId, after: &str, most: i64) -> Result<Vec<ThemeId>> {
+        let found = rows!(self, sql::SHAREABLE_THEMES, Row, holder.as_str(), after, most);
+        Ok(found.into_iter().map(|row| ThemeId::known(row.id)).collect())
+    }
+
+    /// Themes with the version of each that was confirmed last; without those that never were.
+    pub async fn confirmed_themes(&mut self, ids: &BTreeSet<&ThemeId>, seal: &Seal) -> Result<Vec<ThemeRow>> {
+        let set = key_set(ids.iter().map(|id| id.as_str()));
+        let found = rows!(self, sql::THEMES_BY_ID, Row, set.as_str());
+        let versions = rows!(self, sql::CONFIRMED_VERSIONS, VersionRow, set.as_str());
+        let rests = rows!(self, sql::CONFIRMED_INCIDENTS, Rests, set.as_str());
+        let themes = assembled(found, versions, rests, seal)?;
+        Ok(themes.into_iter().filter(|theme| !theme.held.versions.is_empty()).collect())
     }
 
     async fn with_versions(&mut self, found: Vec<Row>, seal: &Seal) -> Result<Vec<ThemeRow>> {
@@ -104,35 +151,9 @@ impl Reads {
             return Ok(Vec::new());
         }
         let set = key_set(found.iter().map(|row| row.id.as_str()));
-        let mut versions: BTreeMap<String, Vec<VersionRow>> = BTreeMap::new();
-        for row in rows!(self, sql::THEME_VERSIONS, VersionRow, set.as_str()) {
-            versions.entry(row.theme_id.clone()).or_default().push(row);
-        }
-        let mut rests: BTreeMap<String, Vec<Rests>> = BTreeMap::new();
-        for row in rows!(self, sql::THEME_INCIDENTS, Rests, set.as_str()) {
-            rests.entry(row.0.clone()).or_default().push(row);
-        }
-        let mut all = Vec::new();
-        for Row { id, holder, withdrawn_at, withdrawn_by } in found {
-            let of_this = versions.remove(&id).unwrap_or_default().into_iter().map(|row| version(row, seal));
-            let mut of_this: Vec<ThemeVersion> = of_this.collect::<Result<_>>()?;
-            let mut organisations: BTreeMap<i64, Vec<OrganisationId>> = BTreeMap::new();
-            for (_, number, incident, organisation) in rests.remove(&id).unwrap_or_default() {
-                if let Some(version) = of_this.iter_mut().find(|version| version.version == number) {
-                    version.incidents.insert(IncidentId::known(incident));
-                }
-                let organisation = organisation.map(OrganisationId::known);
-                organisations.entry(number).or_default().extend(organisation);
-            }
-            let held = HeldTheme {
-                id: ThemeId::known(id),
-                holder: AgencyId::known(holder),
-                withdrawn: withdrawn_at.map(Instant::from_micros).zip(withdrawn_by.map(OfficerId::known)),
-                versions: of_this,
-            };
-            all.push(ThemeRow { held, organisations });
-        }
-        Ok(all)
+        let versions = rows!(self, sql::THEME_VERSIONS, VersionRow, set.as_str());
+        let rests = rows!(self, sql::THEME_INCIDENTS, Rests, set.as_str());
+        assembled(found, versions, rests, seal)
     }
 
     /// The agencies that a theme was shared with, in any version.

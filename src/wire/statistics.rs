@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use super::status::{failed, internal, invalid};
 use super::{Desk, convert};
 use crate::domain::{AgencyId, Digest, Invalid, Quarter, check};
-use crate::exchange::{AskForTable, Exchange, Item, Tables, Telling};
+use crate::exchange::{Exchange, Item, SharingAsk, Tables, Telling};
 use crate::proto::v1;
 use crate::proto::v1::get_statistics_response::Outcome;
 use crate::proto::v1::statistics_service_server::StatisticsService;
@@ -93,10 +93,10 @@ impl StatisticsService for Desk {
                 "is your own agency: ListPublications lists what it published",
             )?;
             let table = convert::required("table", &call.message.table, 64)?;
-            Ok(AskForTable { holder, item: Item::Table(quarter(&call.message.quarter)?, table) })
+            Ok(SharingAsk { holder, item: Item::Table(quarter(&call.message.quarter)?, table) })
         };
         let ask = read().map_err(invalid)?;
-        let told = call.exchange.ask_for_table(by, ask).await.map_err(failed)?;
+        let told = call.exchange.ask_to_share(by, ask).await.map_err(failed)?;
         let outcome = match told.outcome {
             Telling::Shared { content, digest, clauses, obligations } => Outcome::Shared(v1::SharedStatistics {
                 table: content.and_then(|content| match content {

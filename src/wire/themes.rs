@@ -8,7 +8,7 @@ use super::status::{failed, invalid};
 use super::{Desk, content, convert, statistics};
 use crate::domain::{HeldTheme, IncidentId, Invalid, Quarter, Sector, Technique, Theme, ThemeId, ThemeVersion, check};
 use crate::exchange::{
-    AskForTable, ConfirmTheme, DraftTheme, Item, ReviseTheme, Telling, ThemeView, WithdrawTheme, theme_content,
+    ConfirmTheme, DraftTheme, Item, ReviseTheme, SharingAsk, Telling, ThemeView, WithdrawTheme, theme_content,
 };
 use crate::proto::v1;
 use crate::proto::v1::request_theme_response::Outcome;
@@ -18,7 +18,7 @@ use crate::release::Shared;
 /// The longest text, in characters.
 const LONGEST_TEXT: usize = 10_000;
 /// On how many incidents a theme rests at most.
-const MOST_INCIDENTS: usize = 500;
+const MOST_INCIDENTS: usize = 200;
 
 fn theme_id(text: &str) -> Result<ThemeId, Invalid> {
     convert::field("theme_id", text, ThemeId::parse)
@@ -196,10 +196,10 @@ impl ThemeService for Desk {
             let holder = statistics::holder(&call.message.holder, &call.exchange)?;
             let is_own = holder == *call.caller.agency();
             check(!is_own, "holder", "is your own agency: GetTheme shows what it holds")?;
-            Ok(AskForTable { holder, item: Item::Theme(theme_id(&call.message.theme_id)?) })
+            Ok(SharingAsk { holder, item: Item::Theme(theme_id(&call.message.theme_id)?) })
         };
         let ask = read().map_err(invalid)?;
-        let told = call.exchange.ask_for_table(by, ask).await.map_err(failed)?;
+        let told = call.exchange.ask_to_share(by, ask).await.map_err(failed)?;
         let outcome = match told.outcome {
             Telling::Shared { content, digest, clauses, obligations } => Outcome::Shared(v1::SharedTheme {
                 theme: content.and_then(|content| match content {

@@ -155,7 +155,7 @@ async fn show_table(stage: &Stage, told: &mut Told) -> anyhow::Result<()> {
     let mut small = small.filter(|(_, value)| value.id == "legal").map(|(cell, _)| cell.organisations);
     told.step(small.next() == Some(None), "seven legal practices are too few to be shown");
     let verified = stage.verify("ico", answer.receipt.as_ref());
-    let stated = verified.ok().and_then(|verified| verified.table_outcome);
+    let stated = verified.ok().and_then(|verified| verified.sharing_outcome);
     let binds = stated.is_some_and(|stated| stated.digest == shared.digest);
     told.step(binds, &format!("the receipt verifies, and binds this table to {}", shared.clauses.join(", ")));
     Ok(())

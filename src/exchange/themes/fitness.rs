@@ -21,6 +21,7 @@ pub(super) async fn incidents<'a>(
 
 /// Why a theme may not be shared.
 pub(super) enum Unfit {
+    Received(IncidentId),
     Elsewhere(IncidentId),
     Red(IncidentId),
     Few,
@@ -37,7 +38,11 @@ pub(super) async fn unfit(
     rule: Rule,
 ) -> Result<Option<Unfit>> {
     let (start, end) = (theme.from.start(), theme.to.end());
-    for Incident { id, occurred, markings, .. } in incidents {
+    for Incident { id, occurred, markings, provenance, .. } in incidents {
+        // What another agency released is passed on with that agency's permission, and a theme asks nobody for one.
+        if provenance.is_some() {
+            return Ok(Some(Unfit::Received(id.clone())));
+        }
         if occurred.until <= start || end <= occurred.from {
             return Ok(Some(Unfit::Elsewhere(id.clone())));
         }
@@ -67,6 +72,10 @@ impl Unfit {
     pub(super) fn in_request(self, ids: &[IncidentId], Rule { threshold, largest_share, .. }: Rule) -> Rejected {
         let place = |id: &IncidentId| ids.iter().position(|other| other == id).unwrap_or_default();
         match self {
+            Self::Received(id) => {
+                let problem = "was received from another agency: a theme rests on what your agency registered itself";
+                Rejected::invalid(format!("incident_ids[{}]", place(&id)), problem)
+            }
             Self::Elsewhere(id) => {
                 Rejected::invalid(format!("incident_ids[{}]", place(&id)), "did not occur in the theme's quarters")
             }
@@ -90,6 +99,7 @@ impl Unfit {
     /// For the officer who confirms: what has changed since it was drafted.
     pub(super) fn by_now(&self) -> Rejected {
         Rejected::WrongState(match self {
+            Self::Received(_) => "an incident on which it rests was received from another agency: revise it",
             Self::Elsewhere(_) => "an incident on which it rests did not occur in its quarters: revise it",
             Self::Red(_) => "an incident on which it rests is marked TLP RED by now: revise it",
             Self::Few => "it rests on incidents at too few organisations by now: revise it",

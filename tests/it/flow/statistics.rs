@@ -106,7 +106,7 @@ pub(super) async fn a_published_table_is_shared(world: &World, recipient: &str) 
     assert_eq!(shared.obligations.len(), 2);
 
     assert_eq!(shared.digest, Sha256::digest(table.encode_to_vec()).to_vec());
-    let outcome = proven.table_outcome.unwrap();
+    let outcome = proven.sharing_outcome.unwrap();
     assert_eq!((outcome.outcome.as_str(), &outcome.digest), ("shared", &shared.digest));
     let ask = proven.table_ask.unwrap();
     assert_eq!((ask.requester.as_str(), ask.table.as_str()), (recipient, "total"));
@@ -119,7 +119,7 @@ pub(super) async fn a_published_table_is_shared(world: &World, recipient: &str) 
 pub(super) async fn what_is_not_published_is_told(world: &World, recipient: &str) {
     let quarter = Quarter::of(world.now());
     let response = world.ask_for_table(table_of("ico", quarter), recipient).await;
-    let outcome = world.verified(response.receipt.as_ref()).table_outcome.unwrap();
+    let outcome = world.verified(response.receipt.as_ref()).sharing_outcome.unwrap();
     assert_eq!(outcome.outcome, "not-published");
     let Some(Outcome::NotPublished(told)) = response.outcome else { panic!("{:?}", response.outcome) };
     assert!(told.explanation.contains(&quarter.to_string()), "{}", told.explanation);

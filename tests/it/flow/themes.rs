@@ -169,7 +169,7 @@ pub(super) async fn a_confirmed_theme_is_shared(world: &World, recipient: &str) 
     assert_eq!((&shared(&response).digest, &confirmed.digest), (&digest, &digest));
     let proven = world.verified(response.receipt.as_ref());
     assert_eq!(proven.theme_ask.unwrap().theme, drafted.theme_id);
-    let outcome = proven.table_outcome.unwrap();
+    let outcome = proven.sharing_outcome.unwrap();
     assert_eq!((outcome.outcome.as_str(), &outcome.digest), ("shared", &digest));
     assert!(proven.grounds.is_none());
     let stated = world.verified(confirmed.receipt.as_ref()).theme.unwrap();
@@ -187,7 +187,7 @@ pub(super) async fn a_theme_is_not_covered(world: &World, recipient: &str) {
     let response = world.ask_for_theme(recipient, &theme).await;
     let Some(Outcome::NotCovered(told)) = &response.outcome else { panic!("{:?}", response.outcome) };
     assert_eq!(told.reason, "NO_AGREEMENT");
-    assert_eq!(world.verified(response.receipt.as_ref()).table_outcome.unwrap().outcome, "not-covered");
+    assert_eq!(world.verified(response.receipt.as_ref()).sharing_outcome.unwrap().outcome, "not-covered");
     assert_error(world.listed(recipient, "ico").await, Code::NotFound, "NOT_FOUND");
 }
 
@@ -201,7 +201,7 @@ pub(super) async fn what_is_not_shared_is_one_answer(world: &World, recipient: &
     let told = async |id: &str| {
         let response = world.ask_for_theme(recipient, id).await;
         let proven = world.verified(response.receipt.as_ref());
-        assert_eq!(proven.table_outcome.unwrap().outcome, "not-published");
+        assert_eq!(proven.sharing_outcome.unwrap().outcome, "not-published");
         assert_eq!(response.receipt.as_ref().unwrap().openings.len(), 2, "the ask and its outcome");
         not_shared(&response).replace(id, "it")
     };
