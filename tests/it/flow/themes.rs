@@ -340,6 +340,9 @@ on_both_databases! {
     async fn what_is_marked_red_backs_no_theme(world: World) {
         let backing = world.backing().await;
         let drafted = world.draft(world.theme_words(), backing.clone()).await.unwrap().theme_id;
+        let confirmed = world.draft(world.theme_words(), backing.clone()).await.unwrap().theme_id;
+        world.confirm(&confirmed, 1).await.unwrap();
+        shared(&world.ask_for_theme("nca", &confirmed).await);
         let request = v1::GetIncidentRequest { incident_id: backing[3].clone() };
         let present = world.incidents("ico").get_incident(request).await.unwrap().into_inner().incident.unwrap();
         let amend = v1::AmendIncidentRequest {
@@ -352,6 +355,14 @@ on_both_databases! {
         world.incidents("ico").amend_incident(amend).await.unwrap();
         assert_invalid(world.draft(world.theme_words(), backing).await, "incident_ids[3]");
         assert_error(world.confirm(&drafted, 1).await, Code::FailedPrecondition, "WRONG_STATE");
+        not_shared(&world.ask_for_theme("nca", &confirmed).await);
+    }
+
+    async fn what_another_agency_released_backs_no_theme(world: World) {
+        let (release, ..) = world.received_by_ico("ncsc", World::onward_scope).await;
+        let mut backing = world.backing().await;
+        backing.push(world.receive("ico", release, "nca").await.held.incident);
+        assert_invalid(world.draft(world.theme_words(), backing).await, "incident_ids[10]");
     }
 
     async fn the_former_version_stays_shared_until_the_next_is_confirmed(world: World) {
@@ -434,6 +445,25 @@ on_both_databases! {
         assert_error(world.listed("ico", "nca").await, Code::NotFound, "NOT_FOUND");
         let get = v1::GetThemeRequest { theme_id: drafted };
         assert_error(world.confirmer("nca").get_theme(get).await, Code::NotFound, "NOT_FOUND");
+    }
+
+    async fn pages_of_anothers_list_do_not_show_how_many_are_not_shared(world: World) {
+        let (shared, backing) = (world.confirmed().await, world.backing().await);
+        for _ in 0..3 {
+            world.draft(world.theme_words(), backing.clone()).await.unwrap();
+        }
+        let request = v1::ListThemesRequest { holder: "ico".into(), page_size: 1, page_token: String::new() };
+        let page = world.themes_as("nca", "aut", &["authoriser"]).list_themes(request).await.unwrap().into_inner();
+        assert_eq!(page.themes.iter().map(|theme| theme.id.as_str()).collect::<Vec<_>>(), [shared]);
+        assert_eq!(page.next_page_token, "", "nothing follows that the NCA may know of");
+    }
+
+    async fn another_holders_theme_is_not_there(world: World) {
+        let request = v1::RequestThemeRequest { holder: "ncsc".into(), ..asking(&world.confirmed().await) };
+        let response = world.request_theme("nca", request).await;
+        assert!(matches!(response.outcome, Some(Outcome::NotCovered(_))), "{response:?}");
+        let (code, said) = world.replayed(&[]);
+        assert_eq!(code, 0, "{said}");
     }
 
     async fn an_agency_that_may_share_themes_with_nobody_drafts_none(world: World) {
