@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use prost::Message;
 
 use crate::domain::{
-    AgencyId, Category, ConsentState, Instant, Passage, Permission, PermissionId, Purpose, Rejected, Requester,
+    AgencyId, Category, Instant, Passage, Permission, PermissionId, Purpose, Rejected, Requester,
 };
 use crate::ledger::Kind;
 use crate::proto::v1::PermissionStatement;
@@ -17,6 +17,10 @@ use super::peers::Attested;
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
 use super::{Error, Exchange, Result, incidents};
+
+mod standing;
+
+use standing::standing;
 
 /// How long a permission lasts unless it says otherwise.
 const DEFAULT_DAYS: i64 = 90;
@@ -172,44 +176,23 @@ impl Plan for AskPermissionAgain {
         if !self.purposes.contains(&asked.purpose) {
             return Err(Error::PurposeNotInToken(asked.purpose.to_string()));
         }
-        let stands = consent_stands(context, reads, &asked).await?;
+        let mut stands = standing(context, reads, &asked).await?.unwrap_or_default();
         let mut change = Change::new(&asked.id, 1, Vec::new());
-        change.outcome = match &asked.given {
-            Some((categories, until)) if stands && asked.state(context.at) == "given" => {
+        change.outcome = match asked.given.as_ref().filter(|_| asked.state(context.at) == "given") {
+            Some((given, until)) => {
+                stands.retain(|category| given.contains(category));
                 let lives = Instant::from_micros(context.at.micros() + Permission::LIVES_MICROS);
-                stated(&asked, "given", categories, Some(lives.min(*until)))
+                if stands.is_empty() {
+                    pending(&asked)
+                } else {
+                    stated(&asked, "given", &stands, Some(lives.min(*until)))
+                }
             }
-            _ => pending(&asked),
+            None => pending(&asked),
         };
         change.told = vec![asked.upstream];
         Ok(change)
     }
-}
-
-/// Whether a consent still allows the passing-on, where the release relied on one: what the organisation has taken back
-/// since is not shown on.
-async fn consent_stands(context: Context<'_>, reads: &mut Reads, asked: &AskedPermission) -> Result<bool> {
-    let found = reads.incidents_by_reference(&[asked.passage.reference.as_str()].into()).await?;
-    // Read in any case, so that each answer takes the same statements.
-    let organisations: Vec<_> = found.iter().map(|key| &key.incident.organisation).collect();
-    let consents = reads.consents_of(&organisations).await?;
-    if asked.passage.consent.is_none() {
-        return Ok(true);
-    }
-    let stands = found.iter().any(|key| {
-        let own = key.incident.holder == asked.upstream && key.recipient == asked.passage.to.as_str();
-        own && consents.get(&key.incident.organisation).into_iter().flatten().any(|consent| {
-            consent.state == ConsentState::Given
-                && (&consent.holder, &consent.recipient) == (&asked.upstream, &asked.passage.to)
-                && consent.scope.as_ref().is_some_and(|scope| {
-                    scope.onward
-                        && scope.purposes.contains(&asked.purpose)
-                        && scope.valid_from <= context.at
-                        && context.at < scope.valid_until
-                })
-        })
-    });
-    Ok(stands)
 }
 
 /// What was asked of the caller's agency.
@@ -234,6 +217,10 @@ impl Plan for GivePermission {
             return Err(Rejected::invalid("valid_until", "must be in the future").into());
         }
         let categories = if self.categories.is_empty() { &asked.categories } else { &self.categories };
+        let stands = standing(context, reads, &asked).await?.map_err(Rejected::WrongState)?;
+        if stands.is_disjoint(categories) {
+            return Err(Rejected::WrongState("no consent in force allows any of these categories onward").into());
+        }
         Ok(Change::new(&asked.id, 2, vec![Write::give_permission(&asked.id, categories, until)?]))
     }
 }

@@ -5,7 +5,7 @@ use concordat::proto::v1;
 use prost::Message as _;
 use tonic::Code;
 
-use crate::builders::{assert_error, assert_invalid, assert_open, assert_released, content, only_incident};
+use crate::builders::{assert_error, assert_invalid, assert_open, assert_released, content, names, only_incident};
 use crate::harness::{World, on_both_databases};
 use crate::onward::{Received, outcome_alone};
 
@@ -117,7 +117,8 @@ on_both_databases! {
         let (release, ..) = nca.received_by_ico("nca", World::scope).await;
         let received = ico.receive("ico", release, "ncsc").await;
         let asked = nca.ask_permission("ico", nca.permission_for(&received, "nca")).await.unwrap();
-        nca.give_permission("nca", &asked.permission_id).await.unwrap();
+        let given = nca.give_permission("nca", &asked.permission_id).await;
+        assert_error(given, Code::FailedPrecondition, "WRONG_STATE");
         let shown = nca.ask_permission_again("ico", &asked.permission_id).await;
         assert_eq!(shown.answer, "pending", "the NCA's node shows no permission that the consent does not allow");
         assert_open(&ico.outcome(&received.held).await);
@@ -133,10 +134,54 @@ on_both_databases! {
         let (release, held, consent) = nca.received_by_ico("nca", World::onward_scope).await;
         let received = ico.receive("ico", release, "ncsc").await;
         let (permission, _) = nca.permitted_to_pass_on(&received, "nca").await;
+        // The organisation's consent for another incident has nothing to do with this one.
+        let request = nca.incident_at(&held.organisation);
+        let another = nca.incidents("nca").register_incident(request).await.unwrap().into_inner().incident_id;
+        let another = nca.hold_incident("nca", "ico", held.organisation.clone(), another).await;
+        nca.give_consent(&another, nca.onward_scope(&another)).await;
         nca.withdraw_consent(&held, &consent).await.unwrap();
         assert_eq!(nca.ask_permission_again("ico", &permission).await.answer, "pending");
         nca.finish().await;
         world = ico;
+    }
+
+    async fn row_a3d_a_permission_is_shown_for_no_more_than_what_still_stands_at_the_nca(world: World) {
+        let (ico, nca) = match world.parted("nca").await {
+            Ok(both) => both,
+            Err(world) => return *world,
+        };
+        let (release, held, consent) = nca.received_by_ico("nca", World::onward_scope).await;
+        let released_at = release.receipt.as_ref().unwrap().index;
+        let received = ico.receive("ico", release, "ncsc").await;
+        let (permission, _) = nca.permitted_to_pass_on(&received, "nca").await;
+        let narrowed = v1::ConsentScope { categories: names(&["identity"]), ..nca.onward_scope(&held) };
+        nca.narrow_consent(&held, &consent, narrowed).await.unwrap();
+        let shown = nca.ask_permission_again("ico", &permission).await;
+        let said = nca.verified(shown.receipt.as_ref()).permission.unwrap();
+        assert_eq!((said.state.as_str(), said.categories), ("given", names(&["identity"])));
+
+        // What was released wrongly is not passed on either, and nobody permits it meanwhile.
+        let asked = nca.ask_permission("ico", nca.permission_for(&received, "nca")).await.unwrap();
+        nca.report_releases("nca", &[released_at]).await.unwrap();
+        assert_eq!(nca.ask_permission_again("ico", &permission).await.answer, "pending");
+        let given = nca.give_permission("nca", &asked.permission_id).await;
+        assert_error(given, Code::FailedPrecondition, "WRONG_STATE");
+        nca.finish().await;
+        world = ico;
+    }
+
+    async fn row_a3d_a_revoked_authorisation_and_an_erasure_end_the_permission(world: World) {
+        let (release, held, _) = world.received_by_ico("nca", World::onward_scope).await;
+        let received = world.receive("ico", release, "ncsc").await;
+        let (permission, _) = world.permitted_to_pass_on(&received, "nca").await;
+        world.revoke(&held, &world.authorisation_of(&held).await).await.unwrap();
+        assert_eq!(world.ask_permission_again("ico", &permission).await.answer, "pending");
+        // Released anew, it stands anew.
+        world.authorise(&held).await;
+        assert_released(&world.outcome(&held).await, &["identity", "timeline"]);
+        assert_eq!(world.ask_permission_again("ico", &permission).await.answer, "given");
+        world.erase(&held).await;
+        assert_eq!(world.ask_permission_again("ico", &permission).await.answer, "pending");
     }
 
     async fn row_a3d_an_amended_record_keeps_its_chain_and_its_markings(world: World) {
