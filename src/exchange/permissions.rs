@@ -11,7 +11,7 @@ use crate::domain::{
 use crate::ledger::Kind;
 use crate::proto::v1::PermissionStatement;
 use crate::seal;
-use crate::store::{AskedPermission, Reads, Shown, Write};
+use crate::store::{AskedPermission, Reads, Write};
 
 use super::peers::Attested;
 use super::plan::{Change, Context, Plan};
@@ -325,13 +325,9 @@ impl Plan for PresentPermission {
         if all.len() >= MOST_SHOWN {
             return Err(Rejected::WrongState("as many permissions as an incident can have are shown for it").into());
         }
-        let writes = {
-            let now = Shown { incident: Some(incident.id.clone()), withdrawn_at: None };
-            let remembered = Write::permission_shown(&presented.upstream, &presented.id, &now);
-            all.push(permission);
-            vec![remembered, Write::permissions(&incident.id, &all)?]
-        };
-        Ok(Change::new(&presented.id, 1, writes))
+        all.push(permission);
+        let remembered = Write::permission_shown(&presented.upstream, &presented.id, &incident.id);
+        Ok(Change::new(&presented.id, 1, vec![remembered, Write::permissions(&incident.id, &all)?]))
     }
 }
 
@@ -353,12 +349,12 @@ impl Plan for PresentWithdrawal {
             );
         }
         let shown = reads.permission_shown(&presented.upstream, &presented.id).await?;
-        let now = Shown { withdrawn_at: shown.withdrawn_at.or(Some(context.at)), ..shown };
-        let mut writes = vec![Write::permission_shown(&presented.upstream, &presented.id, &now)];
-        if let Some(incident) = &now.incident {
+        let withdrawn_at = shown.withdrawn_at.unwrap_or(context.at);
+        let mut writes = vec![Write::permission_withdrawn(&presented.upstream, &presented.id, withdrawn_at)];
+        for incident in &shown.incidents {
             let mut all = shown_for(reads, incident).await?;
             for one in all.iter_mut().filter(|one| (&one.of, &one.id) == (&presented.upstream, &presented.id)) {
-                one.withdrawn_at = now.withdrawn_at;
+                one.withdrawn_at = Some(withdrawn_at);
             }
             writes.push(Write::permissions(incident, &all)?);
         }

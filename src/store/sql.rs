@@ -190,11 +190,7 @@ statements! {
     GIVE_PERMISSION = both ("UPDATE permission SET permitted = $1, valid_until = $2 WHERE id = $3 AND permitted IS NULL");
     DECLINE_PERMISSION = both ("UPDATE permission SET declined_at = $1 WHERE id = $2 AND declined_at IS NULL");
     WITHDRAW_PERMISSION = both ("UPDATE permission SET withdrawn_at = $1 WHERE id = $2 AND withdrawn_at IS NULL");
-    PERMISSION_SHOWN = both ("SELECT incident_id, withdrawn_at FROM permission_shown WHERE permission = $1");
-    SET_PERMISSION_SHOWN = both (
-        "INSERT INTO permission_shown (permission, incident_id, withdrawn_at) VALUES ($1, $2, $3)
-         ON CONFLICT (permission) DO UPDATE SET incident_id = excluded.incident_id, withdrawn_at = excluded.withdrawn_at"
-    );
+    PERMISSION_SHOWN = both ("SELECT incident_id, withdrawn_at FROM permission_shown WHERE permission = $1 ORDER BY incident_id");
     REFERENCES_TO = set (
         "SELECT incident_id, recipient, MIN(reference) AS reference FROM reference WHERE incident_id",
         " GROUP BY incident_id, recipient"

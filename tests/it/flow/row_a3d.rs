@@ -93,6 +93,22 @@ on_both_databases! {
         world = ico;
     }
 
+    async fn row_a3d_a_withdrawal_reaches_every_record_for_which_the_permission_was_presented(world: World) {
+        let (release, ..) = world.received_by_ico("nca", World::onward_scope).await;
+        let first = world.receive("ico", release.clone(), "ncsc").await;
+        let second = world.receive("ico", release, "ncsc").await;
+        let (permission, receipt) = world.permitted_to_pass_on(&first, "nca").await;
+        for received in [&first, &second] {
+            world.present(&received.held, receipt.clone()).await.unwrap();
+            assert_released(&world.outcome(&received.held).await, &["identity", "timeline"]);
+        }
+        let withdrawn = world.withdraw_permission("nca", &permission).await.unwrap();
+        world.present_withdrawal("ico", outcome_alone(Some(&withdrawn))).await.unwrap();
+        for received in [&first, &second] {
+            assert_open(&world.outcome(&received.held).await);
+        }
+    }
+
     async fn row_a3d_a_withdrawal_that_comes_before_the_permission_counts(world: World) {
         let (ico, nca) = match world.parted("nca").await {
             Ok(both) => both,
