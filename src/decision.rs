@@ -154,16 +154,16 @@ impl Handling {
 /// When a recipient's copy ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disposal {
-    /// Until when the holder keeps its own.
-    pub kept_until: Instant,
+    /// Until when the holder keeps its own. None for an anonymised record: it would tell which incident it is.
+    pub kept_until: Option<Instant>,
     /// Until when the clauses let the recipient keep it, where one of them says so.
     pub agreed_until: Option<Instant>,
 }
 
 impl Disposal {
-    /// By when the recipient must have disposed of it: the earlier of the two.
-    pub fn by(&self) -> Instant {
-        self.agreed_until.map_or(self.kept_until, |agreed| agreed.min(self.kept_until))
+    /// By when the recipient must have disposed of it: the earlier of the two; none where neither is stated.
+    pub fn by(self) -> Option<Instant> {
+        [self.kept_until, self.agreed_until].into_iter().flatten().min()
     }
 }
 
@@ -410,7 +410,7 @@ fn handling(
         disposal: (facts.format > 1).then(|| {
             let retain_days = permits.iter().filter_map(|clause| clause.retain_days).min();
             let agreed_until = retain_days.map(|days| facts.at.plus_days(days));
-            Disposal { kept_until: incident.retain_until, agreed_until }
+            Disposal { kept_until: (!anonymised).then_some(incident.retain_until), agreed_until }
         }),
         clauses: permits.iter().map(|clause| clause.id.clone()).collect(),
         obligations,

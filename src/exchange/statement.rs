@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
 
-use crate::decision::{Decision, Facts, Handling, Permitted, Sharing, SharingFacts, Wanted};
+use crate::decision::{Decision, Disposal, Facts, Handling, Permitted, Sharing, SharingFacts, Wanted};
 use crate::domain::{
     Acknowledgement, AgencyId, AgreementId, AnonymisedRecord, AnonymisedValue, Ask, Category, ConsentTerms, Digest,
     Ground, IncidentId, Instant, Markings, Notice, Onward, Passage, PermissionRule, Provenance, Purpose, Quarter,
@@ -375,7 +375,7 @@ pub(crate) fn handling(handling: &Handling, reference: Option<&Reference>, corre
         correction_contact: correction_contact.to_owned(),
         clauses: handling.clauses.iter().map(ToString::to_string).collect(),
         obligations: handling.obligations.clone(),
-        dispose_by: handling.disposal.map(|disposal| timestamp(disposal.by())),
+        dispose_by: handling.disposal.and_then(Disposal::by).map(timestamp),
         provenance: reference.map(|reference| passages(&handling.provenance(reference))).unwrap_or_default(),
     }
 }

@@ -170,6 +170,7 @@ on_both_databases! {
         let handling = incident.handling.clone().unwrap();
         assert_eq!((handling.tlp.as_str(), handling.pap.as_str()), ("amber+strict", "red"));
         assert_eq!(handling.classification, "official-sensitive");
+        assert_eq!(handling.dispose_by, None, "when its holder disposes of the incident would say which it is");
 
         let receipt = response.receipt.clone().unwrap();
         let proven = world.verified(Some(&receipt));
