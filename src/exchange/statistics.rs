@@ -35,18 +35,21 @@ pub(super) fn counted(context: Context<'_>, incident: &Incident, categories: &Co
     Ok(Write::statistic(incident, quarter, coordinates(categories), context.seal())?)
 }
 
-/// Lets an amended incident count by its new content, until the quarter in which it counts is published.
+/// Lets an amended incident count by its new content, until the quarter in which it counts has ended.
+///
+/// Not until it is published: a quarter is counted outside the lock, and what was counted must be what stands there
+/// when its tables and its records come out.
 pub(super) async fn amended(
     context: Context<'_>,
     reads: &mut Reads,
     incident: &Incident,
     categories: &Content,
 ) -> Result<Option<Write>> {
-    Ok(match reads.counts_in(&incident.id).await? {
-        Some((quarter, false)) => {
+    Ok(match reads.counts_in(&incident.id).await?.filter(|quarter| context.at < quarter.end()) {
+        Some(quarter) => {
             Some(Write::moved_statistic(&incident.id, quarter, coordinates(categories), context.seal())?)
         }
-        Some((_, true)) | None => None,
+        None => None,
     })
 }
 

@@ -359,10 +359,7 @@ statements! {
          ORDER BY matched_at, object LIMIT $4"
     );
 
-    STATISTIC_OF = both (
-        "SELECT s.quarter, p.published_at FROM incident_statistic s
-         LEFT JOIN publication p ON p.holder = s.holder AND p.quarter = s.quarter WHERE s.incident_id = $1"
-    );
+    STATISTIC_OF = both ("SELECT quarter FROM incident_statistic WHERE incident_id = $1");
     SET_STATISTIC = both ("UPDATE incident_statistic SET sealed = $1 WHERE incident_id = $2");
     STATISTICS_IN = both (
         "SELECT incident_id, organisation_id, sealed FROM incident_statistic

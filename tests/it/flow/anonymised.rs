@@ -242,6 +242,19 @@ on_both_databases! {
         assert_eq!(said(&world.record_of(&held[0]).await), before);
     }
 
+    async fn an_amendment_after_the_quarter_has_ended_lets_nothing_come_out(world: World) {
+        world = world.with_records_alone().await;
+        let quarter = Quarter::of(world.now());
+        let held = world.hold_alike(ENOUGH - 1, 1_234).await;
+        let other = world.hold_alike(1, 12).await.remove(0);
+        world.authorise_record(&held[0]).await;
+        world.hand.set(quarter.end().plus_seconds(HOUR));
+        world.amend_with(&other, at_a_hospital(1_234), v1::Markings::default()).await;
+        world.publish("ico", &quarter.to_string()).await.unwrap();
+        let said = said(&world.record_of(&held[0]).await);
+        assert_eq!(said.last().unwrap(), "type=ransomware", "four with this band, and one of another, stood there");
+    }
+
     async fn an_authorisation_is_for_one_form(world: World) {
         world = world.with_records().await;
         world.end_agreement("nis-regulations-2018").await.unwrap();
