@@ -51,7 +51,10 @@ pub struct DisclosureTerms {
     pub consent: Option<(ConsentId, i64)>,
     /// The authorisation that it relied on.
     pub authorisation: Option<AuthorisationId>,
-    /// The recipient's reference, where it was a release.
+    /// Whether it was an anonymised record. Then nothing is said of it that would tell which incident it was.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub anonymised: bool,
+    /// The recipient's reference, where it was a release of content.
     pub reference: Option<Reference>,
     /// How it was made, where it was made elsewhere.
     pub elsewhere: Option<Elsewhere>,

@@ -41,7 +41,7 @@ pub struct RecordDisclosure {
 /// What a release leaves for notices: a row for each incident, but for what was released on the same terms before.
 pub(super) fn released(question: &QuestionRow, releasable: &Releasable, index: u64, at: Instant) -> Result<Vec<Write>> {
     let mut writes = Vec::new();
-    for (reference, Permitted { basis, handling, .. }) in releasable.incidents() {
+    for (reference, Permitted { basis, handling, record, .. }) in releasable.incidents() {
         let terms = DisclosureTerms {
             purpose: Some(question.purpose.clone()),
             enforcement: handling.enforcement,
@@ -50,7 +50,8 @@ pub(super) fn released(question: &QuestionRow, releasable: &Releasable, index: u
             clauses: basis.clauses.clone(),
             consent: basis.consent.clone(),
             authorisation: basis.authorisation.clone(),
-            reference: Some(Reference::clone(reference)),
+            anonymised: record.is_some(),
+            reference: record.is_none().then(|| Reference::clone(reference)),
             elsewhere: None,
         };
         let recipient = question.requester.agency.clone();

@@ -97,7 +97,8 @@ fn ask(ask: &Ask) -> Vec<u8> {
         form: ask.form.clone(),
         categories: ask.categories.iter().map(ToString::to_string).collect(),
         request_id: ask.request_id.to_string(),
-        request: ask.question.to_string(),
+        // Two asks of one request would be laid side by side.
+        request: if ask.is_anonymised() { String::new() } else { ask.question.to_string() },
         naming_ground,
         urgency: if ask.urgency == Urgency::Routine { String::new() } else { ask.urgency.as_str().to_owned() },
     }

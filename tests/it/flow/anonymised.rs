@@ -174,7 +174,8 @@ on_both_databases! {
 
         let receipt = response.receipt.clone().unwrap();
         let proven = world.verified(Some(&receipt));
-        assert_eq!(proven.ask.unwrap().form, FORM);
+        let ask = proven.ask.unwrap();
+        assert_eq!((ask.form.as_str(), ask.request.as_str()), (FORM, ""), "two asks of a request are not tied together");
         assert_eq!(proven.outcome.unwrap().released[0].record, incident.record);
         let bytes = [receipt.encode_to_vec(), response.outcome.as_ref().map(|outcome| {
             let Outcome::Released(released) = outcome else { panic!("{outcome:?}") };
@@ -184,6 +185,12 @@ on_both_databases! {
             let found = bytes.windows(telling.len()).any(|window| window == telling.as_bytes());
             assert!(!found, "`{telling}` is told");
         }
+        // Nor is it told later: an amendment corrects no record, and what is recalled is named by its entry alone.
+        world.amend_with(&held[0], content(), v1::Markings::default()).await;
+        assert_eq!(world.notices("ncsc").await, []);
+        world.report_releases("ico", &[receipt.index]).await.unwrap();
+        let [notice] = world.notices("ncsc").await.try_into().unwrap();
+        assert_eq!((notice.receipt_index, notice.reference.as_str()), (receipt.index, ""));
     }
 
     async fn row_n3b_a_record_that_too_few_share_comes_out_coarser_or_not_at_all(world: World) {
