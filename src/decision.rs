@@ -328,7 +328,7 @@ impl Bounds<'_> {
             agreements: coverage.agreements().map(|agreement| (agreement.id().clone(), agreement.digest())).collect(),
             consent: consent.filter(|_| rests_on_consent).map(|consent| (consent.id.clone(), consent.version)),
             authorisation: authorisation.filter(|_| rests_on_authorisation).map(|given| given.id.clone()),
-            permissions: self.upstream.map(upstream::Upstream::rests_on).unwrap_or_default(),
+            permissions: self.upstream.map(|upstream| upstream.rests_on(categories.keys())).unwrap_or_default(),
         };
         let handling = handling(facts, &found.incident, &permits, consent, coverage);
         Some(Permitted { basis, categories, record, handling })
