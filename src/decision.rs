@@ -111,8 +111,8 @@ pub struct Handling {
     pub clauses: BTreeSet<ClauseId>,
     /// What the clauses oblige the recipient to.
     pub obligations: Vec<String>,
-    /// The release itself, as part of the chain.
-    pub release: Release,
+    /// The release itself, as part of the chain. None: it was decided on facts of format 1, which have no chain.
+    pub release: Option<Release>,
 }
 
 /// What a release adds to the chain that it hands over.
@@ -134,8 +134,8 @@ pub struct Release {
 
 impl Handling {
     /// The chain that goes with what is released under this reference: the originator's release first, this one last.
-    pub fn provenance(&self, reference: &Reference) -> Provenance {
-        let Release { holder, recipient, agreements, permission, consent, before } = &self.release;
+    pub fn provenance(&self, reference: &Reference) -> Option<Provenance> {
+        let Release { holder, recipient, agreements, permission, consent, before } = self.release.as_ref()?;
         let passage = Passage {
             from: holder.clone(),
             to: recipient.clone(),
@@ -147,7 +147,7 @@ impl Handling {
             markings: self.markings,
             caveats: self.obligations.clone(),
         };
-        Provenance::extended(before.as_ref(), passage)
+        Some(Provenance::extended(before.as_ref(), passage))
     }
 }
 
@@ -414,7 +414,8 @@ fn handling(
         }),
         clauses: permits.iter().map(|clause| clause.id.clone()).collect(),
         obligations,
-        release: release(facts, incident, permits, consent.filter(|_| needs_consent), coverage),
+        release: (facts.format > 1)
+            .then(|| release(facts, incident, permits, consent.filter(|_| needs_consent), coverage)),
     }
 }
 

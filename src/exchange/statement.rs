@@ -377,7 +377,10 @@ pub(crate) fn handling(handling: &Handling, reference: Option<&Reference>, corre
         clauses: handling.clauses.iter().map(ToString::to_string).collect(),
         obligations: handling.obligations.clone(),
         dispose_by: handling.disposal.and_then(Disposal::by).map(timestamp),
-        provenance: reference.map(|reference| passages(&handling.provenance(reference))).unwrap_or_default(),
+        provenance: reference
+            .and_then(|reference| handling.provenance(reference))
+            .map(|chain| passages(&chain))
+            .unwrap_or_default(),
     }
 }
 

@@ -278,3 +278,20 @@ fn two_permissions_of_an_agency_add_up_and_a_release_rests_on_those_that_it_uses
     assert_eq!(rests_on(&[("per_1", &["identity"]), ("per_2", &["timeline"])]), ["per_1", "per_2"]);
     assert_eq!(rests_on(&[("per_1", &["identity"]), ("per_2", &["identity", "timeline"])]), ["per_2"]);
 }
+
+#[test]
+fn a_release_decided_on_facts_of_format_1_states_no_chain() {
+    let agreement = Agreement::load(&Proposal { terms: NCA.0.to_owned(), clauses: NCA.1.to_owned() }.text()).unwrap();
+    let handling = |format: u32| {
+        let mut facts = of_the_ncsc(&[]);
+        facts.format = format;
+        // What was recorded then had no chain, and no permission was shown for it.
+        facts.matches[0].incident.provenance = None;
+        let Decision::Permit(permit) = decide(&facts, &[&agreement]) else { panic!("nothing passed") };
+        permit.permitted()[0].handling.clone()
+    };
+    let reference = Reference::known("ref_1");
+    assert_eq!((handling(1).provenance(&reference), handling(1).disposal), (None, None));
+    let chain = handling(2).provenance(&reference).unwrap();
+    assert_eq!(chain.originator(), Some(&agency("ico")));
+}
