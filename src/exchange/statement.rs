@@ -429,19 +429,23 @@ pub(crate) fn passages(chain: &Provenance) -> Vec<v1::Passage> {
     chain.passages().iter().map(passage).collect()
 }
 
+/// Reads a time that another node wrote.
+pub(super) fn read_time(stated: &prost_types::Timestamp) -> Option<Instant> {
+    let micros = stated.seconds.checked_mul(1_000_000)?.checked_add(i64::from(stated.nanos / 1_000))?;
+    Some(Instant::from_micros(micros))
+}
+
 /// Reads a passage that another node wrote. None: something of it cannot be read, so it cannot be kept to.
 pub(super) fn read_passage(stated: &v1::Passage) -> Option<Passage> {
     let consent = match &stated.consent {
         None => None,
         Some(terms) => {
-            let until = terms.until.as_ref()?;
-            let micros = until.seconds.checked_mul(1_000_000)?.checked_add(i64::from(until.nanos / 1_000))?;
             let purposes = terms.purposes.iter().map(|text| Purpose::parse(text.as_str()).ok());
             Some(ConsentTerms {
                 purposes: purposes.collect::<Option<_>>()?,
                 enforcement: terms.enforcement,
                 onward: terms.onward,
-                until: Instant::from_micros(micros),
+                until: read_time(terms.until.as_ref()?)?,
             })
         }
     };

@@ -259,6 +259,29 @@ on_both_databases! {
         world = ico;
     }
 
+    async fn row_a3d_a_copy_is_kept_no_longer_than_the_release_says(world: World) {
+        const DAY: i64 = 86_400;
+        let organisation = world.register_organisation("nca", vec![]).await;
+        let kept = v1::RegisterIncidentRequest { retain_until: world.in_seconds(30 * DAY), ..world.incident_at(&organisation) };
+        let due = kept.retain_until;
+        let incident = world.incidents("nca").register_incident(kept).await.unwrap().into_inner().incident_id;
+        let held = world.permit(world.hold_incident("nca", "ico", organisation, incident).await).await.held;
+        let release = world.put(&held, world.ask(&held)).await.unwrap();
+
+        let there = world.register_organisation("ico", vec![]).await;
+        let longer = v1::RegisterReceivedRequest {
+            retain_until: world.in_seconds(30 * DAY + 1),
+            ..world.received_at(&there, &release)
+        };
+        assert_invalid(world.register_received("ico", longer).await, "retain_until");
+        let id = world.register_received("ico", world.received_at(&there, &release)).await.unwrap();
+        let request = v1::GetIncidentRequest { incident_id: id };
+        let copy = world.incidents("ico").get_incident(request).await.unwrap().into_inner().incident.unwrap();
+        assert_eq!(copy.retain_until, due, "not the seven years of a record of one's own");
+        world.later(30 * DAY);
+        assert_invalid(world.register_received("ico", world.received_at(&there, &release)).await, "receipt");
+    }
+
     async fn row_a3d_an_undecided_and_a_declined_permission_look_alike(world: World) {
         let (ico, nca) = match world.parted("nca").await {
             Ok(both) => both,
