@@ -139,6 +139,7 @@ impl Plan for AskPermission {
             let problem = "is not an agency whose permission this takes: see the provenance of the release";
             return Err(Rejected::invalid("upstream", problem).into());
         }
+        receipt.check_all_came_by(&self.upstream, "receipt")?;
         let was_released =
             |category: &Category| released.categories.iter().any(|one| one.category == category.as_str());
         if !self.categories.iter().all(was_released) {

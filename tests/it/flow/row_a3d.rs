@@ -5,7 +5,7 @@ use concordat::proto::v1;
 use prost::Message as _;
 use tonic::Code;
 
-use crate::builders::{assert_error, assert_invalid, assert_open, assert_released, content, names, only_incident};
+use crate::builders::{assert_error, assert_invalid, assert_open, assert_released, content, identifier, names, only_incident};
 use crate::harness::{World, on_both_databases};
 use crate::onward::{Received, outcome_alone};
 
@@ -13,6 +13,14 @@ use crate::onward::{Received, outcome_alone};
 async fn from_the_nca(ico: &World, nca: &World) -> Received {
     let (release, ..) = nca.received_by_ico("nca", World::onward_scope).await;
     ico.receive("ico", release, "ncsc").await
+}
+
+/// How many incidents came.
+fn reveals(response: &v1::RequestReleaseResponse) -> usize {
+    match response.outcome.as_ref() {
+        Some(v1::request_release_response::Outcome::Released(released)) => released.incidents.len(),
+        _ => 0,
+    }
 }
 
 /// Who released to whom.
@@ -329,6 +337,43 @@ on_both_databases! {
         let (_, receipt) = world.permitted_to_pass_on(&home, "nca").await;
         world.present(&home.held, receipt).await.unwrap();
         assert_released(&world.outcome(&home.held).await, &["identity", "timeline"]);
+    }
+
+    async fn row_a3d_an_agency_that_is_asked_sees_no_release_that_it_had_no_part_in(world: World) {
+        let (release, ..) = world.received_by_ico("ncsc", World::onward_scope).await;
+        let at_ico = world.receive("ico", release, "nca").await;
+        let (_, receipt) = world.permitted_to_pass_on(&at_ico, "ncsc").await;
+        world.present(&at_ico.held, receipt).await.unwrap();
+        let release = world.put(&at_ico.held, world.ask(&at_ico.held)).await.unwrap();
+
+        // At the NCA, the organisation has that incident, which came from the NCSC, and one of the NCA's own.
+        let organisation = world.register_organisation("nca", vec![identifier(7)]).await;
+        let passed = world.register_received("nca", world.received_at(&organisation, &release)).await.unwrap();
+        let passed = world.hold_incident("nca", "ico", organisation.clone(), passed).await;
+        let own = world.incidents("nca").register_incident(world.incident_at(&organisation)).await.unwrap();
+        let own = world.hold_incident("nca", "ico", organisation, own.into_inner().incident_id).await;
+        for held in [&passed, &own] {
+            world.give_consent(held, world.onward_scope(held)).await;
+            world.authorise(held).await;
+        }
+        let received = Received { held: passed.clone(), release };
+        let (_, receipt) = world.permitted_to_pass_on(&received, "ncsc").await;
+        world.present(&passed, receipt).await.unwrap();
+        let both = world.put(&passed, world.ask_by_name("nca", vec![identifier(7)])).await.unwrap();
+        assert_eq!(reveals(&both), 2);
+
+        let request = |release: &v1::RequestReleaseResponse, reference: &str| v1::AskPermissionRequest {
+            request_id: crate::harness::request_id(),
+            receipt: outcome_alone(release.receipt.as_ref()),
+            reference: reference.into(),
+            recipient: "nca".into(),
+            ..world.permission_for(&received, "ncsc")
+        };
+        let stated = world.verified(both.receipt.as_ref()).outcome.unwrap().released;
+        let came = stated.iter().find(|one| one.handling.as_ref().unwrap().provenance.len() == 3).unwrap();
+        assert_invalid(world.ask_permission("ico", request(&both, &came.reference)).await, "receipt");
+        let alone = world.put(&passed, world.ask(&passed)).await.unwrap();
+        world.ask_permission("ico", request(&alone, "")).await.unwrap();
     }
 
     async fn row_a3d_a_permission_for_another_purpose_or_recipient_permits_nothing(world: World) {
