@@ -50,6 +50,7 @@ pub(super) fn released(question: &QuestionRow, releasable: &Releasable, index: u
             clauses: basis.clauses.clone(),
             consent: basis.consent.clone(),
             authorisation: basis.authorisation.clone(),
+            permissions: basis.permissions.clone(),
             anonymised: record.is_some(),
             reference: record.is_none().then(|| Reference::clone(reference)),
             elsewhere: None,
@@ -95,6 +96,7 @@ pub(super) async fn released_at(context: Context<'_>, reads: &mut Reads, index: 
                 (&made.incident, made.revision) == (&basis.incident, basis.revision)
                     && (&terms.categories, &terms.clauses) == (&basis.categories, &basis.clauses)
                     && (&terms.consent, &terms.authorisation) == (&basis.consent, &basis.authorisation)
+                    && terms.permissions == basis.permissions
             })
     };
     let incidents: Vec<&IncidentId> = basis.iter().map(|basis| &basis.incident).collect();

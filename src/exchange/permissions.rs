@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use prost::Message;
 
 use crate::domain::{
-    AgencyId, Category, Instant, Passage, Permission, PermissionId, Purpose, Rejected, Requester,
+    AgencyId, Category, IncidentId, Instant, NoticeKind, Passage, Permission, PermissionId, Purpose, Rejected,
+    Requester,
 };
 use crate::ledger::Kind;
 use crate::proto::v1::PermissionStatement;
@@ -16,7 +17,7 @@ use crate::store::{AskedPermission, Reads, Write};
 use super::peers::Attested;
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
-use super::{Error, Exchange, Result, incidents};
+use super::{Error, Exchange, Result, incidents, notices};
 
 mod standing;
 
@@ -85,7 +86,7 @@ pub struct PresentPermission {
     /// The encoded receipt.
     pub receipt: Vec<u8>,
     /// The incident that is to be passed on.
-    pub incident: crate::domain::IncidentId,
+    pub incident: IncidentId,
 }
 
 /// Tells the node that would pass on of a withdrawal.
@@ -101,7 +102,7 @@ pub struct PermissionView {
     /// What was asked, and what came of it.
     pub asked: AskedPermission,
     /// The agency's own incident, if the reference still leads to one.
-    pub incident: Option<crate::domain::IncidentId>,
+    pub incident: Option<IncidentId>,
     /// The time at which it was read.
     pub at: Instant,
 }
@@ -359,11 +360,17 @@ impl Plan for PresentWithdrawal {
             }
             writes.push(Write::permissions(incident, &all)?);
         }
-        Ok(Change::new(&presented.id, 2, writes))
+        let incidents: Vec<&IncidentId> = shown.incidents.iter().collect();
+        let mut made = reads.disclosures_of(&incidents).await?;
+        made.retain(|made| made.terms.permissions.contains(&presented.id));
+        let cause = format!("permission {} {}", presented.upstream, presented.id);
+        let mut change = Change::new(&presented.id, 2, writes);
+        change.notices = notices::due(context, reads, NoticeKind::StopFurtherUse, &cause, made).await?;
+        Ok(change)
     }
 }
 
-async fn shown_for(reads: &mut Reads, incident: &crate::domain::IncidentId) -> Result<Vec<Permission>> {
+async fn shown_for(reads: &mut Reads, incident: &IncidentId) -> Result<Vec<Permission>> {
     let found = reads.incidents_by_id(&[incident.as_str()]).await?.pop();
     Ok(found.map(|found| found.permissions).unwrap_or_default())
 }

@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::domain::{Consent, Coverage, EventKind, Ground, Incident, IncidentId, Instant, Question, Reference, Rejected};
+use crate::domain::{
+    Consent, Coverage, EventKind, Ground, Incident, IncidentId, Instant, Question, Reference, Rejected,
+};
 use crate::ledger::Kind;
 use crate::store::{Answer, Due, KnownCall, Proposed, Reads, ReleaseMade, Write};
 

@@ -46,9 +46,7 @@ pub(super) async fn amended(
     categories: &Content,
 ) -> Result<Option<Write>> {
     Ok(match reads.counts_in(&incident.id).await?.filter(|quarter| context.at < quarter.end()) {
-        Some(quarter) => {
-            Some(Write::moved_statistic(&incident.id, quarter, coordinates(categories), context.seal())?)
-        }
+        Some(quarter) => Some(Write::moved_statistic(&incident.id, quarter, coordinates(categories), context.seal())?),
         None => None,
     })
 }

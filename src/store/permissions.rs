@@ -134,7 +134,9 @@ impl Reads {
     /// What this node was told of a permission of another agency's.
     pub async fn permission_shown(&mut self, upstream: &AgencyId, id: &PermissionId) -> Result<Shown> {
         let mut shown = Shown::default();
-        for (incident, withdrawn_at) in rows!(self, sql::PERMISSION_SHOWN, (String, Option<i64>), shown_key(upstream, id)) {
+        for (incident, withdrawn_at) in
+            rows!(self, sql::PERMISSION_SHOWN, (String, Option<i64>), shown_key(upstream, id))
+        {
             match withdrawn_at {
                 Some(at) => shown.withdrawn_at = Some(Instant::from_micros(at)),
                 None => drop(shown.incidents.insert(IncidentId::known(incident))),

@@ -270,7 +270,9 @@ fn of_the_ncsc(permissions: &[(&str, &[&str])]) -> Facts {
 fn two_permissions_of_an_agency_add_up_and_a_release_rests_on_those_that_it_uses() {
     let agreement = Agreement::load(&Proposal { terms: NCA.0.to_owned(), clauses: NCA.1.to_owned() }.text()).unwrap();
     let rests_on = |permissions: &[(&str, &[&str])]| {
-        let Decision::Permit(permit) = decide(&of_the_ncsc(permissions), &[&agreement]) else { panic!("nothing passed") };
+        let Decision::Permit(permit) = decide(&of_the_ncsc(permissions), &[&agreement]) else {
+            panic!("nothing passed")
+        };
         let basis = permit.permitted()[0].basis.clone();
         assert_eq!(basis.categories, set(&["identity", "timeline"]));
         basis.permissions.iter().map(|id| id.as_str().to_owned()).collect::<Vec<String>>()

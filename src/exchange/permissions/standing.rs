@@ -26,8 +26,7 @@ pub(super) async fn standing(
     let agreements = context.node.in_force(reads).await?;
     let enforcement = agreements.iter().any(|agreement| agreement.is_enforcement(&asked.purpose));
 
-    let own =
-        found.iter().find(|key| key.incident.holder == asked.upstream && key.recipient == passage.to.as_str());
+    let own = found.iter().find(|key| key.incident.holder == asked.upstream && key.recipient == passage.to.as_str());
     let Some(key) = own else {
         return Ok(Err("the incident is erased, or its reference leads nowhere any more"));
     };

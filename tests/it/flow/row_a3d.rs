@@ -5,7 +5,9 @@ use concordat::proto::v1;
 use prost::Message as _;
 use tonic::Code;
 
-use crate::builders::{assert_error, assert_invalid, assert_open, assert_released, content, identifier, names, only_incident};
+use crate::builders::{
+    assert_error, assert_invalid, assert_open, assert_released, content, identifier, names, only_incident,
+};
 use crate::harness::{World, on_both_databases};
 use crate::onward::{Received, outcome_alone};
 
@@ -115,6 +117,18 @@ on_both_databases! {
         for received in [&first, &second] {
             assert_open(&world.outcome(&received.held).await);
         }
+        // Whoever has it by this permission is told.
+        let told = |notices: Vec<v1::Notice>| {
+            let mut told: Vec<_> = notices.into_iter().map(|one| (one.kind, one.reference)).collect();
+            told.sort();
+            told
+        };
+        let mut expected: Vec<_> =
+            [&first, &second].map(|one| ("stop-further-use".to_owned(), one.held.reference.clone())).into();
+        expected.sort();
+        assert_eq!(told(world.notices("ncsc").await), expected);
+        world.present_withdrawal("nca", outcome_alone(Some(&withdrawn))).await.unwrap();
+        assert_eq!(told(world.notices("ncsc").await), expected, "once");
     }
 
     async fn row_a3d_a_withdrawal_that_comes_before_the_permission_counts(world: World) {
