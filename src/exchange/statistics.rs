@@ -167,6 +167,10 @@ impl Exchange {
                         let contributions = node.contributions(reads, &agency, quarter, &mut organisations).await?;
                         let looks = reads.looks_of(&agency, quarter).await?;
                         before.push(Counted { quarter, contributions, looks });
+                    } else if !reads.standings(&agency, quarter, "", &node.seal).await?.is_empty() {
+                        // What is counted later was not counted among the year's, and would come out as if it had been.
+                        let problem = "an earlier quarter of the year is not published: publish that first";
+                        return Err(Rejected::WrongState(problem).into());
                     }
                 }
                 let contributions = node.contributions(reads, &agency, quarter, &mut organisations).await?;

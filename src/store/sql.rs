@@ -395,7 +395,10 @@ statements! {
     WITHDRAW_THEME = both (
         "UPDATE theme SET withdrawn_at = $1, withdrawn_by = $2 WHERE id = $3 AND withdrawn_at IS NULL"
     );
-    STANDINGS_OF = set ("SELECT incident_id, holder, quarter, sealed FROM incident_statistic WHERE incident_id", "");
+    STANDINGS_OF = set (
+        "SELECT s.incident_id, s.holder, s.quarter, s.sealed, p.published_at FROM incident_statistic s
+         LEFT JOIN publication p ON p.holder = s.holder AND p.quarter = s.quarter WHERE s.incident_id", ""
+    );
     LOOKS = set (
         "SELECT l.look, p.rule FROM anonymised_look l
          JOIN publication p ON p.holder = l.holder AND p.quarter = l.quarter WHERE l.look", ""
@@ -443,12 +446,17 @@ statements! {
     REFERENCES_OF = both ("SELECT reference FROM reference WHERE incident_id = $1 ORDER BY reference");
     ERASE_INCIDENT = both (
         "UPDATE incident SET erased_at = $1, organisation_id = '', occurred_from = 0, occurred_until = 0,
-                notification = NULL, campaign = NULL
+                notification = NULL, campaign = NULL, provenance = NULL, permissions = NULL
          WHERE id = $2 AND erased_at IS NULL"
     );
     ERASE_REVISIONS = both ("UPDATE incident_revision SET wrapped_key = NULL, categories = '{}' WHERE incident_id = $1");
     ERASE_CATEGORIES = both ("DELETE FROM incident_category WHERE incident_id = $1");
     ERASE_REFERENCES = both ("DELETE FROM reference WHERE incident_id = $1");
+    ERASE_PERMISSIONS_SHOWN = both ("DELETE FROM permission_shown WHERE incident_id = $1");
+    // The reference is a part of the passage's JSON and of nothing else in it.
+    ERASE_PASSAGES = both (
+        "UPDATE permission SET passage = REPLACE(passage, $1, '-') WHERE upstream = $2 AND passage LIKE '%' || $1 || '%'"
+    );
     ERASE_STATISTIC = both ("DELETE FROM incident_statistic WHERE incident_id = $1");
     ERASE_EVIDENCE = both ("UPDATE consent SET wrapped_key = NULL, evidence = NULL WHERE id = $1 AND version = $2");
     ERASE_ENTRIES = each (
