@@ -280,6 +280,26 @@ on_both_databases! {
         assert_eq!(released(named.outcome.as_ref().unwrap()), ["identity"]);
     }
 
+    async fn of_two_authorisations_an_ask_finds_the_one_for_its_form_whichever_came_first(world: World) {
+        world = world.with_records().await;
+        world.end_agreement("nis-regulations-2018").await.unwrap();
+        let quarter = Quarter::of(world.now());
+        let held = world.hold_alike(2 * ENOUGH, 1_234).await;
+        let whole = |held: &Held| v1::GiveAuthorisationRequest { categories: names(&CATEGORIES), ..world.authorisation(held) };
+        world.authorise_record(&held[0]).await;
+        world.later(1);
+        world.authorise_as(&held[0], whole(&held[0])).await;
+        world.authorise_as(&held[1], whole(&held[1])).await;
+        world.later(1);
+        world.authorise_record(&held[1]).await;
+        world.end_and_publish(quarter).await;
+        for held in &held[..2] {
+            assert_eq!(said(&world.record_of(held).await)[1], "sector=health");
+            let plain = v1::RequestReleaseRequest { categories: names(&["identity"]), ..world.ask(held) };
+            assert_eq!(released(world.put(held, plain).await.unwrap().outcome.as_ref().unwrap()), ["identity"]);
+        }
+    }
+
     async fn a_record_passes_only_by_a_rule_as_strict_as_every_agreement_asks(world: World) {
         world = world.with_records_alone().await;
         let quarter = Quarter::of(world.now());
