@@ -131,7 +131,8 @@ fn pending(asked: &AskedPermission) -> Vec<u8> {
 impl Plan for AskPermission {
     const KIND: Kind = Kind::Permission;
 
-    async fn plan(&self, context: Context<'_>, _: &mut Reads) -> Result<Change> {
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        context.node.turn_away_between(reads, context.actor, &self.upstream).await?;
         context.check_recipient("recipient", &self.recipient)?;
         let receipt = context.node.attested("receipt", &self.receipt)?;
         receipt.check_outcome_alone("receipt")?;
@@ -175,6 +176,7 @@ impl Plan for AskPermissionAgain {
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let asked = reads.permission(&self.id).await?.filter(|asked| asked.asker.agency == *context.agency());
         let asked = asked.ok_or(Rejected::NotFound("permission"))?;
+        context.node.turn_away_between(reads, context.actor, &asked.upstream).await?;
         if !self.purposes.contains(&asked.purpose) {
             return Err(Error::PurposeNotInToken(asked.purpose.to_string()));
         }
@@ -314,7 +316,11 @@ impl Plan for PresentPermission {
         if !incident.provenance.as_ref().is_some_and(|chain| chain.has(&presented.upstream, &reference)) {
             return Err(Rejected::invalid("receipt", "is not of a permission for this incident").into());
         }
-        let permission = presented.permission()?;
+        let mut permission = presented.permission()?;
+        if permission.shown_at > context.at {
+            let problem = "is from a clock that is ahead of this node's: try again in a moment";
+            return Err(Rejected::invalid("receipt", problem).into());
+        }
         if permission.until <= context.at {
             return Err(Rejected::invalid("receipt", "has ended: ask for the permission again").into());
         }
@@ -323,7 +329,11 @@ impl Plan for PresentPermission {
             return Err(Rejected::WrongState("the permission was withdrawn").into());
         }
         let mut all = shown_for(reads, &incident.id).await?;
-        all.retain(|one| (&one.of, &one.id) != (&permission.of, &permission.id) && context.at < one.until);
+        let is_same = |one: &Permission| (&one.of, &one.id) == (&permission.of, &permission.id);
+        // What the upstream agency said last counts, in whatever order it comes.
+        let newer = all.iter().find(|one| is_same(one) && one.shown_at > permission.shown_at).cloned();
+        all.retain(|one| !is_same(one) && context.at < one.until);
+        permission = newer.unwrap_or(permission);
         if all.len() >= MOST_SHOWN {
             return Err(Rejected::WrongState("as many permissions as an incident can have are shown for it").into());
         }

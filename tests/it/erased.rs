@@ -10,8 +10,8 @@ use concordat::proto::v1;
 use concordat::store::{Options, Store};
 use sqlx::{Connection as _, SqliteConnection};
 
-use crate::cli::execute;
 use crate::builders::{Permitted, assert_released, content};
+use crate::cli::execute;
 use crate::harness::{World, on_both_databases};
 use crate::postgres;
 

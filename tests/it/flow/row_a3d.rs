@@ -390,6 +390,50 @@ on_both_databases! {
         world.ask_permission("ico", request(&alone, "")).await.unwrap();
     }
 
+    async fn row_a3d_a_receipt_from_a_clock_that_is_ahead_is_turned_away(world: World) {
+        let (ico, nca) = match world.parted("nca").await {
+            Ok(both) => both,
+            Err(world) => return *world,
+        };
+        let received = from_the_nca(&ico, &nca).await;
+        let now = ico.now();
+        nca.later(60);
+        let (_, receipt) = nca.permitted_to_pass_on(&received, "nca").await;
+        ico.hand.set(now);
+        assert_invalid(ico.present(&received.held, receipt.clone()).await, "receipt");
+        ico.later(60);
+        ico.present(&received.held, receipt).await.unwrap();
+        nca.finish().await;
+        world = ico;
+    }
+
+    async fn row_a3d_of_two_receipts_of_a_permission_the_newer_counts(world: World) {
+        let (release, ..) = world.received_by_ico("nca", World::onward_scope).await;
+        let received = world.receive("ico", release, "ncsc").await;
+        let (permission, older) = world.permitted_to_pass_on(&received, "nca").await;
+        world.later(3_000);
+        let newer = world.ask_permission_again("ico", &permission).await;
+        world.present(&received.held, outcome_alone(newer.receipt.as_ref())).await.unwrap();
+        world.present(&received.held, older).await.unwrap();
+        world.later(3_000);
+        assert_released(&world.outcome(&received.held).await, &["identity", "timeline"]);
+    }
+
+    async fn row_a3d_an_agency_that_the_upstream_one_suspended_is_shown_nothing(world: World) {
+        let (release, ..) = world.received_by_ico("nca", World::onward_scope).await;
+        let received = world.receive("ico", release, "ncsc").await;
+        let (permission, _) = world.permitted_to_pass_on(&received, "nca").await;
+        world.suspend_agency("nca", "ico").await.unwrap();
+        let asked = world.ask_permission("ico", world.permission_for(&received, "nca")).await;
+        assert_error(asked, Code::PermissionDenied, "SUSPENDED");
+        let again = v1::AskPermissionRequest {
+            request_id: crate::harness::request_id(),
+            permission_id: permission,
+            ..v1::AskPermissionRequest::default()
+        };
+        assert_error(world.ask_permission("ico", again).await, Code::PermissionDenied, "SUSPENDED");
+    }
+
     async fn row_a3d_a_permission_for_another_purpose_or_recipient_permits_nothing(world: World) {
         let (release, ..) = world.received_by_ico("nca", World::onward_scope).await;
         let received = world.receive("ico", release, "ncsc").await;
