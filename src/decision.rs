@@ -111,8 +111,8 @@ pub struct Handling {
     pub clauses: BTreeSet<ClauseId>,
     /// What the clauses oblige the recipient to.
     pub obligations: Vec<String>,
-    /// The release itself, as part of the chain.
-    pub release: Release,
+    /// The release itself, as part of the chain. None: it was decided on facts of format 1, which have no chain.
+    pub release: Option<Release>,
 }
 
 /// What a release adds to the chain that it hands over.
@@ -134,8 +134,8 @@ pub struct Release {
 
 impl Handling {
     /// The chain that goes with what is released under this reference: the originator's release first, this one last.
-    pub fn provenance(&self, reference: &Reference) -> Provenance {
-        let Release { holder, recipient, agreements, permission, consent, before } = &self.release;
+    pub fn provenance(&self, reference: &Reference) -> Option<Provenance> {
+        let Release { holder, recipient, agreements, permission, consent, before } = self.release.as_ref()?;
         let passage = Passage {
             from: holder.clone(),
             to: recipient.clone(),
@@ -147,23 +147,23 @@ impl Handling {
             markings: self.markings,
             caveats: self.obligations.clone(),
         };
-        Provenance::extended(before.as_ref(), passage)
+        Some(Provenance::extended(before.as_ref(), passage))
     }
 }
 
 /// When a recipient's copy ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disposal {
-    /// Until when the holder keeps its own.
-    pub kept_until: Instant,
+    /// Until when the holder keeps its own. None for an anonymised record: it would tell which incident it is.
+    pub kept_until: Option<Instant>,
     /// Until when the clauses let the recipient keep it, where one of them says so.
     pub agreed_until: Option<Instant>,
 }
 
 impl Disposal {
-    /// By when the recipient must have disposed of it: the earlier of the two.
-    pub fn by(&self) -> Instant {
-        self.agreed_until.map_or(self.kept_until, |agreed| agreed.min(self.kept_until))
+    /// By when the recipient must have disposed of it: the earlier of the two; none where neither is stated.
+    pub fn by(self) -> Option<Instant> {
+        [self.kept_until, self.agreed_until].into_iter().flatten().min()
     }
 }
 
@@ -328,7 +328,7 @@ impl Bounds<'_> {
             agreements: coverage.agreements().map(|agreement| (agreement.id().clone(), agreement.digest())).collect(),
             consent: consent.filter(|_| rests_on_consent).map(|consent| (consent.id.clone(), consent.version)),
             authorisation: authorisation.filter(|_| rests_on_authorisation).map(|given| given.id.clone()),
-            permissions: self.upstream.map(upstream::Upstream::rests_on).unwrap_or_default(),
+            permissions: self.upstream.map(|upstream| upstream.rests_on(categories.keys())).unwrap_or_default(),
         };
         let handling = handling(facts, &found.incident, &permits, consent, coverage);
         Some(Permitted { basis, categories, record, handling })
@@ -410,11 +410,12 @@ fn handling(
         disposal: (facts.format > 1).then(|| {
             let retain_days = permits.iter().filter_map(|clause| clause.retain_days).min();
             let agreed_until = retain_days.map(|days| facts.at.plus_days(days));
-            Disposal { kept_until: incident.retain_until, agreed_until }
+            Disposal { kept_until: (!anonymised).then_some(incident.retain_until), agreed_until }
         }),
         clauses: permits.iter().map(|clause| clause.id.clone()).collect(),
         obligations,
-        release: release(facts, incident, permits, consent.filter(|_| needs_consent), coverage),
+        release: (facts.format > 1)
+            .then(|| release(facts, incident, permits, consent.filter(|_| needs_consent), coverage)),
     }
 }
 

@@ -24,10 +24,13 @@ CREATE TABLE permission (
 
 CREATE INDEX permission_upstream ON permission (upstream, id);
 
--- Which permissions this node was shown, and for which incident; or that one was withdrawn, whether it was shown or not.
--- The key is the upstream agency and its id for the permission.
+-- For which incidents this node was shown a permission: a row for each; and one without an incident once it was told that
+-- the permission is withdrawn, whether it was shown or not. The permission is the upstream agency and its id for it.
 CREATE TABLE permission_shown (
-    permission TEXT NOT NULL PRIMARY KEY,
-    incident_id TEXT,
-    withdrawn_at INTEGER
+    permission TEXT NOT NULL,
+    incident_id TEXT NOT NULL,
+    withdrawn_at INTEGER,
+    PRIMARY KEY (permission, incident_id)
 ) STRICT;
+
+CREATE INDEX permission_shown_incident ON permission_shown (incident_id);

@@ -210,7 +210,7 @@ impl Agreement {
     }
 
     /// Whether it defines this purpose as enforcement.
-    pub(super) fn is_enforcement(&self, purpose: &Purpose) -> bool {
+    pub(crate) fn is_enforcement(&self, purpose: &Purpose) -> bool {
         self.terms.purpose.iter().any(|term| term.id == *purpose && term.enforcement)
     }
 }

@@ -53,7 +53,7 @@ pub struct Alike {
 /// The complete facts of one decision.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Facts {
-    /// The format of this record: 2. From 2 on a release says when the recipient's copy ends.
+    /// The format of this record: 2. From 2 on a release says when the recipient's copy ends, and by which chain it came.
     pub format: u32,
     /// The effective time.
     pub at: Instant,

@@ -49,7 +49,8 @@ impl Permitted {
             digest.add(obligation.as_bytes());
         }
         // Whose it was is part of what leaves. What has no chain has the digest that it always had.
-        for passage in handling.release.before.iter().flat_map(Provenance::passages) {
+        let before = handling.release.iter().filter_map(|release| release.before.as_ref());
+        for passage in before.flat_map(Provenance::passages) {
             for part in [passage.from.as_str(), passage.to.as_str(), passage.reference.as_str()] {
                 digest.add(part.as_bytes());
             }

@@ -1,5 +1,6 @@
 //! What came from another agency: whose permission passing it on takes, and which of them were shown.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Match;
@@ -10,25 +11,31 @@ pub(super) struct Upstream<'a> {
     chain: &'a Provenance,
     to: &'a AgencyId,
     needed: BTreeSet<&'a AgencyId>,
-    shown: BTreeMap<&'a AgencyId, &'a Permission>,
+    shown: BTreeMap<&'a AgencyId, Vec<&'a Permission>>,
 }
 
 impl Match {
     /// The chain by which the incident came; none where its holder is the originator.
     ///
-    /// Of each agency whose permission is needed, the permission that the limits look at: the one that seems to apply
-    /// and permits most, else the newest. A wrong choice here can only deny: the limits check every condition again.
+    /// Of each agency whose permission is needed, the permissions that the limits look at: all that seem to apply, which
+    /// add up; else the one that permits most and is the newest. A wrong choice here can only deny: the limits check every
+    /// condition again.
     pub(super) fn upstream<'a>(&'a self, ask: &'a Ask, at: Instant) -> Option<Upstream<'a>> {
         let chain = self.incident.provenance.as_ref()?;
         let to = &ask.requester.agency;
         let needed = chain.permissions_needed(to);
         let best = |agency: &'a AgencyId| {
-            let of = self.permissions.iter().filter(|shown| shown.of == *agency);
-            let best = of.max_by_key(|shown| {
-                let applies = shown.seems_to_apply(to, &ask.purpose, at);
-                (applies, shown.categories.intersection(&ask.categories).count(), shown.shown_at, shown.id.clone())
-            });
-            best.map(|shown| (agency, shown))
+            let mut of: Vec<&Permission> = self.permissions.iter().filter(|shown| shown.of == *agency).collect();
+            let breadth = |shown: &Permission| shown.categories.intersection(&ask.categories).count();
+            of.sort_by_key(|shown| Reverse((breadth(shown), shown.shown_at, shown.id.clone())));
+            let applying = of.iter().copied().filter(|shown| shown.seems_to_apply(to, &ask.purpose, at));
+            let applying: Vec<&Permission> = applying.collect();
+            if applying.is_empty() {
+                of.truncate(1);
+            } else {
+                of = applying;
+            }
+            (!of.is_empty()).then_some((agency, of))
         };
         let shown = needed.iter().filter_map(|agency| best(agency)).collect();
         Some(Upstream { chain, to, needed, shown })
@@ -53,7 +60,7 @@ impl Upstream<'_> {
     }
 
     pub(super) fn shown(&self) -> impl Iterator<Item = &Permission> {
-        self.shown.values().copied()
+        self.shown.values().flatten().copied()
     }
 
     /// From when all of them count.
@@ -71,13 +78,27 @@ impl Upstream<'_> {
         self.shown().filter_map(|shown| shown.withdrawn_at).min()
     }
 
-    /// Whether each of them permits the category.
+    /// Whether each agency permits the category, by whichever of its permissions.
     pub(super) fn allows(&self, category: &Category) -> bool {
-        self.shown().all(|shown| shown.categories.contains(category))
+        self.shown.values().all(|of| of.iter().any(|shown| shown.categories.contains(category)))
     }
 
-    pub(super) fn rests_on(&self) -> BTreeSet<PermissionId> {
-        self.shown().map(|shown| shown.id.clone()).collect()
+    /// What the release of these categories rests on: of each agency, the broadest permission, and each further one that
+    /// permits what none before it did.
+    pub(super) fn rests_on<'c>(&self, categories: impl Iterator<Item = &'c Category>) -> BTreeSet<PermissionId> {
+        let categories: BTreeSet<&Category> = categories.collect();
+        let mut used = BTreeSet::new();
+        for of in self.shown.values() {
+            let mut left = categories.clone();
+            for shown in of {
+                let before = left.len();
+                left.retain(|category| !shown.categories.contains(*category));
+                if left.len() < before {
+                    used.insert(shown.id.clone());
+                }
+            }
+        }
+        used
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AgencyId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, Ground, IncidentId, Instant, Means,
-    Purpose, Reference,
+    PermissionId, Purpose, Reference,
 };
 
 /// One incident that one agency was given something of.
@@ -51,7 +51,13 @@ pub struct DisclosureTerms {
     pub consent: Option<(ConsentId, i64)>,
     /// The authorisation that it relied on.
     pub authorisation: Option<AuthorisationId>,
-    /// The recipient's reference, where it was a release.
+    /// The upstream agencies' permissions that it relied on.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub permissions: BTreeSet<PermissionId>,
+    /// Whether it was an anonymised record. Then nothing is said of it that would tell which incident it was.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub anonymised: bool,
+    /// The recipient's reference, where it was a release of content.
     pub reference: Option<Reference>,
     /// How it was made, where it was made elsewhere.
     pub elsewhere: Option<Elsewhere>,

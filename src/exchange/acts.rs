@@ -109,6 +109,11 @@ impl Acts {
             "RetentionService/EraseIncident" => drop(self.incidents.remove(object)),
             // They change nothing that a decision reads.
             "RetentionService/ProposeErasure" | "RetentionService/ConfirmDisposal" => {}
+            // A permission counts where its receipt is presented.
+            "PermissionService/AskPermission"
+            | "PermissionService/GivePermission"
+            | "PermissionService/DeclinePermission"
+            | "PermissionService/WithdrawPermission" => {}
             "PermissionService/PresentPermission" => {
                 self.permissions.insert(object.to_owned(), Presented::Shown);
             }

@@ -80,6 +80,7 @@ pub(super) async fn alike(
         holder: AgencyId::known("-"),
         quarter: Quarter::of(Instant::from_micros(0)),
         coordinates: Coordinates::default(),
+        published: false,
     };
     let stands = reads.stands(incidents, &node.seal).await?;
     let kept = incidents.iter().map(|incident| {
@@ -95,7 +96,9 @@ pub(super) async fn alike(
     let wanted: Vec<&str> = kept.iter().flat_map(|(.., kept)| kept.iter().map(|(_, look)| look.as_str())).collect();
     let found = reads.looks(&wanted).await?;
     let comes_out = |(incident, stand, kept): &(&IncidentId, Stand, Vec<(&Step, String)>)| {
-        let (step, rule) = kept.iter().find_map(|(step, look)| Some((*step, *found.get(look)?)))?;
+        // What its year let out was counted among the published quarters.
+        let mut kept = kept.iter().filter(|(step, _)| step.period == Period::Quarter || stand.published);
+        let (step, rule) = kept.find_map(|(step, look)| Some((*step, *found.get(look)?)))?;
         let record = MENU.steps().record(step, stand.coordinates, stand.quarter);
         Some(((*incident).clone(), Alike { record, rule }))
     };

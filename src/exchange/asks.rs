@@ -262,7 +262,7 @@ pub(super) fn first_time(
             reference
         });
     }
-    let dispose_by = permitted.iter().filter_map(|one| Some(one.handling.disposal?.by())).min();
+    let dispose_by = permitted.iter().filter_map(|one| one.handling.disposal?.by()).min();
     let released: Vec<(Reference, &Permitted)> = permitted
         .iter()
         .filter_map(|permitted| Some((references.get(permitted.basis.incident.as_str())?.clone(), permitted)))

@@ -41,7 +41,7 @@ pub struct RecordDisclosure {
 /// What a release leaves for notices: a row for each incident, but for what was released on the same terms before.
 pub(super) fn released(question: &QuestionRow, releasable: &Releasable, index: u64, at: Instant) -> Result<Vec<Write>> {
     let mut writes = Vec::new();
-    for (reference, Permitted { basis, handling, .. }) in releasable.incidents() {
+    for (reference, Permitted { basis, handling, record, .. }) in releasable.incidents() {
         let terms = DisclosureTerms {
             purpose: Some(question.purpose.clone()),
             enforcement: handling.enforcement,
@@ -50,7 +50,9 @@ pub(super) fn released(question: &QuestionRow, releasable: &Releasable, index: u
             clauses: basis.clauses.clone(),
             consent: basis.consent.clone(),
             authorisation: basis.authorisation.clone(),
-            reference: Some(Reference::clone(reference)),
+            permissions: basis.permissions.clone(),
+            anonymised: record.is_some(),
+            reference: record.is_none().then(|| Reference::clone(reference)),
             elsewhere: None,
         };
         let recipient = question.requester.agency.clone();
@@ -94,6 +96,7 @@ pub(super) async fn released_at(context: Context<'_>, reads: &mut Reads, index: 
                 (&made.incident, made.revision) == (&basis.incident, basis.revision)
                     && (&terms.categories, &terms.clauses) == (&basis.categories, &basis.clauses)
                     && (&terms.consent, &terms.authorisation) == (&basis.consent, &basis.authorisation)
+                    && terms.permissions == basis.permissions
             })
     };
     let incidents: Vec<&IncidentId> = basis.iter().map(|basis| &basis.incident).collect();

@@ -210,7 +210,9 @@ impl AmendIncident {
             content.iter().find(|(one, _)| one == category).map(|(_, bytes)| bytes.clone())
         };
         let differs = |category: &Category| said(&before, category) != said(&self.content, category);
-        made.retain(|made| made.terms.categories.iter().any(differs));
+        // A record comes out as it stood when it was counted: no amendment makes it another, and a correction would tell
+        // which incident it was.
+        made.retain(|made| !made.terms.anonymised && made.terms.categories.iter().any(differs));
         Ok(made)
     }
 }

@@ -45,6 +45,17 @@ impl Attested {
         if self.opens_outcome_alone { Ok(()) } else { Err(Invalid::new(field, problem)) }
     }
 
+    /// Turns away what opens a release of which an agency has not passed each incident on: of the others it would learn.
+    pub(super) fn check_all_came_by(&self, agency: &AgencyId, field: &str) -> Result<(), Invalid> {
+        let released = self.said.outcome.as_ref().map(|outcome| outcome.released.as_slice()).unwrap_or_default();
+        let came_by = |one: &ReleasedStatement| {
+            let passages = one.handling.as_ref().map(|handling| handling.provenance.as_slice()).unwrap_or_default();
+            passages.iter().any(|passage| passage.from == agency.as_str())
+        };
+        let problem = "opens other incidents: ask for this one alone by its reference and use that receipt";
+        if released.iter().all(came_by) { Ok(()) } else { Err(Invalid::new(field, problem)) }
+    }
+
     /// One of the incidents that it says were released, with the chain by which it came to `to`, from an agency whose
     /// node says so.
     pub(super) fn released(

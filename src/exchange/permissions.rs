@@ -6,17 +6,22 @@ use std::collections::BTreeSet;
 use prost::Message;
 
 use crate::domain::{
-    AgencyId, Category, ConsentState, Instant, Passage, Permission, PermissionId, Purpose, Rejected, Requester,
+    AgencyId, Category, IncidentId, Instant, NoticeKind, Passage, Permission, PermissionId, Purpose, Rejected,
+    Requester,
 };
 use crate::ledger::Kind;
 use crate::proto::v1::PermissionStatement;
 use crate::seal;
-use crate::store::{AskedPermission, Reads, Shown, Write};
+use crate::store::{AskedPermission, Reads, Write};
 
 use super::peers::Attested;
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
-use super::{Error, Exchange, Result, incidents};
+use super::{Error, Exchange, Result, incidents, notices};
+
+mod standing;
+
+use standing::standing;
 
 /// How long a permission lasts unless it says otherwise.
 const DEFAULT_DAYS: i64 = 90;
@@ -81,7 +86,7 @@ pub struct PresentPermission {
     /// The encoded receipt.
     pub receipt: Vec<u8>,
     /// The incident that is to be passed on.
-    pub incident: crate::domain::IncidentId,
+    pub incident: IncidentId,
 }
 
 /// Tells the node that would pass on of a withdrawal.
@@ -97,7 +102,7 @@ pub struct PermissionView {
     /// What was asked, and what came of it.
     pub asked: AskedPermission,
     /// The agency's own incident, if the reference still leads to one.
-    pub incident: Option<crate::domain::IncidentId>,
+    pub incident: Option<IncidentId>,
     /// The time at which it was read.
     pub at: Instant,
 }
@@ -126,7 +131,8 @@ fn pending(asked: &AskedPermission) -> Vec<u8> {
 impl Plan for AskPermission {
     const KIND: Kind = Kind::Permission;
 
-    async fn plan(&self, context: Context<'_>, _: &mut Reads) -> Result<Change> {
+    async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
+        context.node.turn_away_between(reads, context.actor, &self.upstream).await?;
         context.check_recipient("recipient", &self.recipient)?;
         let receipt = context.node.attested("receipt", &self.receipt)?;
         receipt.check_outcome_alone("receipt")?;
@@ -135,6 +141,7 @@ impl Plan for AskPermission {
             let problem = "is not an agency whose permission this takes: see the provenance of the release";
             return Err(Rejected::invalid("upstream", problem).into());
         }
+        receipt.check_all_came_by(&self.upstream, "receipt")?;
         let was_released =
             |category: &Category| released.categories.iter().any(|one| one.category == category.as_str());
         if !self.categories.iter().all(was_released) {
@@ -169,47 +176,27 @@ impl Plan for AskPermissionAgain {
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let asked = reads.permission(&self.id).await?.filter(|asked| asked.asker.agency == *context.agency());
         let asked = asked.ok_or(Rejected::NotFound("permission"))?;
+        context.node.turn_away_between(reads, context.actor, &asked.upstream).await?;
         if !self.purposes.contains(&asked.purpose) {
             return Err(Error::PurposeNotInToken(asked.purpose.to_string()));
         }
-        let stands = consent_stands(context, reads, &asked).await?;
+        let mut stands = standing(context, reads, &asked).await?.unwrap_or_default();
         let mut change = Change::new(&asked.id, 1, Vec::new());
-        change.outcome = match &asked.given {
-            Some((categories, until)) if stands && asked.state(context.at) == "given" => {
+        change.outcome = match asked.given.as_ref().filter(|_| asked.state(context.at) == "given") {
+            Some((given, until)) => {
+                stands.retain(|category| given.contains(category));
                 let lives = Instant::from_micros(context.at.micros() + Permission::LIVES_MICROS);
-                stated(&asked, "given", categories, Some(lives.min(*until)))
+                if stands.is_empty() {
+                    pending(&asked)
+                } else {
+                    stated(&asked, "given", &stands, Some(lives.min(*until)))
+                }
             }
-            _ => pending(&asked),
+            None => pending(&asked),
         };
         change.told = vec![asked.upstream];
         Ok(change)
     }
-}
-
-/// Whether a consent still allows the passing-on, where the release relied on one: what the organisation has taken back
-/// since is not shown on.
-async fn consent_stands(context: Context<'_>, reads: &mut Reads, asked: &AskedPermission) -> Result<bool> {
-    let found = reads.incidents_by_reference(&[asked.passage.reference.as_str()].into()).await?;
-    // Read in any case, so that each answer takes the same statements.
-    let organisations: Vec<_> = found.iter().map(|key| &key.incident.organisation).collect();
-    let consents = reads.consents_of(&organisations).await?;
-    if asked.passage.consent.is_none() {
-        return Ok(true);
-    }
-    let stands = found.iter().any(|key| {
-        let own = key.incident.holder == asked.upstream && key.recipient == asked.passage.to.as_str();
-        own && consents.get(&key.incident.organisation).into_iter().flatten().any(|consent| {
-            consent.state == ConsentState::Given
-                && (&consent.holder, &consent.recipient) == (&asked.upstream, &asked.passage.to)
-                && consent.scope.as_ref().is_some_and(|scope| {
-                    scope.onward
-                        && scope.purposes.contains(&asked.purpose)
-                        && scope.valid_from <= context.at
-                        && context.at < scope.valid_until
-                })
-        })
-    });
-    Ok(stands)
 }
 
 /// What was asked of the caller's agency.
@@ -234,6 +221,10 @@ impl Plan for GivePermission {
             return Err(Rejected::invalid("valid_until", "must be in the future").into());
         }
         let categories = if self.categories.is_empty() { &asked.categories } else { &self.categories };
+        let stands = standing(context, reads, &asked).await?.map_err(Rejected::WrongState)?;
+        if stands.is_disjoint(categories) {
+            return Err(Rejected::WrongState("no consent in force allows any of these categories onward").into());
+        }
         Ok(Change::new(&asked.id, 2, vec![Write::give_permission(&asked.id, categories, until)?]))
     }
 }
@@ -325,7 +316,11 @@ impl Plan for PresentPermission {
         if !incident.provenance.as_ref().is_some_and(|chain| chain.has(&presented.upstream, &reference)) {
             return Err(Rejected::invalid("receipt", "is not of a permission for this incident").into());
         }
-        let permission = presented.permission()?;
+        let mut permission = presented.permission()?;
+        if permission.shown_at > context.at {
+            let problem = "is from a clock that is ahead of this node's: try again in a moment";
+            return Err(Rejected::invalid("receipt", problem).into());
+        }
         if permission.until <= context.at {
             return Err(Rejected::invalid("receipt", "has ended: ask for the permission again").into());
         }
@@ -334,17 +329,17 @@ impl Plan for PresentPermission {
             return Err(Rejected::WrongState("the permission was withdrawn").into());
         }
         let mut all = shown_for(reads, &incident.id).await?;
-        all.retain(|one| (&one.of, &one.id) != (&permission.of, &permission.id) && context.at < one.until);
+        let is_same = |one: &Permission| (&one.of, &one.id) == (&permission.of, &permission.id);
+        // What the upstream agency said last counts, in whatever order it comes.
+        let newer = all.iter().find(|one| is_same(one) && one.shown_at > permission.shown_at).cloned();
+        all.retain(|one| !is_same(one) && context.at < one.until);
+        permission = newer.unwrap_or(permission);
         if all.len() >= MOST_SHOWN {
             return Err(Rejected::WrongState("as many permissions as an incident can have are shown for it").into());
         }
-        let writes = {
-            let now = Shown { incident: Some(incident.id.clone()), withdrawn_at: None };
-            let remembered = Write::permission_shown(&presented.upstream, &presented.id, &now);
-            all.push(permission);
-            vec![remembered, Write::permissions(&incident.id, &all)?]
-        };
-        Ok(Change::new(&presented.id, 1, writes))
+        all.push(permission);
+        let remembered = Write::permission_shown(&presented.upstream, &presented.id, &incident.id);
+        Ok(Change::new(&presented.id, 1, vec![remembered, Write::permissions(&incident.id, &all)?]))
     }
 }
 
@@ -366,20 +361,26 @@ impl Plan for PresentWithdrawal {
             );
         }
         let shown = reads.permission_shown(&presented.upstream, &presented.id).await?;
-        let now = Shown { withdrawn_at: shown.withdrawn_at.or(Some(context.at)), ..shown };
-        let mut writes = vec![Write::permission_shown(&presented.upstream, &presented.id, &now)];
-        if let Some(incident) = &now.incident {
+        let withdrawn_at = shown.withdrawn_at.unwrap_or(context.at);
+        let mut writes = vec![Write::permission_withdrawn(&presented.upstream, &presented.id, withdrawn_at)];
+        for incident in &shown.incidents {
             let mut all = shown_for(reads, incident).await?;
             for one in all.iter_mut().filter(|one| (&one.of, &one.id) == (&presented.upstream, &presented.id)) {
-                one.withdrawn_at = now.withdrawn_at;
+                one.withdrawn_at = Some(withdrawn_at);
             }
             writes.push(Write::permissions(incident, &all)?);
         }
-        Ok(Change::new(&presented.id, 2, writes))
+        let incidents: Vec<&IncidentId> = shown.incidents.iter().collect();
+        let mut made = reads.disclosures_of(&incidents).await?;
+        made.retain(|made| made.terms.permissions.contains(&presented.id));
+        let cause = format!("permission {} {}", presented.upstream, presented.id);
+        let mut change = Change::new(&presented.id, 2, writes);
+        change.notices = notices::due(context, reads, NoticeKind::StopFurtherUse, &cause, made).await?;
+        Ok(change)
     }
 }
 
-async fn shown_for(reads: &mut Reads, incident: &crate::domain::IncidentId) -> Result<Vec<Permission>> {
+async fn shown_for(reads: &mut Reads, incident: &IncidentId) -> Result<Vec<Permission>> {
     let found = reads.incidents_by_id(&[incident.as_str()]).await?.pop();
     Ok(found.map(|found| found.permissions).unwrap_or_default())
 }

@@ -6,10 +6,12 @@ use std::fmt;
 use crate::domain::{Category, Incident, IncidentId, Occurred, OrganisationId, Rejected};
 use crate::domain::{Instant, Invalid};
 use crate::ledger::{Kind, commit_to};
+use crate::proto::v1::ReleasedStatement;
 use crate::store::Reads;
 
 use super::incidents::{self, RETAIN_DAYS};
 use super::plan::{Change, Context, Plan};
+use super::statement::read_time;
 use super::{RegisterIncident, Result, events};
 
 /// Records what was released to the caller's agency.
@@ -70,17 +72,38 @@ impl Plan for RegisterReceived {
 }
 
 impl RegisterReceived {
+    /// Until when it is kept: no longer than the handling terms of the release let the copy be.
+    fn retain_until(&self, context: Context<'_>, released: &ReleasedStatement) -> Result<Instant, Rejected> {
+        let stated = released.handling.as_ref().and_then(|handling| handling.dispose_by.as_ref());
+        let due = match stated {
+            Some(stated) => {
+                let problem = || Rejected::invalid("receipt", "says in a way that cannot be read when the copy ends");
+                Some(read_time(stated).ok_or_else(problem)?)
+            }
+            None => None,
+        };
+        if due.is_some_and(|due| due <= context.at) {
+            return Err(Rejected::invalid("receipt", "is of a copy that must have been disposed of by now"));
+        }
+        let own = self.retain_until.unwrap_or_else(|| context.at.plus_days(RETAIN_DAYS));
+        if own <= context.at {
+            return Err(Rejected::invalid("retain_until", "must be in the future"));
+        }
+        if self.retain_until.is_some() && due.is_some_and(|due| due < own) {
+            let problem = "is later than the copy must be disposed of: see `dispose_by` of the release";
+            return Err(Rejected::invalid("retain_until", problem));
+        }
+        Ok(due.map_or(own, |due| due.min(own)))
+    }
+
     /// The incident as it will be kept, if the receipt proves that it was released so.
     fn incident(&self, context: Context<'_>, id: IncidentId) -> Result<Incident, Rejected> {
         if self.occurred.from > context.at {
             return Err(Rejected::invalid("occurred_from", "is in the future"));
         }
-        let retain_until = self.retain_until.unwrap_or_else(|| context.at.plus_days(RETAIN_DAYS));
-        if retain_until <= context.at {
-            return Err(Rejected::invalid("retain_until", "must be in the future"));
-        }
         let receipt = context.node.attested("receipt", &self.receipt)?;
         let (released, chain) = receipt.released(context.agency(), &self.reference, "receipt")?;
+        let retain_until = self.retain_until(context, released)?;
         let promised: BTreeMap<&str, &[u8]> =
             released.categories.iter().map(|one| (one.category.as_str(), one.commitment.as_slice())).collect();
         let mut seen = BTreeSet::new();

@@ -101,7 +101,9 @@ impl Plan for Erasing {
         let since = reads.requests_matching(context.agency(), id, self.since).await?;
         let requests: BTreeSet<&str> = self.requests.iter().chain(&since).map(String::as_str).collect();
         let entries = entries_about(reads, id, &requests).await?;
+        let references = reads.references_of(id).await?;
         let mut writes = Write::erase_incident(id, context.at);
+        writes.extend(references.iter().map(|reference| Write::erase_passages(context.agency(), reference)));
         writes.extend(requests.iter().map(|request| Write::unmatch(request, id)));
         writes.push(Write::erase_entries(entries.iter().copied()));
         for consent in evidence_about(context, reads, &incident).await? {

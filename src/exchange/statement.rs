@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
 
-use crate::decision::{Decision, Facts, Handling, Permitted, Sharing, SharingFacts, Wanted};
+use crate::decision::{Decision, Disposal, Facts, Handling, Permitted, Sharing, SharingFacts, Wanted};
 use crate::domain::{
     Acknowledgement, AgencyId, AgreementId, AnonymisedRecord, AnonymisedValue, Ask, Category, ConsentTerms, Digest,
     Ground, IncidentId, Instant, Markings, Notice, Onward, Passage, PermissionRule, Provenance, Purpose, Quarter,
@@ -97,7 +97,8 @@ fn ask(ask: &Ask) -> Vec<u8> {
         form: ask.form.clone(),
         categories: ask.categories.iter().map(ToString::to_string).collect(),
         request_id: ask.request_id.to_string(),
-        request: ask.question.to_string(),
+        // Two asks of one request would be laid side by side.
+        request: if ask.is_anonymised() { String::new() } else { ask.question.to_string() },
         naming_ground,
         urgency: if ask.urgency == Urgency::Routine { String::new() } else { ask.urgency.as_str().to_owned() },
     }
@@ -375,8 +376,11 @@ pub(crate) fn handling(handling: &Handling, reference: Option<&Reference>, corre
         correction_contact: correction_contact.to_owned(),
         clauses: handling.clauses.iter().map(ToString::to_string).collect(),
         obligations: handling.obligations.clone(),
-        dispose_by: handling.disposal.map(|disposal| timestamp(disposal.by())),
-        provenance: reference.map(|reference| passages(&handling.provenance(reference))).unwrap_or_default(),
+        dispose_by: handling.disposal.and_then(Disposal::by).map(timestamp),
+        provenance: reference
+            .and_then(|reference| handling.provenance(reference))
+            .map(|chain| passages(&chain))
+            .unwrap_or_default(),
     }
 }
 
@@ -425,19 +429,23 @@ pub(crate) fn passages(chain: &Provenance) -> Vec<v1::Passage> {
     chain.passages().iter().map(passage).collect()
 }
 
+/// Reads a time that another node wrote.
+pub(super) fn read_time(stated: &prost_types::Timestamp) -> Option<Instant> {
+    let micros = stated.seconds.checked_mul(1_000_000)?.checked_add(i64::from(stated.nanos / 1_000))?;
+    Some(Instant::from_micros(micros))
+}
+
 /// Reads a passage that another node wrote. None: something of it cannot be read, so it cannot be kept to.
 pub(super) fn read_passage(stated: &v1::Passage) -> Option<Passage> {
     let consent = match &stated.consent {
         None => None,
         Some(terms) => {
-            let until = terms.until.as_ref()?;
-            let micros = until.seconds.checked_mul(1_000_000)?.checked_add(i64::from(until.nanos / 1_000))?;
             let purposes = terms.purposes.iter().map(|text| Purpose::parse(text.as_str()).ok());
             Some(ConsentTerms {
                 purposes: purposes.collect::<Option<_>>()?,
                 enforcement: terms.enforcement,
                 onward: terms.onward,
-                until: Instant::from_micros(micros),
+                until: read_time(terms.until.as_ref()?)?,
             })
         }
     };

@@ -35,18 +35,19 @@ pub(super) fn counted(context: Context<'_>, incident: &Incident, categories: &Co
     Ok(Write::statistic(incident, quarter, coordinates(categories), context.seal())?)
 }
 
-/// Lets an amended incident count by its new content, until the quarter in which it counts is published.
+/// Lets an amended incident count by its new content, until the quarter in which it counts has ended.
+///
+/// Not until it is published: a quarter is counted outside the lock, and what was counted must be what stands there
+/// when its tables and its records come out.
 pub(super) async fn amended(
     context: Context<'_>,
     reads: &mut Reads,
     incident: &Incident,
     categories: &Content,
 ) -> Result<Option<Write>> {
-    Ok(match reads.counts_in(&incident.id).await? {
-        Some((quarter, false)) => {
-            Some(Write::moved_statistic(&incident.id, quarter, coordinates(categories), context.seal())?)
-        }
-        Some((_, true)) | None => None,
+    Ok(match reads.counts_in(&incident.id).await?.filter(|quarter| context.at < quarter.end()) {
+        Some(quarter) => Some(Write::moved_statistic(&incident.id, quarter, coordinates(categories), context.seal())?),
+        None => None,
     })
 }
 
@@ -166,6 +167,10 @@ impl Exchange {
                         let contributions = node.contributions(reads, &agency, quarter, &mut organisations).await?;
                         let looks = reads.looks_of(&agency, quarter).await?;
                         before.push(Counted { quarter, contributions, looks });
+                    } else if !reads.standings(&agency, quarter, "", &node.seal).await?.is_empty() {
+                        // What is counted later was not counted among the year's, and would come out as if it had been.
+                        let problem = "an earlier quarter of the year is not published: publish that first";
+                        return Err(Rejected::WrongState(problem).into());
                     }
                 }
                 let contributions = node.contributions(reads, &agency, quarter, &mut organisations).await?;

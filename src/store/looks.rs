@@ -21,19 +21,22 @@ pub struct Stand {
     pub quarter: Quarter,
     /// Its values.
     pub coordinates: Coordinates,
+    /// Whether that quarter is published: what is not was never counted.
+    pub published: bool,
 }
 
 impl Reads {
     /// Where these incidents stand; those from before there were statistics stand nowhere.
     pub async fn stands(&mut self, ids: &[&IncidentId], seal: &Seal) -> Result<BTreeMap<IncidentId, Stand>> {
-        type Found = (String, String, String, Vec<u8>);
+        type Found = (String, String, String, Vec<u8>, Option<i64>);
         let found = rows!(self, sql::STANDINGS_OF, Found, key_set(ids.iter().map(|id| id.as_str())));
-        let stand = |(incident, holder, text, sealed): Found| {
+        let stand = |(incident, holder, text, sealed, published_at): Found| {
             let incident = IncidentId::known(incident);
             let opened = seal.statistics().open(&bound_to(&incident, &text), &sealed)?;
             let coordinates = coordinates(&incident, &opened)?;
             let quarter = quarter("incident_statistic", &text)?;
-            Ok((incident, Stand { holder: AgencyId::known(holder), quarter, coordinates }))
+            let (holder, published) = (AgencyId::known(holder), published_at.is_some());
+            Ok((incident, Stand { holder, quarter, coordinates, published }))
         };
         found.into_iter().map(stand).collect()
     }

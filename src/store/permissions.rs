@@ -28,6 +28,13 @@ const PERMISSION: Table = Table {
     keep_existing: false,
 };
 
+const SHOWN: Table = Table {
+    name: "permission_shown",
+    columns: &["permission", "incident_id", "withdrawn_at"],
+    // Shown for this incident before, or withdrawn before.
+    keep_existing: true,
+};
+
 #[derive(sqlx::FromRow)]
 struct Row {
     id: String,
@@ -107,8 +114,8 @@ fn permission(row: Row) -> Result<AskedPermission> {
 /// What this node was told of another agency's permission.
 #[derive(Debug, Clone, Default)]
 pub struct Shown {
-    /// The incident for which it was presented, if it was.
-    pub incident: Option<IncidentId>,
+    /// The incidents for which it was presented.
+    pub incidents: BTreeSet<IncidentId>,
     /// When its withdrawal was presented.
     pub withdrawn_at: Option<Instant>,
 }
@@ -126,11 +133,16 @@ impl Reads {
 
     /// What this node was told of a permission of another agency's.
     pub async fn permission_shown(&mut self, upstream: &AgencyId, id: &PermissionId) -> Result<Shown> {
-        let found = row!(self, sql::PERMISSION_SHOWN, (Option<String>, Option<i64>), shown_key(upstream, id));
-        Ok(found.map_or_else(Shown::default, |(incident, withdrawn_at): (Option<String>, Option<i64>)| Shown {
-            incident: incident.map(IncidentId::known),
-            withdrawn_at: withdrawn_at.map(Instant::from_micros),
-        }))
+        let mut shown = Shown::default();
+        for (incident, withdrawn_at) in
+            rows!(self, sql::PERMISSION_SHOWN, (String, Option<i64>), shown_key(upstream, id))
+        {
+            match withdrawn_at {
+                Some(at) => shown.withdrawn_at = Some(Instant::from_micros(at)),
+                None => drop(shown.incidents.insert(IncidentId::known(incident))),
+            }
+        }
+        Ok(shown)
     }
 }
 
@@ -177,13 +189,13 @@ impl Write {
         Self::change_one("permission", sql::WITHDRAW_PERMISSION, vec![at.micros().into(), id.as_str().into()])
     }
 
-    /// Remembers what this node was told of a permission.
-    pub(crate) fn permission_shown(upstream: &AgencyId, id: &PermissionId, shown: &Shown) -> Self {
-        let cells = vec![
-            shown_key(upstream, id).into(),
-            shown.incident.as_ref().map(ToString::to_string).into(),
-            shown.withdrawn_at.map(Instant::micros).into(),
-        ];
-        Self::change_one("permission_shown", sql::SET_PERMISSION_SHOWN, cells)
+    /// Remembers for which incident a permission was shown.
+    pub(crate) fn permission_shown(upstream: &AgencyId, id: &PermissionId, incident: &IncidentId) -> Self {
+        Self::insert(&SHOWN, vec![shown_key(upstream, id).into(), incident.as_str().into(), None::<i64>.into()])
+    }
+
+    /// Remembers that a permission is withdrawn: from the first time that this node is told.
+    pub(crate) fn permission_withdrawn(upstream: &AgencyId, id: &PermissionId, at: Instant) -> Self {
+        Self::insert(&SHOWN, vec![shown_key(upstream, id).into(), "".into(), at.micros().into()])
     }
 }

@@ -88,13 +88,10 @@ pub(super) fn coordinates(incident: &IncidentId, opened: &[u8]) -> Result<Coordi
 }
 
 impl Reads {
-    /// The quarter in which an incident counts, and whether that is published; none for one from before there were
-    /// statistics.
-    pub async fn counts_in(&mut self, incident: &IncidentId) -> Result<Option<(Quarter, bool)>> {
-        let found = row!(self, sql::STATISTIC_OF, (String, Option<i64>), incident.as_str());
-        let read =
-            |(text, published): (String, Option<i64>)| Ok((quarter("incident_statistic", &text)?, published.is_some()));
-        found.map(read).transpose()
+    /// The quarter in which an incident counts; none for one from before there were statistics.
+    pub async fn counts_in(&mut self, incident: &IncidentId) -> Result<Option<Quarter>> {
+        let found = row!(self, sql::STATISTIC_OF, (String,), incident.as_str());
+        found.map(|(text,): (String,)| quarter("incident_statistic", &text)).transpose()
     }
 
     /// Where the holder's incidents of a quarter stand, after one of them; empty after the last.

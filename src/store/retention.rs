@@ -186,8 +186,14 @@ impl Write {
             any("event", sql::DROP_EVENTS_OF_OBLIGATIONS),
             any("reference", sql::ERASE_REFERENCES),
             any("incident_statistic", sql::ERASE_STATISTIC),
+            any("permission_shown", sql::ERASE_PERMISSIONS_SHOWN),
             Self::drop_proposal(id),
         ]
+    }
+
+    /// Takes a reference of the holder's out of what it was asked to permit.
+    pub(crate) fn erase_passages(holder: &AgencyId, reference: &Reference) -> Self {
+        Self::change_any("permission", sql::ERASE_PASSAGES, vec![reference.as_str().into(), holder.as_str().into()])
     }
 
     /// Erases the evidence of one version of a consent.

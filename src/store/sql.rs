@@ -190,11 +190,7 @@ statements! {
     GIVE_PERMISSION = both ("UPDATE permission SET permitted = $1, valid_until = $2 WHERE id = $3 AND permitted IS NULL");
     DECLINE_PERMISSION = both ("UPDATE permission SET declined_at = $1 WHERE id = $2 AND declined_at IS NULL");
     WITHDRAW_PERMISSION = both ("UPDATE permission SET withdrawn_at = $1 WHERE id = $2 AND withdrawn_at IS NULL");
-    PERMISSION_SHOWN = both ("SELECT incident_id, withdrawn_at FROM permission_shown WHERE permission = $1");
-    SET_PERMISSION_SHOWN = both (
-        "INSERT INTO permission_shown (permission, incident_id, withdrawn_at) VALUES ($1, $2, $3)
-         ON CONFLICT (permission) DO UPDATE SET incident_id = excluded.incident_id, withdrawn_at = excluded.withdrawn_at"
-    );
+    PERMISSION_SHOWN = both ("SELECT incident_id, withdrawn_at FROM permission_shown WHERE permission = $1 ORDER BY incident_id");
     REFERENCES_TO = set (
         "SELECT incident_id, recipient, MIN(reference) AS reference FROM reference WHERE incident_id",
         " GROUP BY incident_id, recipient"
@@ -363,10 +359,7 @@ statements! {
          ORDER BY matched_at, object LIMIT $4"
     );
 
-    STATISTIC_OF = both (
-        "SELECT s.quarter, p.published_at FROM incident_statistic s
-         LEFT JOIN publication p ON p.holder = s.holder AND p.quarter = s.quarter WHERE s.incident_id = $1"
-    );
+    STATISTIC_OF = both ("SELECT quarter FROM incident_statistic WHERE incident_id = $1");
     SET_STATISTIC = both ("UPDATE incident_statistic SET sealed = $1 WHERE incident_id = $2");
     STATISTICS_IN = both (
         "SELECT incident_id, organisation_id, sealed FROM incident_statistic
@@ -425,7 +418,10 @@ statements! {
     WITHDRAW_THEME = both (
         "UPDATE theme SET withdrawn_at = $1, withdrawn_by = $2 WHERE id = $3 AND withdrawn_at IS NULL"
     );
-    STANDINGS_OF = set ("SELECT incident_id, holder, quarter, sealed FROM incident_statistic WHERE incident_id", "");
+    STANDINGS_OF = set (
+        "SELECT s.incident_id, s.holder, s.quarter, s.sealed, p.published_at FROM incident_statistic s
+         LEFT JOIN publication p ON p.holder = s.holder AND p.quarter = s.quarter WHERE s.incident_id", ""
+    );
     LOOKS = set (
         "SELECT l.look, p.rule FROM anonymised_look l
          JOIN publication p ON p.holder = l.holder AND p.quarter = l.quarter WHERE l.look", ""
@@ -473,12 +469,17 @@ statements! {
     REFERENCES_OF = both ("SELECT reference FROM reference WHERE incident_id = $1 ORDER BY reference");
     ERASE_INCIDENT = both (
         "UPDATE incident SET erased_at = $1, organisation_id = '', occurred_from = 0, occurred_until = 0,
-                notification = NULL, campaign = NULL
+                notification = NULL, campaign = NULL, provenance = NULL, permissions = NULL
          WHERE id = $2 AND erased_at IS NULL"
     );
     ERASE_REVISIONS = both ("UPDATE incident_revision SET wrapped_key = NULL, categories = '{}' WHERE incident_id = $1");
     ERASE_CATEGORIES = both ("DELETE FROM incident_category WHERE incident_id = $1");
     ERASE_REFERENCES = both ("DELETE FROM reference WHERE incident_id = $1");
+    ERASE_PERMISSIONS_SHOWN = both ("DELETE FROM permission_shown WHERE incident_id = $1");
+    // The reference is a part of the passage's JSON and of nothing else in it.
+    ERASE_PASSAGES = both (
+        "UPDATE permission SET passage = REPLACE(passage, $1, '-') WHERE upstream = $2 AND passage LIKE '%' || $1 || '%'"
+    );
     ERASE_STATISTIC = both ("DELETE FROM incident_statistic WHERE incident_id = $1");
     ERASE_EVIDENCE = both ("UPDATE consent SET wrapped_key = NULL, evidence = NULL WHERE id = $1 AND version = $2");
     ERASE_ENTRIES = each (

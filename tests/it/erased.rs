@@ -11,12 +11,14 @@ use concordat::store::{Options, Store};
 use sqlx::{Connection as _, SqliteConnection};
 
 use crate::builders::{Permitted, assert_released, content};
+use crate::cli::execute;
 use crate::harness::{World, on_both_databases};
 use crate::postgres;
 
 const CONTENT: &str = "canary-of-content-58213";
 const EVIDENCE: &str = "canary-of-evidence-58213";
 const CAMPAIGN: &str = "canary-of-campaign-58213";
+const CAVEAT: &str = "canary-of-a-caveat-58213";
 
 impl World {
     /// A released incident with canaries in all that was told.
@@ -102,6 +104,38 @@ on_both_databases! {
             }
         }
         assert!(world.size().await > last, "the ledger only grows");
+    }
+
+    async fn what_was_received_leaves_nothing_of_its_chain_when_it_is_erased(world: World) {
+        let (release, upstream, _) = world.received_by_ico("nca", World::onward_scope).await;
+        let received = world.receive("ico", release, "ncsc").await;
+        let (_, receipt) = world.permitted_to_pass_on(&received, "nca").await;
+        world.present(&received.held, receipt).await.unwrap();
+        // What the agreement obliges to is in its text, too: so one that is not.
+        let obliged = format!(
+            "UPDATE incident SET provenance = REPLACE(provenance, '\"caveats\":[', '\"caveats\":[\"{CAVEAT}\",')
+             WHERE id = '{}'",
+            received.held.incident
+        );
+        execute(&world.config.database_url(), &[&obliged], &[&obliged]).await;
+        let asked = "SELECT CAST(passage AS bytea) FROM permission";
+        let asked = if world.config.database_url().starts_with("postgres") {
+            asked.to_owned()
+        } else {
+            asked.replace("bytea", "blob")
+        };
+        assert!(has(&world.all_bytes(&asked).await[0], upstream.reference.as_bytes()));
+        if let Some(before) = world.left_behind() {
+            assert!(has(&before, CAVEAT.as_bytes()), "the search finds what is there");
+        }
+        world.erase(&received.held).await;
+        world.erase(&upstream).await;
+        assert!(!has(&world.all_bytes(&asked).await[0], upstream.reference.as_bytes()), "by this it was asked about");
+        let shown = "SELECT wrapped_key FROM incident_revision r JOIN permission_shown s ON s.incident_id = r.incident_id";
+        assert!(world.all_bytes(shown).await.is_empty());
+        if let Some(after) = world.left_behind() {
+            assert!(!has(&after, CAVEAT.as_bytes()), "the chain was left behind");
+        }
     }
 
     async fn a_crash_before_the_write_ahead_file_is_emptied_leaves_nothing_after_the_next_start(world: World) {

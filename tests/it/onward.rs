@@ -51,6 +51,16 @@ impl World {
         (release, held, consent)
     }
 
+    /// The newest authorisation of an incident.
+    pub(crate) async fn authorisation_of(&self, held: &Held) -> String {
+        let request = v1::ListAuthorisationsRequest {
+            incident_id: held.incident.clone(),
+            ..v1::ListAuthorisationsRequest::default()
+        };
+        let listed = self.authorisations(&held.holder).list_authorisations(request).await.unwrap().into_inner();
+        listed.authorisations.last().unwrap().id.clone()
+    }
+
     /// A registration of what was received, at this organisation.
     pub(crate) fn received_at(
         &self,

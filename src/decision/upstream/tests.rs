@@ -71,14 +71,18 @@ fn passage(dice: &mut Dice, from: &str, to: &str) -> Passage {
     }
 }
 
-fn permission(dice: &mut Dice, of: &str) -> Permission {
+fn permission(dice: &mut Dice, of: &str, number: usize) -> Permission {
     let at = Instant::from_micros(AT);
     Permission {
-        id: PermissionId::known(format!("per_{of}")),
+        id: PermissionId::known(format!("per_{of}_{number}")),
         of: agency(of),
         recipient: agency(if dice.rarely(12) { "fca" } else { "nca" }),
         purpose: Purpose::known(if dice.rarely(12) { "harm-reduction" } else { PURPOSE }),
-        categories: set(if dice.rarely(8) { &["timeline"] } else { &["identity", "timeline"] }),
+        categories: match dice.next() % 8 {
+            0 | 1 => set(&["timeline"]),
+            2 | 3 => set(&["identity"]),
+            _ => set(&["identity", "timeline"]),
+        },
         shown_at: if dice.rarely(8) { dice.beside() } else { at },
         until: if dice.rarely(8) { dice.beside() } else { Instant::MAX },
         withdrawn_at: dice.rarely(10).then_some(at),
@@ -125,8 +129,8 @@ fn facts(dice: &mut Dice) -> Facts {
     };
     let mut permissions = Vec::new();
     for of in ["ncsc", "fca", "nca"] {
-        if !dice.rarely(6) {
-            permissions.push(permission(dice, of));
+        for number in 0..[0, 1, 1, 1, 1, 2, 2, 3][dice.next() as usize % 8] {
+            permissions.push(permission(dice, of, number));
         }
     }
     let ask = Ask {
@@ -177,7 +181,7 @@ fn judge(facts: &Facts) -> BTreeSet<Category> {
             }
         }
         for of in asked.into_iter().filter(|of| *of != "nca") {
-            let good = found.permissions.iter().find(|shown| {
+            let good = found.permissions.iter().filter(|shown| {
                 shown.of.as_str() == of
                     && shown.recipient.as_str() == "nca"
                     && shown.purpose.as_str() == PURPOSE
@@ -185,8 +189,8 @@ fn judge(facts: &Facts) -> BTreeSet<Category> {
                     && AT < shown.until.micros()
                     && shown.withdrawn_at.is_none()
             });
-            let Some(good) = good else { return BTreeSet::new() };
-            may.retain(|category| good.categories.contains(category));
+            let permitted: BTreeSet<&Category> = good.flat_map(|shown| &shown.categories).collect();
+            may.retain(|category| permitted.contains(category));
         }
     }
     may
@@ -235,4 +239,61 @@ fn what_has_no_permission_shown_names_the_limit() {
     );
     let Decision::Open(denial) = decide(&facts, &[&agreement]) else { panic!("it passed") };
     assert!(denial.reasons()[0].contains("limit/upstream-permission"), "{:?}", denial.reasons());
+}
+
+/// What the ICO has from the NCSC alone, with these permissions of the NCSC's.
+fn of_the_ncsc(permissions: &[(&str, &[&str])]) -> Facts {
+    let mut dice = Dice(1);
+    let mut facts = facts(&mut dice);
+    let only = Passage {
+        onward: Onward::WithConsent,
+        consent: None,
+        markings: Markings::default(),
+        ..passage(&mut dice, "ncsc", "ico")
+    };
+    facts.matches[0].incident.provenance = Some(Provenance::new(vec![only]).unwrap());
+    let permission = |(id, categories): &(&str, &[&str])| Permission {
+        id: PermissionId::known(*id),
+        of: agency("ncsc"),
+        recipient: agency("nca"),
+        purpose: Purpose::known(PURPOSE),
+        categories: set(categories),
+        shown_at: Instant::from_micros(AT),
+        until: Instant::MAX,
+        withdrawn_at: None,
+    };
+    facts.matches[0].permissions = permissions.iter().map(permission).collect();
+    facts
+}
+
+#[test]
+fn two_permissions_of_an_agency_add_up_and_a_release_rests_on_those_that_it_uses() {
+    let agreement = Agreement::load(&Proposal { terms: NCA.0.to_owned(), clauses: NCA.1.to_owned() }.text()).unwrap();
+    let rests_on = |permissions: &[(&str, &[&str])]| {
+        let Decision::Permit(permit) = decide(&of_the_ncsc(permissions), &[&agreement]) else {
+            panic!("nothing passed")
+        };
+        let basis = permit.permitted()[0].basis.clone();
+        assert_eq!(basis.categories, set(&["identity", "timeline"]));
+        basis.permissions.iter().map(|id| id.as_str().to_owned()).collect::<Vec<String>>()
+    };
+    assert_eq!(rests_on(&[("per_1", &["identity"]), ("per_2", &["timeline"])]), ["per_1", "per_2"]);
+    assert_eq!(rests_on(&[("per_1", &["identity"]), ("per_2", &["identity", "timeline"])]), ["per_2"]);
+}
+
+#[test]
+fn a_release_decided_on_facts_of_format_1_states_no_chain() {
+    let agreement = Agreement::load(&Proposal { terms: NCA.0.to_owned(), clauses: NCA.1.to_owned() }.text()).unwrap();
+    let handling = |format: u32| {
+        let mut facts = of_the_ncsc(&[]);
+        facts.format = format;
+        // What was recorded then had no chain, and no permission was shown for it.
+        facts.matches[0].incident.provenance = None;
+        let Decision::Permit(permit) = decide(&facts, &[&agreement]) else { panic!("nothing passed") };
+        permit.permitted()[0].handling.clone()
+    };
+    let reference = Reference::known("ref_1");
+    assert_eq!((handling(1).provenance(&reference), handling(1).disposal), (None, None));
+    let chain = handling(2).provenance(&reference).unwrap();
+    assert_eq!(chain.originator(), Some(&agency("ico")));
 }

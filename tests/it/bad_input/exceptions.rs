@@ -178,7 +178,7 @@ const EXCEPTIONS: &[Exception] = &[
     ("RegisterReceived", "occurred_until", &["year 9999"], Accepted),
     ("RegisterReceived", "campaign", PRINTABLE, Accepted),
     ("RegisterReceived", "campaign", ABSENT, Accepted),
-    ("RegisterReceived", "retain_until", &["absent", "year 9999"], Accepted),
+    ("RegisterReceived", "retain_until", ABSENT, Accepted),
     ("RegisterReceived", "categories.salt", &["other"], Invalid(Some("categories[0].content"))),
     ("RegisterReceived", "reference", ABSENT, Accepted),
     ("AskPermission", "reference", ABSENT, Accepted),

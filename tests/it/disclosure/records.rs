@@ -1,4 +1,4 @@
-//! How many real incidents come out as anonymised records, and how coarse, where the incidents are at hand.
+//! How many real incidents come out as anonymised records, and how coarse.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,9 +86,7 @@ fn unique<T: Ord>(incidents: &[Real], look: impl Fn(&Real) -> T) -> usize {
 fn of_real_incidents_none_comes_out_that_too_few_are_like() {
     for (name, country) in [("UK", Some("GB")), ("all countries", None)] {
         let all = incidents(country);
-        if all.is_empty() {
-            continue;
-        }
+        assert!(!all.is_empty(), "{name}: there are no real incidents to measure; they belong beside this clone");
         // Sector, type and size by year, as the notes on real incidents have it; and everything by quarter.
         let by_year = |one: &Real| {
             let [sector, kind, _, _, _, size, ..] = one.contribution.coordinates;

@@ -170,10 +170,12 @@ on_both_databases! {
         let handling = incident.handling.clone().unwrap();
         assert_eq!((handling.tlp.as_str(), handling.pap.as_str()), ("amber+strict", "red"));
         assert_eq!(handling.classification, "official-sensitive");
+        assert_eq!(handling.dispose_by, None, "when its holder disposes of the incident would say which it is");
 
         let receipt = response.receipt.clone().unwrap();
         let proven = world.verified(Some(&receipt));
-        assert_eq!(proven.ask.unwrap().form, FORM);
+        let ask = proven.ask.unwrap();
+        assert_eq!((ask.form.as_str(), ask.request.as_str()), (FORM, ""), "two asks of a request are not tied together");
         assert_eq!(proven.outcome.unwrap().released[0].record, incident.record);
         let bytes = [receipt.encode_to_vec(), response.outcome.as_ref().map(|outcome| {
             let Outcome::Released(released) = outcome else { panic!("{outcome:?}") };
@@ -183,6 +185,12 @@ on_both_databases! {
             let found = bytes.windows(telling.len()).any(|window| window == telling.as_bytes());
             assert!(!found, "`{telling}` is told");
         }
+        // Nor is it told later: an amendment corrects no record, and what is recalled is named by its entry alone.
+        world.amend_with(&held[0], content(), v1::Markings::default()).await;
+        assert_eq!(world.notices("ncsc").await, []);
+        world.report_releases("ico", &[receipt.index]).await.unwrap();
+        let [notice] = world.notices("ncsc").await.try_into().unwrap();
+        assert_eq!((notice.receipt_index, notice.reference.as_str()), (receipt.index, ""));
     }
 
     async fn row_n3b_a_record_that_too_few_share_comes_out_coarser_or_not_at_all(world: World) {
@@ -241,6 +249,19 @@ on_both_databases! {
         assert_eq!(said(&world.record_of(&held[0]).await), before);
     }
 
+    async fn an_amendment_after_the_quarter_has_ended_lets_nothing_come_out(world: World) {
+        world = world.with_records_alone().await;
+        let quarter = Quarter::of(world.now());
+        let held = world.hold_alike(ENOUGH - 1, 1_234).await;
+        let other = world.hold_alike(1, 12).await.remove(0);
+        world.authorise_record(&held[0]).await;
+        world.hand.set(quarter.end().plus_seconds(HOUR));
+        world.amend_with(&other, at_a_hospital(1_234), v1::Markings::default()).await;
+        world.publish("ico", &quarter.to_string()).await.unwrap();
+        let said = said(&world.record_of(&held[0]).await);
+        assert_eq!(said.last().unwrap(), "type=ransomware", "four with this band, and one of another, stood there");
+    }
+
     async fn an_authorisation_is_for_one_form(world: World) {
         world = world.with_records().await;
         world.end_agreement("nis-regulations-2018").await.unwrap();
@@ -257,6 +278,26 @@ on_both_databases! {
         assert_open(&world.put(&held[0], plain(&held[0])).await.unwrap());
         let named = world.put(&held[1], plain(&held[1])).await.unwrap();
         assert_eq!(released(named.outcome.as_ref().unwrap()), ["identity"]);
+    }
+
+    async fn of_two_authorisations_an_ask_finds_the_one_for_its_form_whichever_came_first(world: World) {
+        world = world.with_records().await;
+        world.end_agreement("nis-regulations-2018").await.unwrap();
+        let quarter = Quarter::of(world.now());
+        let held = world.hold_alike(2 * ENOUGH, 1_234).await;
+        let whole = |held: &Held| v1::GiveAuthorisationRequest { categories: names(&CATEGORIES), ..world.authorisation(held) };
+        world.authorise_record(&held[0]).await;
+        world.later(1);
+        world.authorise_as(&held[0], whole(&held[0])).await;
+        world.authorise_as(&held[1], whole(&held[1])).await;
+        world.later(1);
+        world.authorise_record(&held[1]).await;
+        world.end_and_publish(quarter).await;
+        for held in &held[..2] {
+            assert_eq!(said(&world.record_of(held).await)[1], "sector=health");
+            let plain = v1::RequestReleaseRequest { categories: names(&["identity"]), ..world.ask(held) };
+            assert_eq!(released(world.put(held, plain).await.unwrap().outcome.as_ref().unwrap()), ["identity"]);
+        }
     }
 
     async fn a_record_passes_only_by_a_rule_as_strict_as_every_agreement_asks(world: World) {

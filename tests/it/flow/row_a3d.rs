@@ -5,7 +5,9 @@ use concordat::proto::v1;
 use prost::Message as _;
 use tonic::Code;
 
-use crate::builders::{assert_error, assert_invalid, assert_open, assert_released, content, only_incident};
+use crate::builders::{
+    assert_error, assert_invalid, assert_open, assert_released, content, identifier, names, only_incident,
+};
 use crate::harness::{World, on_both_databases};
 use crate::onward::{Received, outcome_alone};
 
@@ -13,6 +15,14 @@ use crate::onward::{Received, outcome_alone};
 async fn from_the_nca(ico: &World, nca: &World) -> Received {
     let (release, ..) = nca.received_by_ico("nca", World::onward_scope).await;
     ico.receive("ico", release, "ncsc").await
+}
+
+/// How many incidents came.
+fn reveals(response: &v1::RequestReleaseResponse) -> usize {
+    match response.outcome.as_ref() {
+        Some(v1::request_release_response::Outcome::Released(released)) => released.incidents.len(),
+        _ => 0,
+    }
 }
 
 /// Who released to whom.
@@ -93,6 +103,34 @@ on_both_databases! {
         world = ico;
     }
 
+    async fn row_a3d_a_withdrawal_reaches_every_record_for_which_the_permission_was_presented(world: World) {
+        let (release, ..) = world.received_by_ico("nca", World::onward_scope).await;
+        let first = world.receive("ico", release.clone(), "ncsc").await;
+        let second = world.receive("ico", release, "ncsc").await;
+        let (permission, receipt) = world.permitted_to_pass_on(&first, "nca").await;
+        for received in [&first, &second] {
+            world.present(&received.held, receipt.clone()).await.unwrap();
+            assert_released(&world.outcome(&received.held).await, &["identity", "timeline"]);
+        }
+        let withdrawn = world.withdraw_permission("nca", &permission).await.unwrap();
+        world.present_withdrawal("ico", outcome_alone(Some(&withdrawn))).await.unwrap();
+        for received in [&first, &second] {
+            assert_open(&world.outcome(&received.held).await);
+        }
+        // Whoever has it by this permission is told.
+        let told = |notices: Vec<v1::Notice>| {
+            let mut told: Vec<_> = notices.into_iter().map(|one| (one.kind, one.reference)).collect();
+            told.sort();
+            told
+        };
+        let mut expected: Vec<_> =
+            [&first, &second].map(|one| ("stop-further-use".to_owned(), one.held.reference.clone())).into();
+        expected.sort();
+        assert_eq!(told(world.notices("ncsc").await), expected);
+        world.present_withdrawal("nca", outcome_alone(Some(&withdrawn))).await.unwrap();
+        assert_eq!(told(world.notices("ncsc").await), expected, "once");
+    }
+
     async fn row_a3d_a_withdrawal_that_comes_before_the_permission_counts(world: World) {
         let (ico, nca) = match world.parted("nca").await {
             Ok(both) => both,
@@ -117,7 +155,8 @@ on_both_databases! {
         let (release, ..) = nca.received_by_ico("nca", World::scope).await;
         let received = ico.receive("ico", release, "ncsc").await;
         let asked = nca.ask_permission("ico", nca.permission_for(&received, "nca")).await.unwrap();
-        nca.give_permission("nca", &asked.permission_id).await.unwrap();
+        let given = nca.give_permission("nca", &asked.permission_id).await;
+        assert_error(given, Code::FailedPrecondition, "WRONG_STATE");
         let shown = nca.ask_permission_again("ico", &asked.permission_id).await;
         assert_eq!(shown.answer, "pending", "the NCA's node shows no permission that the consent does not allow");
         assert_open(&ico.outcome(&received.held).await);
@@ -133,10 +172,54 @@ on_both_databases! {
         let (release, held, consent) = nca.received_by_ico("nca", World::onward_scope).await;
         let received = ico.receive("ico", release, "ncsc").await;
         let (permission, _) = nca.permitted_to_pass_on(&received, "nca").await;
+        // The organisation's consent for another incident has nothing to do with this one.
+        let request = nca.incident_at(&held.organisation);
+        let another = nca.incidents("nca").register_incident(request).await.unwrap().into_inner().incident_id;
+        let another = nca.hold_incident("nca", "ico", held.organisation.clone(), another).await;
+        nca.give_consent(&another, nca.onward_scope(&another)).await;
         nca.withdraw_consent(&held, &consent).await.unwrap();
         assert_eq!(nca.ask_permission_again("ico", &permission).await.answer, "pending");
         nca.finish().await;
         world = ico;
+    }
+
+    async fn row_a3d_a_permission_is_shown_for_no_more_than_what_still_stands_at_the_nca(world: World) {
+        let (ico, nca) = match world.parted("nca").await {
+            Ok(both) => both,
+            Err(world) => return *world,
+        };
+        let (release, held, consent) = nca.received_by_ico("nca", World::onward_scope).await;
+        let released_at = release.receipt.as_ref().unwrap().index;
+        let received = ico.receive("ico", release, "ncsc").await;
+        let (permission, _) = nca.permitted_to_pass_on(&received, "nca").await;
+        let narrowed = v1::ConsentScope { categories: names(&["identity"]), ..nca.onward_scope(&held) };
+        nca.narrow_consent(&held, &consent, narrowed).await.unwrap();
+        let shown = nca.ask_permission_again("ico", &permission).await;
+        let said = nca.verified(shown.receipt.as_ref()).permission.unwrap();
+        assert_eq!((said.state.as_str(), said.categories), ("given", names(&["identity"])));
+
+        // What was released wrongly is not passed on either, and nobody permits it meanwhile.
+        let asked = nca.ask_permission("ico", nca.permission_for(&received, "nca")).await.unwrap();
+        nca.report_releases("nca", &[released_at]).await.unwrap();
+        assert_eq!(nca.ask_permission_again("ico", &permission).await.answer, "pending");
+        let given = nca.give_permission("nca", &asked.permission_id).await;
+        assert_error(given, Code::FailedPrecondition, "WRONG_STATE");
+        nca.finish().await;
+        world = ico;
+    }
+
+    async fn row_a3d_a_revoked_authorisation_and_an_erasure_end_the_permission(world: World) {
+        let (release, held, _) = world.received_by_ico("nca", World::onward_scope).await;
+        let received = world.receive("ico", release, "ncsc").await;
+        let (permission, _) = world.permitted_to_pass_on(&received, "nca").await;
+        world.revoke(&held, &world.authorisation_of(&held).await).await.unwrap();
+        assert_eq!(world.ask_permission_again("ico", &permission).await.answer, "pending");
+        // Released anew, it stands anew.
+        world.authorise(&held).await;
+        assert_released(&world.outcome(&held).await, &["identity", "timeline"]);
+        assert_eq!(world.ask_permission_again("ico", &permission).await.answer, "given");
+        world.erase(&held).await;
+        assert_eq!(world.ask_permission_again("ico", &permission).await.answer, "pending");
     }
 
     async fn row_a3d_an_amended_record_keeps_its_chain_and_its_markings(world: World) {
@@ -198,6 +281,29 @@ on_both_databases! {
         world = ico;
     }
 
+    async fn row_a3d_a_copy_is_kept_no_longer_than_the_release_says(world: World) {
+        const DAY: i64 = 86_400;
+        let organisation = world.register_organisation("nca", vec![]).await;
+        let kept = v1::RegisterIncidentRequest { retain_until: world.in_seconds(30 * DAY), ..world.incident_at(&organisation) };
+        let due = kept.retain_until;
+        let incident = world.incidents("nca").register_incident(kept).await.unwrap().into_inner().incident_id;
+        let held = world.permit(world.hold_incident("nca", "ico", organisation, incident).await).await.held;
+        let release = world.put(&held, world.ask(&held)).await.unwrap();
+
+        let there = world.register_organisation("ico", vec![]).await;
+        let longer = v1::RegisterReceivedRequest {
+            retain_until: world.in_seconds(30 * DAY + 1),
+            ..world.received_at(&there, &release)
+        };
+        assert_invalid(world.register_received("ico", longer).await, "retain_until");
+        let id = world.register_received("ico", world.received_at(&there, &release)).await.unwrap();
+        let request = v1::GetIncidentRequest { incident_id: id };
+        let copy = world.incidents("ico").get_incident(request).await.unwrap().into_inner().incident.unwrap();
+        assert_eq!(copy.retain_until, due, "not the seven years of a record of one's own");
+        world.later(30 * DAY);
+        assert_invalid(world.register_received("ico", world.received_at(&there, &release)).await, "receipt");
+    }
+
     async fn row_a3d_an_undecided_and_a_declined_permission_look_alike(world: World) {
         let (ico, nca) = match world.parted("nca").await {
             Ok(both) => both,
@@ -245,6 +351,87 @@ on_both_databases! {
         let (_, receipt) = world.permitted_to_pass_on(&home, "nca").await;
         world.present(&home.held, receipt).await.unwrap();
         assert_released(&world.outcome(&home.held).await, &["identity", "timeline"]);
+    }
+
+    async fn row_a3d_an_agency_that_is_asked_sees_no_release_that_it_had_no_part_in(world: World) {
+        let (release, ..) = world.received_by_ico("ncsc", World::onward_scope).await;
+        let at_ico = world.receive("ico", release, "nca").await;
+        let (_, receipt) = world.permitted_to_pass_on(&at_ico, "ncsc").await;
+        world.present(&at_ico.held, receipt).await.unwrap();
+        let release = world.put(&at_ico.held, world.ask(&at_ico.held)).await.unwrap();
+
+        // At the NCA, the organisation has that incident, which came from the NCSC, and one of the NCA's own.
+        let organisation = world.register_organisation("nca", vec![identifier(7)]).await;
+        let passed = world.register_received("nca", world.received_at(&organisation, &release)).await.unwrap();
+        let passed = world.hold_incident("nca", "ico", organisation.clone(), passed).await;
+        let own = world.incidents("nca").register_incident(world.incident_at(&organisation)).await.unwrap();
+        let own = world.hold_incident("nca", "ico", organisation, own.into_inner().incident_id).await;
+        for held in [&passed, &own] {
+            world.give_consent(held, world.onward_scope(held)).await;
+            world.authorise(held).await;
+        }
+        let received = Received { held: passed.clone(), release };
+        let (_, receipt) = world.permitted_to_pass_on(&received, "ncsc").await;
+        world.present(&passed, receipt).await.unwrap();
+        let both = world.put(&passed, world.ask_by_name("nca", vec![identifier(7)])).await.unwrap();
+        assert_eq!(reveals(&both), 2);
+
+        let request = |release: &v1::RequestReleaseResponse, reference: &str| v1::AskPermissionRequest {
+            request_id: crate::harness::request_id(),
+            receipt: outcome_alone(release.receipt.as_ref()),
+            reference: reference.into(),
+            recipient: "nca".into(),
+            ..world.permission_for(&received, "ncsc")
+        };
+        let stated = world.verified(both.receipt.as_ref()).outcome.unwrap().released;
+        let came = stated.iter().find(|one| one.handling.as_ref().unwrap().provenance.len() == 3).unwrap();
+        assert_invalid(world.ask_permission("ico", request(&both, &came.reference)).await, "receipt");
+        let alone = world.put(&passed, world.ask(&passed)).await.unwrap();
+        world.ask_permission("ico", request(&alone, "")).await.unwrap();
+    }
+
+    async fn row_a3d_a_receipt_from_a_clock_that_is_ahead_is_turned_away(world: World) {
+        let (ico, nca) = match world.parted("nca").await {
+            Ok(both) => both,
+            Err(world) => return *world,
+        };
+        let received = from_the_nca(&ico, &nca).await;
+        let now = ico.now();
+        nca.later(60);
+        let (_, receipt) = nca.permitted_to_pass_on(&received, "nca").await;
+        ico.hand.set(now);
+        assert_invalid(ico.present(&received.held, receipt.clone()).await, "receipt");
+        ico.later(60);
+        ico.present(&received.held, receipt).await.unwrap();
+        nca.finish().await;
+        world = ico;
+    }
+
+    async fn row_a3d_of_two_receipts_of_a_permission_the_newer_counts(world: World) {
+        let (release, ..) = world.received_by_ico("nca", World::onward_scope).await;
+        let received = world.receive("ico", release, "ncsc").await;
+        let (permission, older) = world.permitted_to_pass_on(&received, "nca").await;
+        world.later(3_000);
+        let newer = world.ask_permission_again("ico", &permission).await;
+        world.present(&received.held, outcome_alone(newer.receipt.as_ref())).await.unwrap();
+        world.present(&received.held, older).await.unwrap();
+        world.later(3_000);
+        assert_released(&world.outcome(&received.held).await, &["identity", "timeline"]);
+    }
+
+    async fn row_a3d_an_agency_that_the_upstream_one_suspended_is_shown_nothing(world: World) {
+        let (release, ..) = world.received_by_ico("nca", World::onward_scope).await;
+        let received = world.receive("ico", release, "ncsc").await;
+        let (permission, _) = world.permitted_to_pass_on(&received, "nca").await;
+        world.suspend_agency("nca", "ico").await.unwrap();
+        let asked = world.ask_permission("ico", world.permission_for(&received, "nca")).await;
+        assert_error(asked, Code::PermissionDenied, "SUSPENDED");
+        let again = v1::AskPermissionRequest {
+            request_id: crate::harness::request_id(),
+            permission_id: permission,
+            ..v1::AskPermissionRequest::default()
+        };
+        assert_error(world.ask_permission("ico", again).await, Code::PermissionDenied, "SUSPENDED");
     }
 
     async fn row_a3d_a_permission_for_another_purpose_or_recipient_permits_nothing(world: World) {

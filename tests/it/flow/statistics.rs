@@ -227,7 +227,7 @@ on_both_databases! {
         assert_error(world.statistics("nca").get_publication(own).await, Code::NotFound, "NOT_FOUND");
     }
 
-    async fn an_amended_incident_counts_by_its_new_content_until_its_quarter_is_published(world: World) {
+    async fn an_amended_incident_counts_by_its_new_content_until_its_quarter_has_ended(world: World) {
         let quarter = world.incidents_at(1).await;
         let mut incidents = world.incidents("ico");
         let list = incidents.list_incidents(v1::ListIncidentsRequest::default()).await.unwrap().into_inner();
@@ -248,9 +248,26 @@ on_both_databases! {
         amended("1", "622110").await;
         assert_eq!(sector_of().await, [HEALTH]);
         world.end(quarter);
-        world.publish("ico", &quarter.to_string()).await.unwrap();
         amended("2", "611110").await;
+        assert_eq!(sector_of().await, [HEALTH], "it may be counted at any moment");
+        world.publish("ico", &quarter.to_string()).await.unwrap();
+        amended("3", "611110").await;
         assert_eq!(sector_of().await, [HEALTH], "what was published was counted by this");
+    }
+
+    async fn a_year_is_completed_only_over_quarters_that_are_published(world: World) {
+        let year = Quarter::of(world.now()).year() + 1;
+        let [third, last] = ["Q3", "Q4"].map(|number| Quarter::parse(format!("{year}-{number}")).unwrap());
+        for quarter in [third, last] {
+            world.hand.set(quarter.start().plus_seconds(HOUR));
+            world.incidents_at(1).await;
+        }
+        world.end(last);
+        let early = world.publish("ico", &last.to_string()).await;
+        assert_error(early, Code::FailedPrecondition, "WRONG_STATE");
+        // Nothing stands in the first two.
+        world.publish("ico", &third.to_string()).await.unwrap();
+        world.publish("ico", &last.to_string()).await.unwrap();
     }
 
     async fn where_incidents_stand_is_sealed_and_all_sealed_values_are_as_long(world: World) {

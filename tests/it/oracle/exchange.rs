@@ -374,7 +374,7 @@ fn released(scene: usize, ask: &Ask, incident: ReleasedIncident) -> Result<(Stri
         .to_owned(),
         tlp: handling.markings.tlp.as_str().to_owned(),
         review_by: handling.review_by.micros(),
-        dispose_by: handling.disposal.unwrap().by().micros(),
+        dispose_by: handling.disposal.and_then(concordat::decision::Disposal::by).unwrap().micros(),
         obligations: handling.obligations,
     };
     let reference = incident.reference.map(|reference| reference.to_string()).unwrap_or_default();
