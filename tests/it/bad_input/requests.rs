@@ -473,8 +473,7 @@ impl World {
             }
             1 => {
                 let named = unused();
-                let known = self.known_to("ico", vec![named.clone()]).await;
-                let known = Held { recipient: "ncsc".into(), ..known };
+                let known = Held { recipient: "ncsc".into(), ..self.known_to("ico", vec![named.clone()]).await };
                 let naming_receipt = self.receipt_to_name(&known, vec![named.clone()]).await;
                 let organisation = v1::NamedOrganisation {
                     identifiers: vec![named],

@@ -1,6 +1,7 @@
 //! A3d: the NCSC and the NCA name an organisation to the ICO only with a receipt of their own node, which decides it under
 //! the organisation's consent.
 
+use concordat::config::Config;
 use concordat::proto::v1;
 use concordat::proto::v1::request_release_response::Outcome;
 use prost::Message as _;
@@ -326,6 +327,47 @@ on_both_databases! {
         assert_invalid(world.ask_to_name("ncsc", anothers).await, "identifiers[1]");
         world.suspend_agency("ncsc", "ico").await.unwrap();
         assert_error(world.ask_to_name("ncsc", usual()).await, Code::FailedPrecondition, "WRONG_STATE");
+    }
+
+    async fn row_a3d_naming_takes_a_key_for_the_agency_and_the_time_that_were_configured(world: World) {
+        let (mut ico, ncsc) = match world.parted("ncsc").await {
+            Ok(both) => both,
+            Err(world) => return *world,
+        };
+        let (known, _) = ncsc.nameable("ncsc", vec![identifier(1)]).await;
+        let receipt = ncsc.receipt_to_name(&known, vec![identifier(1)]).await;
+        assert_open(&answer(&ico, "ncsc", 1, &receipt).await);
+        let ask = |ico: &World| ico.ask_ico_by_name("ncsc", vec![identifier(1)], receipt.clone());
+        let section = |config: &mut Config, agency: &str| {
+            let place = config.agency.iter().position(|section| section.id.as_str() == agency).unwrap();
+            std::mem::take(&mut config.agency[place].ledger)
+        };
+        let ended = |config: &mut Config| {
+            config.agency.iter_mut().flat_map(|agency| &mut agency.ledger).for_each(|key| {
+                key.until = Some("2024-01-30".to_owned());
+            });
+        };
+        ico = ico.stop().await.start_with(ended).await;
+        assert_invalid(ico.put_as("ncsc", ask(&ico)).await, "naming_receipt");
+        // That ledger is trusted, but about another agency.
+        let anothers = |config: &mut Config| {
+            let mut keys = section(config, "ncsc");
+            keys.iter_mut().for_each(|key| key.until = None);
+            config.agency.iter_mut().find(|section| section.id.as_str() == "nca").unwrap().ledger = keys;
+        };
+        ico = ico.stop().await.start_with(anothers).await;
+        assert_invalid(ico.put_as("ncsc", ask(&ico)).await, "naming_receipt");
+        ncsc.finish().await;
+        world = ico;
+    }
+
+    async fn row_a3d_naming_stops_while_the_clock_cannot_be_trusted(world: World) {
+        let (known, _) = world.nameable("ncsc", vec![identifier(1)]).await;
+        let ask = world.naming_of(&known, vec![identifier(1)]);
+        world.later(-3);
+        assert_error(world.ask_to_name("ncsc", ask.clone()).await, Code::Unavailable, "CLOCK");
+        world.later(3);
+        assert_eq!(world.ask_to_name("ncsc", ask).await.unwrap().answer, "given");
     }
 
     async fn row_a3d_naming_put_again_gives_the_same_receipt(world: World) {
