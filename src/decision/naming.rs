@@ -184,3 +184,6 @@ impl NamingFacts {
         !clause.consent_required || consent.is_some_and(seems_to_cover)
     }
 }
+
+#[cfg(test)]
+mod tests;
