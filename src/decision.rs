@@ -11,6 +11,7 @@ mod agreement;
 mod cedar;
 mod coverage;
 mod facts;
+mod naming;
 mod preview;
 mod sharing;
 mod upstream;
@@ -28,6 +29,7 @@ use crate::domain::{
 pub use agreement::{Activity, Agreement, Clause, LoadError, Modality, Proposal, PurposeTerm};
 pub use coverage::{Coverage, NotCovered, cover};
 pub use facts::{Alike, Facts, InForce, Match};
+pub use naming::{Naming, NamingFacts, NamingPermit, decide_naming};
 pub use preview::{Missing, missing, suppose};
 pub use sharing::{
     Published, SharedTheme, Sharing, SharingFacts, SharingPermit, Wanted, decide_sharing, may_list, publishing_rule,

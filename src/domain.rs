@@ -16,6 +16,7 @@ mod instant;
 mod invalid;
 mod marking;
 mod mention;
+mod naming;
 mod notice;
 mod obligation;
 mod organisation;
@@ -45,6 +46,7 @@ pub use incident::{Incident, Notification, Occurred};
 pub use instant::Instant;
 pub use invalid::{Invalid, Rejected, check};
 pub use marking::{Classification, Markings, Pap, Tlp};
+pub use naming::NamingReceipt;
 pub use notice::{Acknowledgement, Notice, NoticeDays, NoticeKind, Said};
 pub use obligation::Obligation;
 pub use organisation::{

@@ -105,6 +105,7 @@ fn ask() -> Ask {
         categories: categories(),
         urgency: Urgency::Routine,
         pinned: None,
+        naming: None,
     }
 }
 

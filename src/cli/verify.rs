@@ -264,6 +264,12 @@ pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
             put("until", Instant::from_micros(said.until_micros).to_string());
         }
     }
+    if let Some(said) = &verified.naming {
+        put("naming", format!("by {} to {} for {}: {}", said.disclosing, said.receiving, said.purpose, said.answer));
+        if said.until_micros > 0 {
+            put("until", Instant::from_micros(said.until_micros).to_string());
+        }
+    }
     if let Some(published) = &verified.publication {
         let tables: Vec<&str> = published.tables.iter().map(|table| table.id.as_str()).collect();
         put("published", format!("{} of {}: {}", published.quarter, published.holder, tables.join(", ")));

@@ -1,5 +1,7 @@
 //! Domain records as Cedar sees them. Nothing goes through JSON, and only what one question needs is built.
 
+mod naming;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
@@ -16,6 +18,8 @@ use crate::domain::{
     Ask, Authorisation, Consent, ConsentTerms, Coverage as ConsentCoverage, Ground, Incident, Instant, Notification,
     Onward, Provenance,
 };
+
+pub(super) use naming::{evaluate_naming, may_name};
 
 /// What the clauses are shown.
 pub(super) struct Evidence<'a> {
@@ -48,19 +52,6 @@ pub(super) fn evaluate<'a>(evidence: &Evidence<'a>) -> Answer<'a> {
     all
 }
 
-/// Whether the agreements let the requester name an organisation to the holder on this ground: at least one permits
-/// it, and none forbids it or errs.
-pub(super) fn may_name(agreements: &[&Agreement], ask: &Ask, ground: &Ground, at: Instant) -> bool {
-    let mut all = Answer::default();
-    for agreement in agreements {
-        match naming(agreement, ask, ground, at) {
-            Ok(request) => all.ask(agreement, &request, &agreement.entities),
-            Err(error) => all.errors.push(error),
-        }
-    }
-    all.errors.is_empty() && all.forbids.is_empty() && !all.permits.is_empty()
-}
-
 /// What the agreements say to sharing a table or a theme that there is; they must be those that speak of it.
 pub(super) fn evaluate_sharing<'a>(facts: &SharingFacts, agreements: &[&'a Agreement]) -> Answer<'a> {
     let mut all = Answer::default();
@@ -88,22 +79,6 @@ impl<'a> Answer<'a> {
             }
         }
     }
-}
-
-fn naming(agreement: &Agreement, ask: &Ask, ground: &Ground, at: Instant) -> Result<Request, String> {
-    let context = Context::from_pairs([
-        field("at", long(at)),
-        field("purpose", text(ask.purpose.as_str())),
-        field("ground", text(ground.as_str())),
-    ]);
-    let request = Request::new(
-        uid(&KINDS.agency, ask.holder.as_str()),
-        uid(&KINDS.action, "name-in-request"),
-        uid(&KINDS.agency, ask.requester.agency.as_str()),
-        context.map_err(|e| e.to_string())?,
-        agreement.checked_by.as_ref(),
-    );
-    request.map_err(|e| e.to_string())
 }
 
 fn sharing(agreement: &Agreement, facts: &SharingFacts) -> Result<(Request, Entities), String> {

@@ -4,9 +4,10 @@
 //! requester. It also comes before anything is looked up: an organisation that the requester was not entitled to
 //! name is not searched for.
 
-use super::agreement::{Activity, Agreement, Clause, Modality};
+use super::agreement::{Agreement, Clause, Modality};
 use super::cedar;
-use crate::domain::{Ask, Ground, Instant, Subject};
+use super::naming::naming_clauses;
+use crate::domain::{AgencyId, Ask, Ground, Instant, Purpose, Subject};
 
 /// The agreements and clauses that speak of an ask.
 #[derive(Debug)]
@@ -129,26 +130,70 @@ pub fn cover<'a>(ask: &Ask, agreements: &[&'a Agreement], at: Instant) -> Result
     Ok(Coverage { agreements: between, clauses, naming, duty, enforcement })
 }
 
-/// Naming an organisation is the requester's own disclosure and needs a clause in its direction.
+/// Naming an organisation is the requester's own disclosure and needs a clause in its direction; where that one requires
+/// the organisation's consent, what the requester's own node said stands for it.
 fn cover_naming<'a>(ask: &Ask, in_force: &[&'a Agreement], at: Instant) -> Result<Vec<&'a Clause>, NotCovered> {
     let Subject::Organisation(named) = &ask.subject else { return Ok(Vec::new()) };
     let (holder, requester) = (&ask.holder, &ask.requester.agency);
-    let lets_name = |clause: &&Clause| {
-        clause.activity == Activity::NameInRequest && clause.disclosing == *requester && clause.receiving == *holder
-    };
-    let naming: Vec<&'a Clause> = in_force.iter().flat_map(|agreement| agreement.clauses()).filter(lets_name).collect();
+    let naming = naming_clauses(in_force, requester, holder);
+    if let Some(why) = lets_nobody_name(&naming, requester, holder, &ask.purpose, &named.ground) {
+        return Err(why);
+    }
+    let answer = cedar::may_name(in_force, ask, named, at);
+    let lets_name = |clause: &&Clause| answer.permits.contains(clause.id.as_str());
+    let mut permitting = naming.iter().copied().filter(lets_name);
+    let permitted = permitting.any(|clause| !clause.consent_required || ask.naming.is_some());
+    if permitted && answer.forbids.is_empty() && answer.errors.is_empty() {
+        return Ok(naming);
+    }
+    match &ask.naming {
+        None if naming.iter().any(|clause| clause.consent_required) => {
+            let text = format!(
+                "`{requester}` may name an organisation to `{holder}` only with a receipt of its own node that it has the \
+                 organisation's consent to that: get one with AskToName there; or ask by a reference that `{holder}` issued"
+            );
+            not_covered("NAMING_RECEIPT_REQUIRED", text)
+        }
+        Some(receipt) if at < receipt.given_at || receipt.until <= at => {
+            let text = "the receipt about naming has ended, or is of a time to come: get another with AskToName";
+            not_covered("NAMING_RECEIPT_ENDED", text.to_owned())
+        }
+        Some(_) => {
+            let text = "the receipt is not about naming this organisation, by each of these identifiers, to this agency, for \
+                        this purpose and on this ground: get one that is with AskToName";
+            not_covered("NAMING_RECEIPT_DIFFERS", text.to_owned())
+        }
+        None => {
+            not_covered("NAMING_GROUND_NOT_COVERED", ground_not_covered(requester, holder, &ask.purpose, &named.ground))
+        }
+    }
+}
+
+/// Why none of these clauses, which let one agency name organisations to another, lets it for this purpose and on this
+/// ground; none where one does.
+pub(super) fn lets_nobody_name(
+    naming: &[&Clause],
+    disclosing: &AgencyId,
+    receiving: &AgencyId,
+    purpose: &Purpose,
+    ground: &Ground,
+) -> Option<NotCovered> {
     if naming.is_empty() {
-        let text =
-            format!("no clause lets `{requester}` name an organisation to `{holder}`; ask by a reference it issued");
-        return not_covered("NAMING_NOT_COVERED", text);
-    }
-    let permitted = cedar::may_name(in_force, ask, &named.ground, at);
-    if !permitted {
-        let text = format!(
-            "no clause lets `{requester}` name an organisation to `{holder}` for `{}` on the ground `{}`",
-            ask.purpose, named.ground
+        let explanation = format!(
+            "no clause lets `{disclosing}` name an organisation to `{receiving}`; ask by a reference it issued"
         );
-        return not_covered("NAMING_GROUND_NOT_COVERED", text);
+        return Some(NotCovered { reason: "NAMING_NOT_COVERED", explanation });
     }
-    Ok(naming)
+    let fits = |clause: &&Clause| clause.purposes.contains(purpose) && clause.grounds.contains(ground);
+    if naming.iter().any(fits) {
+        return None;
+    }
+    let explanation = ground_not_covered(disclosing, receiving, purpose, ground);
+    Some(NotCovered { reason: "NAMING_GROUND_NOT_COVERED", explanation })
+}
+
+fn ground_not_covered(disclosing: &AgencyId, receiving: &AgencyId, purpose: &Purpose, ground: &Ground) -> String {
+    format!(
+        "no clause lets `{disclosing}` name an organisation to `{receiving}` for `{purpose}` on the ground `{ground}`"
+    )
 }

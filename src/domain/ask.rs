@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgencyId, AgreementId, Category, Digest, Ground, Identifier, Invalid, Occurred, Purpose, Question, Reference,
-    RequestId, Requester,
+    AgencyId, AgreementId, Category, Digest, Ground, Identifier, Invalid, NamingReceipt, Occurred, Purpose, Question,
+    Reference, RequestId, Requester,
 };
 
 /// An organisation and a period, named by the requester on a ground of its own.
@@ -94,6 +94,9 @@ pub struct Ask {
     pub urgency: Urgency,
     /// The text of the agreement that the caller relies on, if it says so.
     pub pinned: Option<(AgreementId, Digest)>,
+    /// What the requester's own node said about naming the organisation, if the caller shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub naming: Option<NamingReceipt>,
 }
 
 impl Ask {

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::decision::{Facts, Match, SharedTheme};
+use crate::decision::{Facts, Match, NamingFacts, SharedTheme};
 use crate::domain::{AgencyId, Authorisation, Consent, ConsentState, Instant, Permission, Subject, ThemeId};
 use crate::proto::v1::{Act, OutcomeStatement, WrongfulReleaseStatement};
 
@@ -108,7 +108,7 @@ impl Acts {
             "ThemeService/WithdrawTheme" => self.theme(object).withdrawn = Some(at),
             "RetentionService/EraseIncident" => drop(self.incidents.remove(object)),
             // They change nothing that a decision reads.
-            "RetentionService/ProposeErasure" | "RetentionService/ConfirmDisposal" => {}
+            "RetentionService/ProposeErasure" | "RetentionService/ConfirmDisposal" | "PermissionService/AskToName" => {}
             // A permission counts where its receipt is presented.
             "PermissionService/AskPermission"
             | "PermissionService/GivePermission"
@@ -190,6 +190,11 @@ impl Acts {
             found.extend(one.permissions.iter().filter_map(|shown| self.of_permission(shown)));
         }
         found
+    }
+
+    /// The same of a decision on naming.
+    pub(super) fn of_naming(&self, facts: &NamingFacts) -> Vec<String> {
+        facts.consents.iter().filter_map(|consent| self.of_consent(consent)).collect()
     }
 
     /// A suspended requester's ask is decided only where the row that suspended it is gone.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decision::{Decision, Permitted};
 use crate::domain::{
-    AgencyId, AgreementId, Ask, Category, Digest, Instant, Purpose, Question, Reference, Rejected, RequestId,
-    Requester, Subject, Urgency,
+    AgencyId, AgreementId, Ask, Category, Digest, Instant, NamingReceipt, Purpose, Question, Reference, Rejected,
+    RequestId, Requester, Subject, Urgency,
 };
 use crate::ledger::{Draft, Kind, Salts, Slots};
 use crate::proto::v1::Receipt;
@@ -44,6 +44,8 @@ pub enum AskFor {
         urgency: Urgency,
         /// The text of the agreement that the caller relies on.
         pinned: Option<(AgreementId, Digest)>,
+        /// What its own node said about naming the organisation.
+        naming: Option<NamingReceipt>,
     },
     /// The same question again.
     Again {
@@ -53,6 +55,8 @@ pub enum AskFor {
         purposes: BTreeSet<Purpose>,
         /// The text of the agreement that the caller relies on.
         pinned: Option<(AgreementId, Digest)>,
+        /// What its own node said about naming the organisation.
+        naming: Option<NamingReceipt>,
     },
 }
 
@@ -71,6 +75,7 @@ pub(super) struct Asking<'a> {
     pub(super) question: QuestionRow,
     pub(super) is_new: bool,
     pinned: Option<(AgreementId, Digest)>,
+    naming: Option<NamingReceipt>,
 }
 
 /// The questions that are put again or were put by calls that are repeated.
@@ -114,9 +119,12 @@ impl<'a> Asking<'a> {
             let own = questions.get(id).filter(|question| question.requester.agency == by.actor.agency);
             own.cloned().ok_or(Error::Rejected(Rejected::NotFound("request")))
         };
-        let (question, is_new, pinned) = match (&call.ask, earlier) {
-            (AskFor::New { pinned, .. }, Some(earlier)) => (stored(&earlier.object)?, false, pinned),
-            (AskFor::New { holder, subject, purpose, categories, form, external_ref, urgency, pinned }, None) => {
+        let (question, is_new, pinned, naming) = match (&call.ask, earlier) {
+            (AskFor::New { pinned, naming, .. }, Some(earlier)) => (stored(&earlier.object)?, false, pinned, naming),
+            (
+                AskFor::New { holder, subject, purpose, categories, form, external_ref, urgency, pinned, naming },
+                None,
+            ) => {
                 let question = QuestionRow {
                     id: Question::known(seal::new_id_at("req", at)),
                     holder: holder.clone(),
@@ -132,9 +140,9 @@ impl<'a> Asking<'a> {
                     offered_at: None,
                     declined_at: None,
                 };
-                (question, true, pinned)
+                (question, true, pinned, naming)
             }
-            (AskFor::Again { question, purposes, pinned }, _) => {
+            (AskFor::Again { question, purposes, pinned, naming }, _) => {
                 let question = stored(question.as_str())?;
                 if !purposes.contains(&question.purpose) {
                     return Err(Error::PurposeNotInToken(question.purpose.to_string()));
@@ -142,16 +150,18 @@ impl<'a> Asking<'a> {
                 if earlier.is_none() && question.open_until <= at {
                     return Err(Error::Rejected(Rejected::WrongState("the request has expired: put a new one")));
                 }
-                (question, false, pinned)
+                (question, false, pinned, naming)
             }
         };
-        Ok(Self { call, earlier: earlier.cloned(), question, is_new, pinned: pinned.clone() })
+        let (pinned, naming) = (pinned.clone(), naming.clone());
+        Ok(Self { call, earlier: earlier.cloned(), question, is_new, pinned, naming })
     }
 
     /// What is to be decided.
     pub(super) fn put(&self) -> Put {
         let mut ask = asked(&self.question, (&self.call.by.actor).into(), self.call.by.call.request_id.clone());
         ask.pinned.clone_from(&self.pinned);
+        ask.naming.clone_from(&self.naming);
         Put { ask, known: None }
     }
 }
@@ -169,6 +179,7 @@ pub(super) fn asked(question: &QuestionRow, requester: Requester, request_id: Re
         categories: question.categories.clone(),
         urgency: question.urgency,
         pinned: None,
+        naming: None,
     }
 }
 

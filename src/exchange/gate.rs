@@ -130,6 +130,10 @@ impl<'a> Passage<'a> {
     /// Works a change out, writes it, and appends its entry. A call that is turned away writes nothing.
     async fn change(&mut self, place: usize, mutation: &dyn Mutation) -> Result<()> {
         let (node, at, by) = (self.node, self.timing.at, mutation.by());
+        if let (Err(error), true) = (&self.timing.releases, mutation.releases()) {
+            self.replies.insert(place, Err(error.clone()));
+            return Ok(());
+        }
         match node.turn_away_suspended(self.locked.reads(), &by.actor).await {
             Err(suspended @ Error::Suspended { .. }) => {
                 self.replies.insert(place, Err(suspended));
@@ -162,7 +166,8 @@ impl<'a> Passage<'a> {
         }
         self.locked.write(writes).await?;
         let entered = Entered::Change { object: change.object.clone(), version: change.version };
-        let appended = self.locked.append(entered, &draft, None, sees, at, &node.seal)?;
+        let facts = change.decided.as_ref().map(|decided| decided.facts.as_slice());
+        let appended = self.locked.append(entered, &draft, facts, sees, at, &node.seal)?;
         self.writes.push(Write::call(&by.call, appended.index(), &change.object, change.version, at, None)?);
         self.due.extend(change.offers.into_iter().map(|offer| (by.clone(), offer)));
         let caused_at = appended.index();

@@ -79,6 +79,7 @@ pub(super) fn supposed(
         categories,
         urgency: Urgency::default(),
         pinned: None,
+        naming: None,
     };
     Put { ask, known: Some(incident.id.clone()) }
 }

@@ -28,6 +28,8 @@ pub(super) struct Attested {
     pub(super) said: Verified,
     /// When its entry took effect there.
     pub(super) at: Instant,
+    /// The entry's place there.
+    pub(super) index: u64,
     agencies: Vec<AgencyId>,
     /// Whether it opens the outcome and nothing else.
     opens_outcome_alone: bool,
@@ -123,6 +125,6 @@ impl Node {
         }
         let said = said.ok_or_else(|| invalid(problem))?;
         let at = Instant::from_micros(said.entry.at_micros);
-        Ok(Attested { said, at, agencies, opens_outcome_alone })
+        Ok(Attested { said, at, index: receipt.index, agencies, opens_outcome_alone })
     }
 }

@@ -54,6 +54,17 @@ pub struct Change {
     pub(super) earlier: Option<u64>,
     /// The notices that it causes, each with an entry of its own.
     pub(super) notices: Vec<Notice>,
+    /// On what it was decided, where the agreements decide it.
+    pub(super) decided: Option<Decided>,
+}
+
+/// On what a change was decided, so that a replay can decide it again.
+#[derive(Debug)]
+pub(super) struct Decided {
+    /// The facts, to be sealed beside the entry.
+    pub(super) facts: Vec<u8>,
+    /// Why, for the officer's own agency.
+    pub(super) grounds: Vec<u8>,
 }
 
 /// One of several records that a change registers: done once under the key of the call that it stands for.
@@ -77,12 +88,17 @@ impl Change {
             incidents: Vec::new(),
             earlier: None,
             notices: Vec::new(),
+            decided: None,
         }
     }
 
     /// What the officer's agency may open of its entry.
     pub(super) fn sees(&self) -> Slots {
-        if self.outcome.is_empty() { Slots::ACT } else { Slots::REQUESTER }
+        match (&self.decided, self.outcome.is_empty()) {
+            (Some(_), _) => Slots::HOLDER,
+            (None, false) => Slots::REQUESTER,
+            (None, true) => Slots::ACT,
+        }
     }
 }
 
@@ -125,6 +141,8 @@ pub trait Plan: Send + Sync + 'static {
     const KIND: Kind;
     /// Whether it takes a permission away: then it comes before everything else in its batch.
     const STOPS: bool = false;
+    /// Whether something may leave by it: then it stops while the clocks disagree, as asks do.
+    const RELEASES: bool = false;
     /// Whether it holds the ledger's head for as long as many other changes do: then a batch has one of these.
     const BULK: bool = false;
 
@@ -142,6 +160,7 @@ pub(super) struct Command<T> {
 pub(super) trait Mutation: Send + Sync {
     fn by(&self) -> &By;
     fn stops(&self) -> bool;
+    fn releases(&self) -> bool;
     fn is_bulk(&self) -> bool;
     fn kind(&self) -> Kind;
     fn plan<'a>(
@@ -159,6 +178,10 @@ impl<T: Plan> Mutation for Command<T> {
 
     fn stops(&self) -> bool {
         T::STOPS
+    }
+
+    fn releases(&self) -> bool {
+        T::RELEASES
     }
 
     fn is_bulk(&self) -> bool {
@@ -187,7 +210,7 @@ pub(super) fn draft(kind: Kind, by: &By, change: &Change) -> Draft {
         act: statement::act_of(by, change),
         subject: Vec::new(),
         outcome: change.outcome.clone(),
-        grounds: Vec::new(),
+        grounds: change.decided.as_ref().map(|decided| decided.grounds.clone()).unwrap_or_default(),
         salts: Salts::from_seed(&seal::random()),
         parties: parties(by, change),
     }

@@ -17,7 +17,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
 use serde::de::DeserializeOwned;
 
-use crate::decision::{Agreement, Decision, Facts, InForce, Permitted, SharingFacts, Wanted, decide, decide_sharing};
+use crate::decision::{
+    Agreement, Decision, Facts, InForce, NamingFacts, Permitted, SharingFacts, Wanted, decide, decide_naming,
+    decide_sharing,
+};
 use crate::domain::{Digest, Instant, Question, Reference, Subject};
 use crate::ledger::{Kind, commit_to};
 use crate::proto::v1::{
@@ -184,6 +187,9 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
             Some(sealed) if leaf.kind() == Kind::Offer => {
                 offer(reads, known, &sealed, committed(Slot::Outcome), committed(Slot::Grounds)).await
             }
+            Some(sealed) if leaf.kind() == Kind::Naming => {
+                naming(reads, known, &sealed, leaf.at_micros, committed(Slot::Outcome), committed(Slot::Grounds)).await
+            }
             _ => Ok(Replayed::NoDecision(leaf.kind())),
         };
     }
@@ -259,6 +265,29 @@ async fn offer(
     if statement::reasons(permit.reasons(), sealed) != grounds {
         differences.push("grounds: the facts give other reasons than were committed to".to_owned());
     }
+    Ok(if differences.is_empty() { Replayed::Same } else { Replayed::Different(differences) })
+}
+
+/// Decides again whether an organisation might be named.
+async fn naming(
+    reads: &mut Reads,
+    known: &mut Known,
+    sealed: &[u8],
+    at_micros: i64,
+    outcome: &[u8],
+    grounds: &[u8],
+) -> Result<Replayed, Stopped> {
+    let facts: NamingFacts = read(sealed, 1)?;
+    let agreements = known.texts.in_force(reads, &facts.in_force).await?;
+    let agreements: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();
+    let stated = statement::of_naming(&facts, sealed, &decide_naming(&facts, &agreements));
+    let mut differences = known.acts.as_ref().map(|acts| acts.of_naming(&facts)).unwrap_or_default();
+    let compared = [
+        (at_micros == facts.at.micros(), "time: the facts have another than the leaf"),
+        (stated.0 == outcome, "outcome: the facts give another than was committed to"),
+        (stated.1 == grounds, "grounds: the facts give other reasons than were committed to"),
+    ];
+    differences.extend(compared.iter().filter(|(same, _)| !same).map(|(_, what)| (*what).to_owned()));
     Ok(if differences.is_empty() { Replayed::Same } else { Replayed::Different(differences) })
 }
 

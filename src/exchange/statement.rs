@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
 
-use crate::decision::{Decision, Disposal, Facts, Handling, Permitted, Sharing, SharingFacts, Wanted};
+use crate::decision::{
+    Decision, Disposal, Facts, Handling, Naming, NamingFacts, NotCovered, Permitted, Sharing, SharingFacts, Wanted,
+};
 use crate::domain::{
     Acknowledgement, AgencyId, AgreementId, AnonymisedRecord, AnonymisedValue, Ask, Category, ConsentTerms, Digest,
     Ground, IncidentId, Instant, Markings, Notice, Onward, Passage, PermissionRule, Provenance, Purpose, Quarter,
@@ -349,6 +351,41 @@ pub(super) fn of_sharing_ask(facts: &SharingFacts, sealed: &[u8], decision: &Sha
         }
     };
     Statements { act, subject: Vec::new(), outcome: outcome.encode_to_vec(), grounds: reasons(&[reason], sealed) }
+}
+
+/// The facts of a decision on naming as they are sealed beside its entry.
+pub(super) fn naming_facts(facts: &NamingFacts) -> Result<Vec<u8>> {
+    serde_json::to_vec(facts).map_err(|_| Error::Internal("facts could not be written"))
+}
+
+/// What the entry of a decision on naming states of it, and why.
+///
+/// INVARIANT: as [`of_ask`].
+pub(super) fn of_naming(facts: &NamingFacts, sealed: &[u8], decision: &Naming) -> (Vec<u8>, Vec<u8>) {
+    let mut outcome = v1::NamingStatement {
+        disclosing: facts.requester.agency.to_string(),
+        receiving: facts.recipient.to_string(),
+        purpose: facts.purpose.to_string(),
+        ground: facts.ground.to_string(),
+        ..v1::NamingStatement::default()
+    };
+    let (answer, reason, explanation, why) = match decision {
+        Naming::Permit(permit) => {
+            outcome.salt = facts.salt.as_bytes().to_vec();
+            outcome.names = facts.names().iter().map(|name| name.as_bytes().to_vec()).collect();
+            outcome.until_micros = permit.until().micros();
+            ("given", "", "", permit.reason().to_owned())
+        }
+        Naming::NotCovered(NotCovered { reason, explanation }) => {
+            ("not-covered", *reason, explanation.as_str(), format!("{reason}: {explanation}"))
+        }
+        Naming::NotConsented { explanation, why } => {
+            ("not-given", "NAMING_NOT_CONSENTED", explanation.as_str(), why.clone())
+        }
+    };
+    (outcome.answer, outcome.reason) = (answer.to_owned(), reason.to_owned());
+    explanation.clone_into(&mut outcome.explanation);
+    (outcome.encode_to_vec(), reasons(&[why], sealed))
 }
 
 /// An anonymised record as the contract writes it.

@@ -6,8 +6,8 @@ use prost::Message;
 use super::entry::commit_to;
 use super::{Checkpoint, Keyring, Kind, tree};
 use crate::proto::v1::{
-    Act, AskStatement, ErasureStatement, GroundsStatement, LedgerEntry, NoticeStatement, OfferStatement,
-    OutcomeStatement, PermissionStatement, PublicationStatement, Receipt, Slot, StatisticsAskStatement,
+    Act, AskStatement, ErasureStatement, GroundsStatement, LedgerEntry, NamingStatement, NoticeStatement,
+    OfferStatement, OutcomeStatement, PermissionStatement, PublicationStatement, Receipt, Slot, StatisticsAskStatement,
     StatisticsOutcomeStatement, SubjectStatement, ThemeAskStatement, ThemeStatement, WrongfulReleaseStatement,
 };
 
@@ -46,6 +46,8 @@ pub struct Verified {
     pub sharing_outcome: Option<StatisticsOutcomeStatement>,
     /// What was said of passing on, if this is about a permission.
     pub permission: Option<PermissionStatement>,
+    /// What was decided about naming an organisation, if this is that.
+    pub naming: Option<NamingStatement>,
     /// Why, if that was opened.
     pub grounds: Option<GroundsStatement>,
 }
@@ -101,6 +103,7 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         theme_ask: None,
         sharing_outcome: None,
         permission: None,
+        naming: None,
         grounds: None,
     };
     for opening in &receipt.openings {
@@ -135,6 +138,9 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
             }
             (Slot::Outcome, Kind::Permission) => {
                 verified.permission = Some(PermissionStatement::decode(payload).map_err(unreadable)?);
+            }
+            (Slot::Outcome, Kind::Naming) => {
+                verified.naming = Some(NamingStatement::decode(payload).map_err(unreadable)?);
             }
             (Slot::Outcome, Kind::Publication) => {
                 verified.publication = Some(PublicationStatement::decode(payload).map_err(unreadable)?);

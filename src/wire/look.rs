@@ -29,6 +29,7 @@ pub(super) fn ask(message: &v1::RequestReleaseRequest, holder: AgencyId, caller:
         }
     };
     check(message.external_ref.is_empty(), "external_ref", discloses)?;
+    check(message.naming_receipt.is_empty(), "naming_receipt", discloses)?;
     Ok(Ask {
         question: Question::known("-"),
         request_id: RequestId::known("-"),
@@ -40,6 +41,7 @@ pub(super) fn ask(message: &v1::RequestReleaseRequest, holder: AgencyId, caller:
         categories: convert::categories("categories", &message.categories)?,
         urgency: convert::urgency(&message.urgency)?,
         pinned: super::releases::pin(message.agreement.as_ref())?,
+        naming: None,
     })
 }
 

@@ -5,10 +5,10 @@ use tonic::{Request, Response, Status};
 
 use super::status::{failed, internal, invalid, purpose_not_in_token};
 use super::{Desk, convert};
-use crate::domain::{AgencyId, IncidentId, Instant, Invalid, PermissionId, Purpose, check};
+use crate::domain::{AgencyId, Ground, IncidentId, Instant, Invalid, OrganisationId, PermissionId, Purpose, check};
 use crate::exchange::{
-    AskPermission, AskPermissionAgain, DeclinePermission, Exchange, GivePermission, PermissionView, PresentPermission,
-    PresentWithdrawal, WithdrawPermission,
+    AskPermission, AskPermissionAgain, AskToName, DeclinePermission, Exchange, GivePermission, PermissionView,
+    PresentPermission, PresentWithdrawal, WithdrawPermission,
 };
 use crate::proto::v1;
 use crate::proto::v1::permission_service_server::PermissionService;
@@ -17,13 +17,12 @@ fn permission_id(text: &str) -> Result<PermissionId, Status> {
     convert::field("permission_id", text, PermissionId::parse).map_err(invalid)
 }
 
-/// What a receipt's outcome says of a permission.
-fn said(receipt: Option<&v1::Receipt>) -> Result<v1::PermissionStatement, Status> {
+/// What a receipt's outcome says of a permission, or of naming.
+fn said<T: prost::Message + Default>(receipt: Option<&v1::Receipt>) -> Result<T, Status> {
     let openings = receipt.map(|receipt| receipt.openings.as_slice()).unwrap_or_default();
     let outcome = openings.iter().find(|opening| opening.slot() == v1::Slot::Outcome);
     let outcome = outcome.ok_or_else(|| internal("a permission's entry has no outcome"))?;
-    v1::PermissionStatement::decode(outcome.payload.as_slice())
-        .map_err(|_| internal("a permission's outcome cannot be read"))
+    T::decode(outcome.payload.as_slice()).map_err(|_| internal("a permission's outcome cannot be read"))
 }
 
 fn new(message: &v1::AskPermissionRequest, exchange: &Exchange) -> Result<AskPermission, Invalid> {
@@ -47,6 +46,17 @@ fn again(message: &v1::AskPermissionRequest) -> Result<(), Invalid> {
     check(message.recipient.is_empty(), "recipient", unset)?;
     check(message.purpose.is_empty(), "purpose", unset)?;
     check(message.categories.is_empty(), "categories", unset)
+}
+
+fn to_name(message: &v1::AskToNameRequest) -> Result<AskToName, Invalid> {
+    check(!message.identifiers.is_empty(), "identifiers", "is required: at least one")?;
+    Ok(AskToName {
+        organisation: convert::field("organisation_id", &message.organisation_id, OrganisationId::parse)?,
+        identifiers: convert::identifiers("identifiers", &message.identifiers)?,
+        recipient: convert::field("recipient", &message.recipient, AgencyId::parse)?,
+        purpose: convert::field("purpose", &message.purpose, Purpose::parse)?,
+        ground: convert::field("ground", &message.ground, Ground::parse)?,
+    })
 }
 
 fn receipt(encoded: &[u8]) -> Result<Vec<u8>, Invalid> {
@@ -94,7 +104,7 @@ impl PermissionService for Desk {
         };
         let done = done.map_err(failed)?;
         // By the entry: a repeat is answered as the call was.
-        let answer = said(done.receipt.as_ref())?.state;
+        let answer = said::<v1::PermissionStatement>(done.receipt.as_ref())?.state;
         Ok(Response::new(v1::AskPermissionResponse { permission_id: done.object, answer, receipt: done.receipt }))
     }
 
@@ -161,7 +171,7 @@ impl PermissionService for Desk {
         let receipt = receipt(&call.message.receipt).map_err(invalid)?;
         let presented = v1::Receipt::decode(receipt.as_slice()).ok();
         let done = call.exchange.change(by, PresentPermission { receipt, incident }).await.map_err(failed)?;
-        let until = said(presented.as_ref())?.until_micros;
+        let until = said::<v1::PermissionStatement>(presented.as_ref())?.until_micros;
         Ok(Response::new(v1::PresentPermissionResponse {
             permission_id: done.object,
             until: Some(convert::timestamp(Instant::from_micros(until))),
@@ -178,5 +188,27 @@ impl PermissionService for Desk {
         let receipt = receipt(&call.message.receipt).map_err(invalid)?;
         let done = call.exchange.change(by, PresentWithdrawal { receipt }).await.map_err(failed)?;
         Ok(Response::new(v1::PresentWithdrawalResponse { permission_id: done.object, receipt: done.receipt }))
+    }
+
+    async fn ask_to_name(
+        &self,
+        request: Request<v1::AskToNameRequest>,
+    ) -> Result<Response<v1::AskToNameResponse>, Status> {
+        let call = self.admit("PermissionService/AskToName", request)?;
+        let by = call.by(&call.message.request_id)?;
+        let ask = to_name(&call.message).map_err(invalid)?;
+        if !call.caller.may_state(&ask.purpose) {
+            return Err(purpose_not_in_token(ask.purpose.as_str()));
+        }
+        let mut done = call.exchange.change(by, ask).await.map_err(failed)?;
+        // By the entry: a repeat is answered as the call was.
+        let said: v1::NamingStatement = said(done.receipt.as_ref())?;
+        // As another agency's node wants to see it.
+        if let Some(receipt) = &mut done.receipt {
+            receipt.openings.retain(|opening| opening.slot() == v1::Slot::Outcome);
+        }
+        let until = (said.until_micros > 0).then(|| convert::timestamp(Instant::from_micros(said.until_micros)));
+        let v1::NamingStatement { answer, reason, explanation, .. } = said;
+        Ok(Response::new(v1::AskToNameResponse { answer, reason, explanation, until, receipt: done.receipt }))
     }
 }

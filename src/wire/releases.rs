@@ -7,8 +7,8 @@ use tonic::{Request, Response, Status};
 use super::status::{failed, internal, invalid, purpose_not_in_token};
 use super::{Desk, convert, look};
 use crate::domain::{
-    AgencyId, AgreementId, Ask, Digest, Ground, Invalid, NamedOrganisation, Occurred, Purpose, Question, Reference,
-    Subject, check,
+    AgencyId, AgreementId, Ask, Digest, Ground, Invalid, NamedOrganisation, NamingReceipt, Occurred, Purpose, Question,
+    Reference, Subject, check,
 };
 use crate::exchange::{AskFor, Exchange, Outcome, anonymised_record, handling};
 use crate::identity::Caller;
@@ -38,6 +38,12 @@ pub(super) fn form(text: &str, target: Option<&Target>) -> Result<String, Invali
     let problem = "must not be set for an anonymised record: ask by a reference";
     check(!names || form != Ask::ANONYMISED_RECORD, "organisation", problem)?;
     Ok(form)
+}
+
+/// What the requester's own node said about naming an organisation, if the ask shows that.
+fn naming(message: &v1::RequestReleaseRequest, exchange: &Exchange) -> Result<Option<NamingReceipt>, Invalid> {
+    let shown = Some(message.naming_receipt.as_slice()).filter(|shown| !shown.is_empty());
+    shown.map(|encoded| exchange.node().naming_receipt("naming_receipt", encoded)).transpose()
 }
 
 fn subject(target: &Target) -> Result<Subject, Invalid> {
@@ -96,6 +102,9 @@ fn new_question(message: &v1::RequestReleaseRequest, caller: &Caller, exchange: 
         let target = message.target.as_ref();
         let target = target.ok_or_else(|| Invalid::new("target", "is required: a reference or an organisation"))?;
         let form = form(&message.form, Some(target))?;
+        let naming = naming(message, exchange)?;
+        let problem = "is for an ask that names an organisation: a reference needs none";
+        check(naming.is_none() || matches!(target, Target::Organisation(_)), "naming_receipt", problem)?;
         Ok(AskFor::New {
             holder,
             subject: subject(target)?,
@@ -105,6 +114,7 @@ fn new_question(message: &v1::RequestReleaseRequest, caller: &Caller, exchange: 
             external_ref: convert::text("external_ref", &message.external_ref, 100)?,
             urgency: convert::urgency(&message.urgency)?,
             pinned: pin(message.agreement.as_ref())?,
+            naming,
         })
     };
     let ask = read().map_err(invalid)?;
@@ -115,7 +125,7 @@ fn new_question(message: &v1::RequestReleaseRequest, caller: &Caller, exchange: 
 }
 
 /// Reads a question that is put again: nothing of it may be stated anew.
-fn same_question(message: &v1::RequestReleaseRequest, caller: &Caller) -> Result<AskFor, Status> {
+fn same_question(message: &v1::RequestReleaseRequest, caller: &Caller, exchange: &Exchange) -> Result<AskFor, Status> {
     let read = || {
         let question = convert::field("request", &message.request, Question::parse)?;
         let unset = "must not be set when a request is put again";
@@ -128,7 +138,8 @@ fn same_question(message: &v1::RequestReleaseRequest, caller: &Caller) -> Result
         check(message.form.is_empty(), "form", unset)?;
         check(!message.validate_only, "validate_only", unset)?;
         let purposes: BTreeSet<Purpose> = caller.purposes().clone();
-        Ok(AskFor::Again { question, purposes, pinned: pin(message.agreement.as_ref())? })
+        let (pinned, naming) = (pin(message.agreement.as_ref())?, naming(message, exchange)?);
+        Ok(AskFor::Again { question, purposes, pinned, naming })
     };
     read().map_err(invalid)
 }
@@ -149,7 +160,7 @@ impl ReleaseService for Desk {
         let ask = if call.message.request.is_empty() {
             new_question(&call.message, &call.caller, &call.exchange)?
         } else {
-            same_question(&call.message, &call.caller)?
+            same_question(&call.message, &call.caller, &call.exchange)?
         };
         let asked = call.exchange.ask(by, ask).await.map_err(failed)?;
         let holder = call.exchange.node().agency(&asked.holder).ok_or_else(|| internal("a holder is unknown"))?;

@@ -3,6 +3,7 @@
 use concordat::client::OfficerChannel;
 use concordat::proto::v1;
 use concordat::proto::v1::permission_service_client::PermissionServiceClient;
+use concordat::proto::v1::request_release_request::Target;
 use concordat::proto::v1::request_release_response::Outcome;
 use prost::Message as _;
 use tonic::Status;
@@ -167,5 +168,96 @@ impl World {
         let shown = self.ask_permission_again(holder, &asked.permission_id).await;
         assert_eq!(shown.answer, "given");
         (asked.permission_id, outcome_alone(shown.receipt.as_ref()))
+    }
+}
+
+/// How an agency would name an organisation to the ICO: for which purpose and on which ground.
+pub(crate) fn naming_terms(agency: &str) -> (&'static str, &'static str) {
+    match agency {
+        "ncsc" => ("harm-reduction", "isa-1994-s4-2-a"),
+        "nca" => ("serious-organised-crime", "cca-2013-s7-4"),
+        _ => ("harm-reduction", "dpa-2018-s132-2-f"),
+    }
+}
+
+impl World {
+    /// A consent that lets the holder name the organisation to the recipient: to its identity, for all incidents.
+    pub(crate) fn naming_scope(&self, held: &Held) -> v1::ConsentScope {
+        let purposes = names(&["harm-reduction", "serious-organised-crime"]);
+        let (incident_id, valid_until) = (String::new(), self.in_seconds(30 * 86_400));
+        v1::ConsentScope { incident_id, valid_until, purposes, categories: names(&["identity"]), ..self.scope(held) }
+    }
+
+    /// An organisation in an agency's own register. It has consented to nothing.
+    pub(crate) async fn known_to(&self, agency: &str, identifiers: Vec<v1::Identifier>) -> Held {
+        Held {
+            holder: agency.into(),
+            recipient: "ico".into(),
+            organisation: self.register_organisation(agency, identifiers).await,
+            incident: String::new(),
+            reference: String::new(),
+        }
+    }
+
+    /// An organisation that the agency may name to the ICO, and its consent to that.
+    pub(crate) async fn nameable(&self, agency: &str, identifiers: Vec<v1::Identifier>) -> (Held, String) {
+        let held = self.known_to(agency, identifiers).await;
+        let consent = self.give_consent(&held, self.naming_scope(&held)).await;
+        (held, consent)
+    }
+
+    /// Whether the holder of this organisation may name it to the recipient.
+    #[expect(clippy::unused_self, reason = "a builder beside the others")]
+    pub(crate) fn naming_of(&self, held: &Held, identifiers: Vec<v1::Identifier>) -> v1::AskToNameRequest {
+        let (purpose, ground) = naming_terms(&held.holder);
+        v1::AskToNameRequest {
+            request_id: request_id(),
+            organisation_id: held.organisation.clone(),
+            identifiers,
+            recipient: held.recipient.clone(),
+            purpose: purpose.into(),
+            ground: ground.into(),
+        }
+    }
+
+    /// Asks on this node, which is the node of the agency that would name.
+    pub(crate) async fn ask_to_name(
+        &self,
+        agency: &str,
+        request: v1::AskToNameRequest,
+    ) -> Result<v1::AskToNameResponse, Status> {
+        Ok(self.permissions(agency).ask_to_name(request).await?.into_inner())
+    }
+
+    /// The receipt that lets an organisation be named, as the node that is asked wants to see it.
+    pub(crate) async fn receipt_to_name(&self, held: &Held, identifiers: Vec<v1::Identifier>) -> Vec<u8> {
+        let response = self.ask_to_name(&held.holder, self.naming_of(held, identifiers)).await.unwrap();
+        assert_eq!(response.answer, "given", "{}", response.explanation);
+        response.receipt.unwrap().encode_to_vec()
+    }
+
+    /// An agency's ask of the ICO about an organisation that it names, with what its own node said of that.
+    pub(crate) fn ask_ico_by_name(
+        &self,
+        agency: &str,
+        identifiers: Vec<v1::Identifier>,
+        naming_receipt: Vec<u8>,
+    ) -> v1::RequestReleaseRequest {
+        let mut ask = v1::RequestReleaseRequest { naming_receipt, ..self.ask_by_name("ico", identifiers) };
+        let (purpose, ground) = naming_terms(agency);
+        ask.purpose = purpose.into();
+        if let Some(Target::Organisation(named)) = &mut ask.target {
+            named.ground = ground.into();
+        }
+        ask
+    }
+
+    /// Puts an ask as an agency's requester.
+    pub(crate) async fn put_as(
+        &self,
+        agency: &str,
+        ask: v1::RequestReleaseRequest,
+    ) -> Result<v1::RequestReleaseResponse, Status> {
+        Ok(self.requester(agency).request_release(ask).await?.into_inner())
     }
 }

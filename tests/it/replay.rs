@@ -276,6 +276,40 @@ on_both_databases! {
         execute(&url, &erase, &erase).await;
     }
 
+    async fn a_naming_is_decided_again_and_on_what_acts_brought_about(world: World) {
+        let url = world.config.database_url();
+        let (known, consent) = world.nameable("ncsc", vec![identifier(1)]).await;
+        let name = async || world.ask_to_name("ncsc", world.naming_of(&known, vec![identifier(1)])).await.unwrap();
+        let index = name().await.receipt.unwrap().index;
+        let (code, said) = world.replayed(&[]);
+        assert_eq!((code, &said["same"]), (0, &Value::from(1)), "{said}");
+
+        let seal = Seal::new(&world.config.node_secret().unwrap()).unwrap();
+        let entry = format!("entry {index}");
+        let wrapped = world.bytes(&format!("SELECT wrapped_key FROM entry WHERE idx = {index}")).await;
+        let key = seal.unwrap_key(&entry, &wrapped).unwrap();
+        let unverified = |sealed: Vec<u8>| {
+            let facts = key.open(&[&entry, "facts"], &sealed).unwrap();
+            key.seal(&[&entry, "facts"], &replaced(&facts, "\"state\":\"given\"", "\"state\":\"recorded\"")).unwrap()
+        };
+        let drop = ["DROP TRIGGER entry_append_only ON entry"];
+        execute(&url, &drop, &["DROP TRIGGER entry_never_changed"]).await;
+        let facts = Place { column: "facts", rows: format!("entry WHERE idx = {index}") };
+        let (code, said) = world.replayed_with(index, &facts, unverified).await;
+        assert!(code == 1 && said.contains("outcome: ") && said.contains("grounds: "), "{code} {said}");
+
+        world.withdraw_consent(&known, &consent).await.unwrap();
+        let given = format!("UPDATE consent SET state = 'given' WHERE id = '{consent}'");
+        execute(&url, &[&given], &[&given]).await;
+        let forged = name().await;
+        assert_eq!(forged.answer, "given");
+        let (code, said) = world.replayed(&[]);
+        let faults = said["faults"].to_string();
+        assert!(code == 1 && faults.contains("was read as given, by the acts it is withdrawn"), "{code} {said}");
+        let erase = format!("UPDATE entry SET wrapped_key = NULL WHERE idx = {}", forged.receipt.unwrap().index);
+        execute(&url, &[&erase], &[&erase]).await;
+    }
+
     async fn what_was_erased_says_so_and_still_verifies(world: World) {
         let permitted = world.permitted("ncsc").await;
         let response = world.put(&permitted.held, world.ask(&permitted.held)).await.unwrap();

@@ -268,6 +268,10 @@ pub(super) fn check_terms(terms: &Terms, clauses: &BTreeSet<String>, limits: &BT
         if permits && clause.activity == Activity::Disclose && clause.categories.is_empty() {
             return fail(format!("the clause `{id}` permits a disclosure and must say of which categories"));
         }
+        let names = clause.activity == Activity::NameInRequest && clause.consent == Consent::Required;
+        if permits && names && clause.categories.is_empty() {
+            return fail(format!("the clause `{id}` requires consent and must say which categories naming tells"));
+        }
         if permits && clause.modality != Modality::Duty && clause.grounds.is_empty() {
             return fail(format!("the clause `{id}` is a power and must say on which grounds"));
         }

@@ -144,6 +144,7 @@ fn facts(dice: &mut Dice) -> Facts {
         categories: set(&["identity", "timeline"]),
         urgency: Urgency::Routine,
         pinned: None,
+        naming: None,
     };
     let (merger_recorded_at, consents) = (None, Vec::new());
     let authorisations = vec![authorisation];

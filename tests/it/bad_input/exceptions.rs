@@ -73,6 +73,7 @@ const EXCEPTIONS: &[Exception] = &[
     ("*", "name", NOT_BLANK, Accepted),
     ("FindOrganisations", "name", ABSENT, Accepted),
     ("FindOrganisations", "identifiers.value", &["number"], Accepted),
+    ("AskToName", "identifiers", ABSENT, Invalid(None)),
     ("*", "identifiers", ABSENT, Accepted),
     ("*", "former_names", ABSENT, Accepted),
     ("*", "former_names.name", NOT_BLANK, Accepted),
@@ -187,6 +188,10 @@ const EXCEPTIONS: &[Exception] = &[
     ("AskPermission", "purpose", SLUG, Status(Code::PermissionDenied)),
     ("GivePermission", "categories", ABSENT, Accepted),
     ("GivePermission", "valid_until", &["absent", "year 9999"], Accepted),
+    // Naming. Which clauses there are for it is an outcome; number 7 is another organisation's.
+    ("AskToName", "ground", SLUG, Accepted),
+    ("AskToName", "purpose", SLUG, Status(Code::PermissionDenied)),
+    ("RequestRelease", "naming_receipt", ABSENT, Accepted),
     // The inbox. A preview of what cannot pass says so; an offer of it is turned away.
     ("PreviewRelease", "recipient", SLUG, Accepted),
     ("PreviewRelease", "purpose", SLUG, Accepted),

@@ -4,6 +4,7 @@ use concordat::proto::v1;
 use concordat::proto::v1::request_release_response::Outcome;
 use prost::Message as _;
 
+use super::requests::unused;
 use crate::builders::only_incident;
 use crate::harness::World;
 use crate::onward::{Received, outcome_alone};
@@ -93,6 +94,11 @@ impl World {
                 let withdrawn = self.withdraw_permission("ncsc", &permission).await.unwrap();
                 let receipt = outcome_alone(Some(&withdrawn));
                 v1::PresentWithdrawalRequest { request_id, receipt }.encode_to_vec()
+            }
+            "AskToName" => {
+                let named = unused();
+                let (known, _) = self.nameable("ncsc", vec![named.clone()]).await;
+                v1::AskToNameRequest { request_id, ..self.naming_of(&known, vec![named]) }.encode_to_vec()
             }
             // A new RPC has its valid request to add here, in `holders` or in `requests`.
             _ => return None,

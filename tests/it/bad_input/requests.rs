@@ -12,7 +12,7 @@ use crate::builders::{Held, identifier, names};
 use crate::harness::{World, request_id};
 
 /// An identifier that no organisation has yet.
-fn unused() -> v1::Identifier {
+pub(super) fn unused() -> v1::Identifier {
     static LAST: AtomicU32 = AtomicU32::new(10_000_000);
     identifier(LAST.fetch_add(1, Ordering::Relaxed))
 }
@@ -472,13 +472,17 @@ impl World {
                 v1::RequestReleaseRequest { target: Some(target), validate_only: true, external_ref, ..ask }
             }
             1 => {
+                let named = unused();
+                let known = Held { recipient: "ncsc".into(), ..self.known_to("ico", vec![named.clone()]).await };
+                let naming_receipt = self.receipt_to_name(&known, vec![named.clone()]).await;
                 let organisation = v1::NamedOrganisation {
-                    identifiers: vec![unused()],
+                    identifiers: vec![named],
                     from: self.in_seconds(-86_400),
                     until: self.in_seconds(0),
                     ground: "dpa-2018-s132-2-f".into(),
                 };
-                v1::RequestReleaseRequest { target: Some(Target::Organisation(organisation)), ..ask }
+                let target = Some(Target::Organisation(organisation));
+                v1::RequestReleaseRequest { target, naming_receipt, ..ask }
             }
             _ => {
                 let request = self.put(&held, ask.clone()).await.unwrap().request;

@@ -71,13 +71,17 @@ on_both_databases! {
         }
         let ask = v1::RequestReleaseRequest { external_ref: "Example Water".into(), ..look("ncsc", "harm-reduction") };
         assert_invalid(world.requester("ico").request_release(ask).await, "external_ref");
+        let ask = v1::RequestReleaseRequest { naming_receipt: vec![1], ..look("ncsc", "harm-reduction") };
+        assert_invalid(world.requester("ico").request_release(ask).await, "naming_receipt");
     }
 
     async fn looking_explains_what_is_not_covered_as_asking_would(world: World) {
         assert_not_covered(&world.look("ico", look("ncsc", "serious-organised-crime")).await, "PURPOSE_NOT_COVERED");
         assert_not_covered(&world.look("ncsc", look("nca", "harm-reduction")).await, "NO_AGREEMENT");
         let ask = v1::RequestReleaseRequest { target: Some(naming("dpa-2018-s132-2-f")), ..look("ico", "harm-reduction") };
-        assert_not_covered(&world.look("ncsc", ask).await, "NAMING_NOT_COVERED");
+        assert_not_covered(&world.look("ncsc", ask).await, "NAMING_GROUND_NOT_COVERED");
+        let ask = v1::RequestReleaseRequest { target: Some(naming("isa-1994-s4-2-a")), ..look("ico", "harm-reduction") };
+        assert_not_covered(&world.look("ncsc", ask).await, "NAMING_RECEIPT_REQUIRED");
         let ask = v1::RequestReleaseRequest { target: Some(naming("cca-2013-s7-4")), ..look("ncsc", "harm-reduction") };
         assert_not_covered(&world.look("ico", ask).await, "NAMING_GROUND_NOT_COVERED");
         let narrow = world.officer_for("ico", "req", &["requester"], &["regulatory-assessment"]);

@@ -83,18 +83,18 @@ on_both_databases! {
         }
     }
 
-    async fn naming_to_the_ico_is_not_covered(world: World) {
+    async fn naming_to_the_ico_takes_a_receipt_and_no_ground_of_the_icos(world: World) {
         for (number, recipient) in (1..).zip(["ncsc", "nca"]) {
             let held = world.hold_at("ico", recipient, vec![identifier(number)]).await;
             world.authorise(&held).await;
             assert_released(&world.outcome(&held).await, &["identity", "timeline"]);
-            let by_name = v1::RequestReleaseRequest {
-                target: world.ask_by_name("ico", vec![identifier(number)]).target,
-                ..world.ask(&held)
-            };
+            let own = world.ask_ico_by_name(recipient, vec![identifier(number)], vec![]);
             let explanation =
-                assert_not_covered(&world.put(&held, by_name).await.unwrap().outcome.unwrap(), "NAMING_NOT_COVERED");
+                assert_not_covered(&world.put(&held, own.clone()).await.unwrap().outcome.unwrap(), "NAMING_RECEIPT_REQUIRED");
             assert!(explanation.contains("reference"), "{explanation}");
+            let icos = named(own, |named| named.ground = "dpa-2018-s132-2-f".into());
+            let icos = v1::RequestReleaseRequest { request_id: request_id(), ..icos };
+            assert_not_covered(&world.put(&held, icos).await.unwrap().outcome.unwrap(), "NAMING_GROUND_NOT_COVERED");
         }
     }
 

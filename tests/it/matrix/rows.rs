@@ -93,6 +93,7 @@ pub(super) const ROWS: &[(&str, usize, Object)] = &[
     ("DeclinePermission", 0, Record("permission_id")),
     ("WithdrawPermission", 0, Record("permission_id")),
     ("PresentPermission", 0, Record("incident_id")),
+    ("AskToName", 0, Record("organisation_id")),
     ("PresentWithdrawal", 0, Nothing),
     // A table or a theme that may not be shared is an outcome, and which are published is no secret to the parties.
     ("PublishStatistics", 0, Nothing),

@@ -250,6 +250,7 @@ impl Door for Direct {
                 question: Question::known(request),
                 purposes: [Purpose::known(ask.purpose)].into(),
                 pinned,
+                naming: None,
             },
             None => AskFor::New {
                 holder: agency(ask.holder),
@@ -272,6 +273,7 @@ impl Door for Direct {
                 form: concordat::domain::Ask::ORGANISATION_SPECIFIC.to_owned(),
                 external_ref: String::new(),
                 pinned,
+                naming: None,
             },
         };
         let by = by(ask.requester, "req", "ReleaseService/RequestRelease");

@@ -26,7 +26,7 @@ pub(super) struct Clause {
     purposes: Vec<String>,
     grounds: Vec<String>,
     categories: Vec<String>,
-    needs_consent: bool,
+    pub(super) needs_consent: bool,
     onward: String,
     review_days: Option<i64>,
     retain_days: Option<i64>,
@@ -196,14 +196,20 @@ fn law<'a>(agreements: &[&'a Agreement], ask: &Ask, at: Micros) -> Result<Law<'a
     }
     if let Subject::Named { ground, .. } = ask.subject {
         let names = |one: &&Clause| {
-            one.activity == "name-in-request" && one.disclosing == ask.requester && one.receiving == ask.holder
+            let directed = one.disclosing == ask.requester && one.receiving == ask.holder;
+            one.activity == "name-in-request" && directed && !one.is("prohibition")
         };
         let naming: Vec<&Clause> = effective.iter().flat_map(|one| &one.clauses).filter(names).collect();
         if naming.is_empty() {
             return Err("NAMING_NOT_COVERED");
         }
-        if !naming.iter().any(|one| has(&one.purposes, ask.purpose) && has(&one.grounds, ground)) {
+        let mut on_ground = naming.iter().filter(|one| has(&one.purposes, ask.purpose) && has(&one.grounds, ground));
+        if on_ground.clone().next().is_none() {
             return Err("NAMING_GROUND_NOT_COVERED");
+        }
+        // Nobody in these worlds shows a receipt that it has the organisation's consent to being named.
+        if on_ground.all(|one| one.needs_consent) {
+            return Err("NAMING_RECEIPT_REQUIRED");
         }
     }
     Ok(Law {

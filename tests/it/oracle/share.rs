@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::drive::Answer;
-use super::model::{Agreement, Ask, Outcome, Subject};
+use super::model::{Agreement, Ask, Clause, Outcome, Subject};
 use super::records::Word;
 
 /// How the worlds were spread, and how many there were.
@@ -62,11 +62,12 @@ const CONDITIONS: [Word; 28] = [
 const NARROWING: [Word; 9] =
     ["purposes", "categories", "enforcement", "onward", "from", "until", "incident", "revision", "updates"];
 
-const NOT_COVERED: [Word; 6] = [
+const NOT_COVERED: [Word; 7] = [
     "AGREEMENT_DIFFERS",
     "CATEGORY_NOT_COVERED",
     "NAMING_GROUND_NOT_COVERED",
     "NAMING_NOT_COVERED",
+    "NAMING_RECEIPT_REQUIRED",
     "NO_AGREEMENT",
     "PURPOSE_NOT_COVERED",
 ];
@@ -87,12 +88,15 @@ impl Share {
         wanted.extend(["no", "with-consent", "yes"].map(|onward| format!("released, onward {onward}")));
         wanted.extend(NOT_COVERED.map(|reason| format!("not covered: {reason}")));
         wanted.extend(CONDITIONS.map(|condition| format!("open only for: {condition}")));
-        wanted.extend(agreements.iter().flat_map(|agreement| &agreement.clauses).map(|clause| {
-            match (clause.activity.as_str(), clause.modality.as_str()) {
-                ("name-in-request", _) => named(&clause.disclosing, &clause.receiving),
-                (_, "prohibition") => want_of_consent(&clause.disclosing, &clause.receiving),
-                _ => format!("released under {}", clause.id),
-            }
+        // Who names under a consent has no receipt of that in these worlds, which is counted as a reason.
+        let without = |clause: &&Clause| clause.activity == "name-in-request" && clause.needs_consent;
+        let forbids = |clause: &&Clause| clause.activity == "name-in-request" && clause.modality == "prohibition";
+        let clauses = agreements.iter().flat_map(|agreement| &agreement.clauses);
+        let clauses = clauses.filter(|clause| !without(clause) && !forbids(clause));
+        wanted.extend(clauses.map(|clause| match (clause.activity.as_str(), clause.modality.as_str()) {
+            ("name-in-request", _) => named(&clause.disclosing, &clause.receiving),
+            (_, "prohibition") => want_of_consent(&clause.disclosing, &clause.receiving),
+            _ => format!("released under {}", clause.id),
         }));
         let narrowing = NARROWING.map(|one| format!("narrowing turned away only for: {one}"));
         let rare = ["held by another", "too many matches"].map(|one| format!("open only for: {one}"));

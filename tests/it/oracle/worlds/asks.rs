@@ -34,6 +34,8 @@ impl Making<'_> {
         let identifiers = &self.records.organisations[&incident.organisation].identifiers;
         let first = identifiers.first().copied().unwrap_or(0);
         let ground = match (self.flow.requester, self.flow.holder) {
+            ("ncsc", "ico") => "isa-1994-s4-2-a",
+            ("nca", "ico") => "cca-2013-s7-4",
             ("ncsc", _) => "joint-ground",
             _ => self.dice.pick(S132),
         };
