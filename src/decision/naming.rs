@@ -64,6 +64,11 @@ pub enum Naming {
     },
 }
 
+impl Naming {
+    /// The reason of [`Naming::NotConsented`].
+    pub const NOT_CONSENTED: &str = "NAMING_NOT_CONSENTED";
+}
+
 /// Proof that the clauses and the consent let an organisation be named. Only [`decide_naming`] makes one.
 #[derive(Debug)]
 pub struct NamingPermit {

@@ -380,7 +380,7 @@ pub(super) fn of_naming(facts: &NamingFacts, sealed: &[u8], decision: &Naming) -
             ("not-covered", *reason, explanation.as_str(), format!("{reason}: {explanation}"))
         }
         Naming::NotConsented { explanation, why } => {
-            ("not-given", "NAMING_NOT_CONSENTED", explanation.as_str(), why.clone())
+            ("not-given", Naming::NOT_CONSENTED, explanation.as_str(), why.clone())
         }
     };
     (outcome.answer, outcome.reason) = (answer.to_owned(), reason.to_owned());

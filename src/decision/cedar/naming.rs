@@ -82,7 +82,7 @@ fn request(agreement: &Agreement, disclosed: &Disclosed<'_>, shown: Option<(&str
 /// What the requester's own node said: parties, words and times as they are, for the limit to compare, and the ask's own
 /// name by the same digests.
 fn receipt_record(receipt: &NamingReceipt, named: &NamedOrganisation) -> Result<Value, String> {
-    let names: Vec<String> = receipt.names.iter().map(|name| name.to_hex()).collect();
+    let digests: Vec<String> = receipt.names.iter().map(|name| name.to_hex()).collect();
     let asked = named.identifiers.iter().map(|identifier| name_digest(&receipt.salt, identifier).to_hex());
     let asked: Vec<String> = asked.collect();
     record(vec![
@@ -90,7 +90,7 @@ fn receipt_record(receipt: &NamingReceipt, named: &NamedOrganisation) -> Result<
         field("receiving", agency(receipt.receiving.as_str())),
         field("purpose", text(receipt.purpose.as_str())),
         field("ground", text(receipt.ground.as_str())),
-        field("names", set(names.iter().map(String::as_str))),
+        field("names", set(digests.iter().map(String::as_str))),
         field("asked", set(asked.iter().map(String::as_str))),
         field("givenAt", long(receipt.given_at)),
         field("until", long(receipt.until)),
