@@ -193,6 +193,26 @@ fn read(bytes: &[u8]) -> anyhow::Result<(Receipt, Option<Released>)> {
     Ok((message("concordat.v1.Receipt", value)?.transcode_to()?, released))
 }
 
+/// What it says about passing on and naming.
+fn passing_on(verified: &Verified, put: &mut impl FnMut(&str, String)) {
+    if let Some(said) = &verified.permission {
+        put("permission", format!("{} of {}: {}", said.permission, said.upstream, said.state));
+        put(
+            "pass on",
+            format!("{} to {} for {}: {}", said.holder, said.recipient, said.purpose, said.categories.join(", ")),
+        );
+        if said.until_micros > 0 {
+            put("until", Instant::from_micros(said.until_micros).to_string());
+        }
+    }
+    if let Some(said) = &verified.naming {
+        put("naming", format!("by {} to {} for {}: {}", said.disclosing, said.receiving, said.purpose, said.answer));
+        if said.until_micros > 0 {
+            put("until", Instant::from_micros(said.until_micros).to_string());
+        }
+    }
+}
+
 /// What a receipt says, for people.
 pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
     let mut said = serde_json::Map::new();
@@ -254,22 +274,7 @@ pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
         let state = if wrongful.closed { "closed" } else { "opened" };
         put("wrongful release", format!("{} {state}: {}", wrongful.wrongful_release, wrongful.cause));
     }
-    if let Some(said) = &verified.permission {
-        put("permission", format!("{} of {}: {}", said.permission, said.upstream, said.state));
-        put(
-            "pass on",
-            format!("{} to {} for {}: {}", said.holder, said.recipient, said.purpose, said.categories.join(", ")),
-        );
-        if said.until_micros > 0 {
-            put("until", Instant::from_micros(said.until_micros).to_string());
-        }
-    }
-    if let Some(said) = &verified.naming {
-        put("naming", format!("by {} to {} for {}: {}", said.disclosing, said.receiving, said.purpose, said.answer));
-        if said.until_micros > 0 {
-            put("until", Instant::from_micros(said.until_micros).to_string());
-        }
-    }
+    passing_on(verified, &mut put);
     if let Some(published) = &verified.publication {
         let tables: Vec<&str> = published.tables.iter().map(|table| table.id.as_str()).collect();
         put("published", format!("{} of {}: {}", published.quarter, published.holder, tables.join(", ")));

@@ -108,9 +108,11 @@ impl Acts {
             "ThemeService/WithdrawTheme" => self.theme(object).withdrawn = Some(at),
             "RetentionService/EraseIncident" => drop(self.incidents.remove(object)),
             // They change nothing that a decision reads.
-            "RetentionService/ProposeErasure" | "RetentionService/ConfirmDisposal" | "PermissionService/AskToName" => {}
+            "RetentionService/ProposeErasure"
+            | "RetentionService/ConfirmDisposal"
+            | "PermissionService/AskToName"
             // A permission counts where its receipt is presented.
-            "PermissionService/AskPermission"
+            | "PermissionService/AskPermission"
             | "PermissionService/GivePermission"
             | "PermissionService/DeclinePermission"
             | "PermissionService/WithdrawPermission" => {}

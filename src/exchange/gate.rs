@@ -312,12 +312,12 @@ impl<'a> Passage<'a> {
             self.replies.extend(calls.iter().map(|(place, _)| (*place, Err(error.clone()))));
             return Ok(());
         }
-        let requesters: Vec<Requester> = calls.iter().map(|(_, call)| Requester::from(&call.by.actor)).collect();
-        let standing = self.locked.reads().suspensions_of(&requesters).await?;
+        let callers: Vec<Requester> = calls.iter().map(|(_, call)| Requester::from(&call.by.actor)).collect();
+        let standing = self.locked.reads().suspensions_of(&callers).await?;
         let shelf = Shelf::read(self.node, self.locked.reads(), calls.iter().map(|(_, call)| &call.ask)).await?;
-        for ((place, call), requester) in calls.into_iter().zip(requesters) {
-            let asked = self.node.turn_away_by(&standing, &requester, &call.ask.holder);
-            let reply = match asked.and_then(|()| self.shared(call, requester, &shelf)) {
+        for ((place, call), caller) in calls.into_iter().zip(callers) {
+            let asked = self.node.turn_away_by(&standing, &caller, &call.ask.holder);
+            let reply = match asked.and_then(|()| self.shared(call, caller, &shelf)) {
                 Ok(asked) => self.tell_one(place, call, asked)?,
                 Err(error) => Some(Err(error)),
             };
@@ -327,24 +327,24 @@ impl<'a> Passage<'a> {
     }
 
     /// What an ask is decided on, unless its key was used for another.
-    fn shared(&self, call: &SharingCall, requester: Requester, shelf: &Shelf) -> Result<sharing::Asked> {
+    fn shared(&self, call: &SharingCall, caller: Requester, shelf: &Shelf) -> Result<sharing::Asked> {
         let SharingCall { by, ask } = call;
         if self.known.get(&by.call.stored()).is_some_and(|earlier| earlier.digest != by.call.digest) {
             return Err(Error::key_reused());
         }
-        shelf.asked(requester, by.call.request_id.clone(), ask, self.timing.at)
+        shelf.asked(caller, by.call.request_id.clone(), ask, self.timing.at)
     }
 
     /// Appends an entry for an ask that is put for the first time, whatever was decided; answers one that is put again.
     fn tell_one(&mut self, place: usize, call: &SharingCall, asked: sharing::Asked) -> Result<Option<Result<Reply>>> {
-        let (node, at, by) = (self.node, self.timing.at, &call.by);
+        let (seal, at, by) = (&self.node.seal, self.timing.at, &call.by);
         if let Some(earlier) = self.known.get(&by.call.stored()) {
             let (told, permit) = asked.again(&self.locked, earlier);
             return Ok(Some(Ok(Reply::Told(Box::new(told), permit))));
         }
         let Decided { object, draft, facts, answer, shareable, writes } = asked.first_time()?;
         let entered = Entered::Share { answer: answer.clone(), shareable };
-        let appended = self.locked.append(entered, &draft, Some(&facts), Slots::REQUESTER, at, &node.seal)?;
+        let appended = self.locked.append(entered, &draft, Some(&facts), Slots::REQUESTER, at, seal)?;
         self.writes.push(Write::call(&by.call, appended.index(), &object, 0, at, Some(&answer))?);
         self.writes.extend(writes);
         self.appended.push((Some(place), appended));

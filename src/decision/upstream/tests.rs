@@ -129,7 +129,13 @@ fn facts(dice: &mut Dice) -> Facts {
     };
     let mut permissions = Vec::new();
     for of in ["ncsc", "fca", "nca"] {
-        for number in 0..[0, 1, 1, 1, 1, 2, 2, 3][dice.next() as usize % 8] {
+        let several = match dice.next() % 8 {
+            0 => 0,
+            1..=4 => 1,
+            5 | 6 => 2,
+            _ => 3,
+        };
+        for number in 0..several {
             permissions.push(permission(dice, of, number));
         }
     }

@@ -1,5 +1,6 @@
 //! What the asks of one batch are decided on, read once for all of them.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -31,14 +32,14 @@ impl Shelf {
     ) -> Result<Self> {
         let asks: BTreeSet<&SharingAsk> = asks.collect();
         let agreements = unless_store(node.in_force(reads).await)?;
-        let (mut publications, mut ids) = (BTreeMap::new(), BTreeSet::new());
+        let mut publications: BTreeMap<(&AgencyId, Quarter), _> = BTreeMap::new();
+        let mut ids = BTreeSet::new();
         for SharingAsk { holder, item } in asks.iter().copied() {
             match item {
                 Item::Theme(id) => _ = ids.insert(id),
                 Item::Table(quarter, _) => {
-                    let place = (holder, *quarter);
-                    if !publications.contains_key(&place) {
-                        publications.insert(place, unless_store(publication(reads, holder, *quarter).await)?);
+                    if let Entry::Vacant(place) = publications.entry((holder, *quarter)) {
+                        place.insert(unless_store(publication(reads, holder, *quarter).await)?);
                     }
                 }
             }

@@ -343,9 +343,9 @@ on_both_databases! {
             std::mem::take(&mut config.agency[place].ledger)
         };
         let ended = |config: &mut Config| {
-            config.agency.iter_mut().flat_map(|agency| &mut agency.ledger).for_each(|key| {
+            for key in config.agency.iter_mut().flat_map(|agency| &mut agency.ledger) {
                 key.until = Some("2024-01-30".to_owned());
-            });
+            }
         };
         ico = ico.stop().await.start_with(ended).await;
         assert_invalid(ico.put_as("ncsc", ask(&ico)).await, "naming_receipt");
