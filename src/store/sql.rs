@@ -447,6 +447,12 @@ statements! {
         "SELECT id, object, detail FROM event
          WHERE agency = $1 AND due_at >= $2 AND kind = 'request-to-look-at' AND detail LIKE $3"
     );
+    ASKS_LEFT = set (
+        "SELECT c.object, c.idx, c.answer, r.holder, p.slots, e.wrapped_key, e.openings
+         FROM call c JOIN request r ON r.id = c.object JOIN entry e ON e.idx = c.idx
+         JOIN entry_party p ON p.agency = r.requester AND p.idx = c.idx
+         WHERE c.answer IS NOT NULL AND c.object", " AND c.idx >= $2 ORDER BY c.idx"
+    );
     REFERENCES_OF = both ("SELECT reference FROM reference WHERE incident_id = $1 ORDER BY reference");
     ERASE_INCIDENT = both (
         "UPDATE incident SET erased_at = $1, organisation_id = '', occurred_from = 0, occurred_until = 0,
@@ -464,6 +470,10 @@ statements! {
         "UPDATE entry SET wrapped_key = NULL, openings = $2, facts = NULL
          WHERE idx = ANY(ARRAY(SELECT json_array_elements_text($1::json)::bigint))"
     );
+    STRIP_ENTRY = both (
+        "UPDATE entry SET wrapped_key = $1, openings = $2, facts = NULL WHERE idx = $3 AND wrapped_key IS NOT NULL"
+    );
+    SET_SLOTS = both ("UPDATE entry_party SET slots = $1 WHERE agency = $2 AND idx = $3");
     DROP_EVENT = both ("DELETE FROM event WHERE id = $1");
     DROP_EVENTS_OF_REFERENCES = both (
         "DELETE FROM event WHERE kind NOT IN ('release-made', 'release-received')
