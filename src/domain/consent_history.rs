@@ -116,14 +116,23 @@ impl<'a> ConsentHistory<'a> {
 
     /// It was never given, in none of its versions, however they ended.
     pub fn enter_in_error(&self) -> Result<ConsentStep, Rejected> {
-        let written = self.0.iter().find(|version| version.scope.is_some());
-        let written = written.ok_or(Rejected::WrongState("it was only sought: nothing was entered"))?;
+        let written = self.written().ok_or(Rejected::WrongState("it was only sought: nothing was entered"))?;
         let to = ConsentState::EnteredInError;
-        if written.state == to {
+        if self.is_in_error() {
             return Err(Rejected::WrongState("it is already marked as entered in error"));
         }
         let states = self.0.iter().map(|version| (version.version, to)).collect();
         Ok(ConsentStep { states, added: None, version: written.version })
+    }
+
+    /// The newest version with a scope.
+    fn written(&self) -> Option<&'a Consent> {
+        self.0.iter().find(|version| version.scope.is_some())
+    }
+
+    /// Whether it was said last that it was never given.
+    pub fn is_in_error(&self) -> bool {
+        self.written().is_some_and(|written| written.state == ConsentState::EnteredInError)
     }
 
     /// The version in effect, if there is one.

@@ -11,8 +11,8 @@ use super::{
 
 /// One incident that one agency was given something of.
 ///
-/// However often the same is released on the same terms, it is one disclosure: so an agency that asks often does not make a
-/// withdrawal, which looks at all of them, take long.
+/// However often the same is released on the same terms, it is one disclosure: asking again for the same adds none that a
+/// withdrawal would have to look at. Asking for other categories does, as often as those that are released differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disclosure {
     /// Its id; unique with its incident.
@@ -66,11 +66,4 @@ pub struct Elsewhere {
     pub ground: Ground,
     /// Which officer disclosed.
     pub officer: String,
-}
-
-impl DisclosureTerms {
-    /// Whether it relied on a consent, at whatever version.
-    pub fn relies_on(&self, consent: &ConsentId) -> bool {
-        self.consent.as_ref().is_some_and(|(id, _)| id == consent)
-    }
 }

@@ -82,7 +82,7 @@ pub(super) async fn released_at(context: Context<'_>, reads: &mut Reads, index: 
     let told = reads.events_by_id(&[told]).await?.into_iter().find(|event| event.agency == *context.agency());
     let request = Question::known(told.ok_or(Rejected::NotFound("release"))?.object);
     let question = reads.questions_by_id(&[request.as_str()], context.seal()).await?.pop();
-    let answer = reads.asks_of(&request).await?.into_iter().find(|ask| ask.index == index).and_then(|ask| ask.answer);
+    let answer = reads.kept_answer(&request, index).await?.and_then(|kept| kept.answer);
     let (Some(question), Some(Answer::Released { basis })) = (question, answer) else {
         return Err(Rejected::NotFound("release").into());
     };
@@ -181,14 +181,16 @@ impl RecordDisclosure {
 }
 
 impl Exchange {
-    /// What the agency disclosed of one of its own incidents, which is the `filter`.
+    /// What the agency disclosed of one of its own incidents, which is the `filter`. One that is erased may have been.
     pub async fn disclosures(&self, page: Page) -> Result<Pages<Disclosure>> {
         self.read(move |node, reads| {
             Box::pin(async move {
                 let (after, read) = (page.after(node)?, page.rows()?);
                 let id = IncidentId::known(page.filter.as_str());
-                let incident = reads.incident(&page.agency, &id).await?.ok_or(Rejected::NotFound("incident"))?;
-                let rows = reads.disclosures(&incident.id, &after, read).await?;
+                let rows = reads.disclosures(&page.agency, &id, &after, read).await?;
+                if rows.is_empty() && reads.incident(&page.agency, &id).await?.is_none() {
+                    return Err(Rejected::NotFound("incident").into());
+                }
                 page.turn(node, rows, read, |made| made.id.to_string())
             })
         })

@@ -85,16 +85,9 @@ pub(super) async fn no_longer_consented(
     consent: &Consent,
     permits: Option<&ConsentScope>,
 ) -> Result<Vec<Notice>> {
-    let mut made = relied_on(reads, consent).await?;
+    let mut made = reads.disclosures_on(&consent.id).await?;
     made.retain(|made| !permits.is_some_and(|scope| scope.still_permits(made, context.at)));
     due(context, reads, NoticeKind::StopFurtherUse, &format!("consent {}", consent.id), made).await
-}
-
-/// What relied on a consent, at whatever version.
-pub(super) async fn relied_on(reads: &mut Reads, consent: &Consent) -> Result<Vec<Disclosure>> {
-    let mut made = reads.disclosures_at(&consent.organisation).await?;
-    made.retain(|made| made.terms.relies_on(&consent.id));
-    Ok(made)
 }
 
 /// The entry of a notice to another agency: what it says for both, what caused it for the holder alone.

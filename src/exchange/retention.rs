@@ -10,7 +10,7 @@ use crate::domain::{
     Consent, Coverage, EventKind, Ground, Incident, IncidentId, Instant, Question, Reference, Rejected,
 };
 use crate::ledger::Kind;
-use crate::store::{Answer, Due, Kept, KnownCall, Proposed, Reads, ReleaseMade, Remains, Write};
+use crate::store::{Answer, Due, Kept, Proposed, Reads, ReleaseMade, Remains, Write};
 
 use super::plan::{By, Change, Context, Done, Plan};
 use super::reading::{Page, Pages};
@@ -171,9 +171,8 @@ impl Plan for ConfirmDisposal {
         let mut found = reads.questions_by_id(&[self.request.as_str()], context.seal()).await?;
         found.retain(|question| question.requester.agency == *context.agency());
         let question = found.pop().ok_or(Rejected::NotFound("request"))?;
-        let asks = reads.asks_of(&question.id).await?;
-        let is_release = |ask: &KnownCall| matches!(ask.answer, Some(Answer::Released { .. }));
-        if !asks.iter().any(|ask| ask.index == self.entry && is_release(ask)) {
+        let kept = reads.kept_answer(&question.id, self.entry).await?;
+        if !matches!(kept.and_then(|kept| kept.answer), Some(Answer::Released { .. })) {
             return Err(Rejected::invalid("entry_index", "is not the entry of a release by this request").into());
         }
         let release = EventKind::ReleaseMade.id(&[&self.entry.to_string()]);

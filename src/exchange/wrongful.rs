@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
-    AgencyId, Consent, ConsentId, Disclosure, DisclosureId, Event, EventDetail, EventKind, IncidentId, Instant, Notice,
-    NoticeKind, Rejected, WrongfulRelease, WrongfulReleaseId,
+    AgencyId, Consent, ConsentHistory, ConsentId, Disclosure, DisclosureId, Event, EventDetail, EventKind, IncidentId,
+    Instant, Notice, NoticeKind, Rejected, WrongfulRelease, WrongfulReleaseId,
 };
 use crate::ledger::Kind;
 use crate::seal;
@@ -161,7 +161,7 @@ impl Wrongful {
             Self::Consent(id) => {
                 let versions = reads.consent(context.agency(), id, context.seal()).await?;
                 let newest = versions.first().ok_or(Rejected::NotFound("consent"))?;
-                return notices::relied_on(reads, newest).await;
+                return Ok(reads.disclosures_on(&newest.id).await?);
             }
             Self::Named { indexes, disclosures } => (indexes, disclosures),
         };
@@ -181,6 +181,26 @@ impl Wrongful {
     }
 }
 
+impl ReportWrongfulRelease {
+    /// A consent that was never given must permit nothing before anything of it is called back: otherwise the next incident
+    /// would go out under it.
+    async fn check_in_error(&self, context: Context<'_>, reads: &mut Reads, about: &[Disclosure]) -> Result<()> {
+        let mut relied: BTreeSet<&ConsentId> =
+            about.iter().filter_map(|made| made.terms.consent.as_ref()).map(|(id, _)| id).collect();
+        if let Wrongful::Consent(id) = &self.about {
+            relied.insert(id);
+        }
+        for id in relied {
+            let versions = reads.consent(context.agency(), id, context.seal()).await?;
+            if !ConsentHistory::new(&versions).is_some_and(|history| history.is_in_error()) {
+                let problem = "the consent still stands: mark it as entered in error, which opens this by itself";
+                return Err(Rejected::WrongState(problem).into());
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Plan for ReportWrongfulRelease {
     const KIND: Kind = Kind::WrongfulRelease;
     const STOPS: bool = true;
@@ -191,6 +211,9 @@ impl Plan for ReportWrongfulRelease {
             return Err(Rejected::invalid("aware_at", "is in the future").into());
         }
         let about = self.about.disclosures(context, reads).await?;
+        if self.cause == IN_ERROR {
+            self.check_in_error(context, reads, &about).await?;
+        }
         if about.is_empty() {
             return Err(Rejected::WrongState("nothing was released in reliance on it").into());
         }
@@ -208,7 +231,7 @@ pub(super) async fn entered_in_error(
     consent: &Consent,
     change: &mut Change,
 ) -> Result<()> {
-    let made = notices::relied_on(reads, consent).await?;
+    let made = reads.disclosures_on(&consent.id).await?;
     open(context, reads, IN_ERROR, context.at, made, change).await.map(drop)
 }
 

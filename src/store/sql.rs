@@ -248,14 +248,13 @@ statements! {
         "SELECT incident_id, id, holder, recipient, idx, revision, disclosed_at, terms FROM disclosure WHERE incident_id",
         " ORDER BY incident_id, disclosed_at, id"
     );
-    DISCLOSURES_AT = both (
-        "SELECT d.incident_id, d.id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
-         FROM incident i JOIN disclosure d ON d.incident_id = i.id WHERE i.organisation_id = $1
-         ORDER BY d.incident_id, d.disclosed_at, d.id"
+    DISCLOSURES_ON = both (
+        "SELECT incident_id, id, holder, recipient, idx, revision, disclosed_at, terms FROM disclosure
+         WHERE consent_id = $1 ORDER BY incident_id, disclosed_at, id"
     );
     DISCLOSURES = both (
         "SELECT incident_id, id, holder, recipient, idx, revision, disclosed_at, terms FROM disclosure
-         WHERE incident_id = $1 AND id > $2 ORDER BY id LIMIT $3"
+         WHERE incident_id = $1 AND id > $2 AND holder = $4 ORDER BY id LIMIT $3"
     );
     DISCLOSURES_ELSEWHERE = set (
         "SELECT incident_id, id, holder, recipient, idx, revision, disclosed_at, terms FROM disclosure

@@ -201,6 +201,33 @@ on_both_databases! {
         assert_eq!((world.events("nca").await, receipts().await), (before, entries));
     }
 
+    async fn who_has_a_copy_of_an_erased_incident_is_still_told(world: World) {
+        let organisation = world.register_organisation("ncsc", vec![]).await;
+        let mut copies = Vec::new();
+        for _ in 0..2 {
+            let request = world.incident_at(&organisation);
+            let incident = world.incidents("ncsc").register_incident(request).await.unwrap().into_inner().incident_id;
+            let held = world.hold_incident("ncsc", "ico", organisation.clone(), incident).await;
+            let permitted = world.permit(held).await;
+            let index = world.release_to_recipient(&permitted.held).await;
+            world.erase(&permitted.held).await;
+            copies.push((permitted, index));
+        }
+        let [(withdrawn, first), (mistaken, second)] = &copies[..] else { panic!() };
+        world.withdraw_consent(&withdrawn.held, &withdrawn.consent).await.unwrap();
+        let notice = world.only_notice("ico").await;
+        assert_eq!((notice.kind.as_str(), notice.receipt_index), ("stop-further-use", *first));
+
+        world.later(1);
+        world.mark_in_error(&mistaken.held, &mistaken.consent).await.unwrap();
+        let notices = world.notices("ico").await;
+        assert_eq!((notices.len(), notices[1].kind.as_str(), notices[1].receipt_index), (2, "recall", *second));
+        // By its entry, too; and the holder still sees to whom it went.
+        world.report_releases("ncsc", &[*first]).await.unwrap();
+        assert_eq!(world.notices("ico").await.len(), 3);
+        assert_eq!(world.disclosures(&withdrawn.held).await.len(), 1);
+    }
+
     async fn notices_are_found_after_a_restart(world: World) {
         let (permitted, _) = world.released_to_ico().await;
         world = world.restart().await;

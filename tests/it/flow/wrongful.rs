@@ -50,6 +50,28 @@ on_both_databases! {
         assert_error(world.close("ncsc", &wrongful.id, "", true).await, Code::FailedPrecondition, "WRONG_STATE");
     }
 
+    async fn a_consent_is_marked_before_what_relied_on_it_is_called_back_as_an_error(world: World) {
+        let (permitted, index) = world.released_to_ico().await;
+        let by_consent = || v1::ReportWrongfulReleaseRequest {
+            cause: "consent-entered-in-error".into(),
+            consent_id: permitted.consent.clone(),
+            ..v1::ReportWrongfulReleaseRequest::default()
+        };
+        let by_entry = v1::ReportWrongfulReleaseRequest {
+            consent_id: String::new(),
+            receipt_indexes: vec![index],
+            ..by_consent()
+        };
+        for request in [by_consent(), by_entry] {
+            assert_error(world.report("ncsc", request).await, Code::FailedPrecondition, "WRONG_STATE");
+        }
+        assert_eq!(world.notices("ico").await, []);
+        // Marking it does both: nothing more goes out under it, and what did is called back.
+        world.mark_in_error(&permitted.held, &permitted.consent).await.unwrap();
+        assert_eq!(world.notices("ico").await.len(), 1);
+        assert_error(world.report("ncsc", by_consent()).await, Code::FailedPrecondition, "WRONG_STATE");
+    }
+
     async fn a_wrong_recipient_is_frozen_out_and_nobody_else(world: World) {
         let held = world.hold("ico", "nca").await;
         world.authorise(&held).await;
