@@ -20,8 +20,11 @@ CREATE TABLE disposal (
 CREATE OR REPLACE FUNCTION entry_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND NEW.idx = OLD.idx AND NEW.kind = OLD.kind AND NEW.at = OLD.at AND NEW.leaf = OLD.leaf
-        AND NEW.hashes = OLD.hashes AND NEW.facts IS NULL
-        AND (NEW.wrapped_key IS NULL OR (OLD.wrapped_key IS NOT NULL AND NEW.wrapped_key <> OLD.wrapped_key)) THEN
+        AND NEW.hashes = OLD.hashes
+        AND (NEW.wrapped_key IS NULL OR (
+            OLD.wrapped_key IS NOT NULL AND OLD.facts IS NOT NULL AND NEW.facts IS NULL
+            AND NEW.wrapped_key <> OLD.wrapped_key AND NEW.openings <> OLD.openings
+        )) THEN
         RETURN NEW;
     END IF;
     RAISE EXCEPTION 'the ledger is append-only';

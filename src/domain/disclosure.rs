@@ -64,6 +64,9 @@ pub struct Elsewhere {
     pub means: Means,
     /// On which ground.
     pub ground: Ground,
-    /// Which officer disclosed.
+    /// Which officer disclosed; empty once that is erased.
     pub officer: String,
+    /// For which purposes it may have been: those of the consent that it relied on. Nobody wrote down which one.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub purposes: BTreeSet<Purpose>,
 }

@@ -173,8 +173,8 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
         if let Some(acts) = &mut known.acts {
             let at = Instant::from_micros(leaf.at_micros);
             acts.follow(&act, at);
-            // A consent that was entered in error may open one by itself.
-            if matches!(leaf.kind(), Kind::Consent | Kind::WrongfulRelease) {
+            // A consent that was entered in error may open one by itself, and so may what is written down to have relied on it.
+            if matches!(leaf.kind(), Kind::Consent | Kind::Disclosure | Kind::WrongfulRelease) {
                 let stated = WrongfulReleaseStatement::decode(committed(Slot::Outcome));
                 acts.follow_wrongful(&stated.map_err(|_| unreadable("its outcome cannot be decoded"))?, at);
             }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
-    AgencyId, Consent, ConsentHistory, ConsentId, Disclosure, DisclosureId, Event, EventDetail, EventKind, IncidentId,
-    Instant, Notice, NoticeKind, Rejected, WrongfulRelease, WrongfulReleaseId,
+    AgencyId, Consent, ConsentHistory, ConsentId, Disclosure, DisclosureId, Event, EventDetail, EventKind, Frozen,
+    IncidentId, Instant, Notice, NoticeKind, Rejected, WrongfulRelease, WrongfulReleaseId,
 };
 use crate::ledger::Kind;
 use crate::seal;
@@ -89,7 +89,7 @@ pub(super) async fn open(
         about,
     };
     change.writes.extend(Write::wrongful_release(&wrongful));
-    change.writes.extend(freeze(reads, &wrongful, context.at).await?);
+    change.writes.push(freeze(reads, &wrongful, context.at).await?);
     let kind = EventKind::WrongfulRelease;
     change.writes.push(Write::event(&Event {
         id: kind.id(&[wrongful.id.as_str()]),
@@ -111,47 +111,48 @@ async fn not_recalled(reads: &mut Reads, about: Vec<Disclosure>) -> Result<Vec<D
     let incidents: Vec<&IncidentId> = incidents.into_iter().collect();
     let mut recalls = reads.notices_of(&incidents).await?;
     recalls.retain(|notice| notice.kind == NoticeKind::Recall);
-    let mut standing: BTreeSet<String> = BTreeSet::new();
-    for incident in incidents {
-        let frozen = reads.frozen(incident).await?;
-        standing.extend(frozen.into_values().flat_map(BTreeMap::into_keys).map(|id| WrongfulRelease::cause_of(&id)));
-    }
-    let recalled = |made: &Disclosure| {
-        let mut of = recalls.iter().filter(|one| one.about.incident == made.incident && one.about.id == made.id);
-        of.any(|notice| standing.contains(&notice.cause))
-    };
+    let standing = standing(reads, &incidents).await?;
+    recalls.retain(|notice| standing.contains(&notice.cause));
+    let recalled: BTreeSet<_> = recalls.iter().map(|notice| (&notice.about.incident, &notice.about.id)).collect();
     let mut unique = BTreeSet::new();
-    let not_recalled = about.iter().filter(|made| !recalled(made) && unique.insert((&made.incident, &made.id)));
+    let not_recalled = about
+        .iter()
+        .filter(|made| !recalled.contains(&(&made.incident, &made.id)) && unique.insert((&made.incident, &made.id)));
     Ok(not_recalled.cloned().collect())
 }
 
+/// The causes of recalls whose freeze has not been lifted from any of these incidents.
+pub(super) async fn standing(reads: &mut Reads, incidents: &[&IncidentId]) -> Result<BTreeSet<String>> {
+    let frozen = reads.frozen(incidents).await?.into_values().flat_map(BTreeMap::into_values);
+    Ok(frozen.flat_map(BTreeMap::into_keys).map(|id| WrongfulRelease::cause_of(&id)).collect())
+}
+
 /// Lets its incidents be released to its recipients no more; decisions read that with the incidents.
-async fn freeze(reads: &mut Reads, wrongful: &WrongfulRelease, at: Instant) -> Result<Vec<Write>> {
+async fn freeze(reads: &mut Reads, wrongful: &WrongfulRelease, at: Instant) -> Result<Write> {
     let pairs = wrongful.freezes();
-    let mut writes = Vec::new();
-    for incident in pairs.iter().map(|(incident, _)| incident).collect::<BTreeSet<_>>() {
-        let mut frozen = reads.frozen(incident).await?;
-        for (_, recipient) in pairs.iter().filter(|(one, _)| one == incident) {
-            frozen.entry(recipient.clone()).or_default().insert(wrongful.id.clone(), at);
-        }
-        writes.push(Write::frozen(incident, &frozen)?);
+    let mut all = frozen(reads, &pairs).await?;
+    for (incident, recipient) in pairs {
+        all.entry(incident).or_default().entry(recipient).or_default().insert(wrongful.id.clone(), at);
     }
-    Ok(writes)
+    Ok(Write::frozen(&all)?)
 }
 
 /// The same again, as far as nothing else forbids it.
-async fn lift(reads: &mut Reads, wrongful: &WrongfulRelease) -> Result<Vec<Write>> {
-    let pairs = wrongful.freezes();
-    let mut writes = Vec::new();
-    for incident in pairs.iter().map(|(incident, _)| incident).collect::<BTreeSet<_>>() {
-        let mut frozen = reads.frozen(incident).await?;
+async fn lift(reads: &mut Reads, wrongful: &WrongfulRelease) -> Result<Write> {
+    let mut all = frozen(reads, &wrongful.freezes()).await?;
+    for frozen in all.values_mut() {
         for by in frozen.values_mut() {
             by.remove(&wrongful.id);
         }
         frozen.retain(|_, by| !by.is_empty());
-        writes.push(Write::frozen(incident, &frozen)?);
     }
-    Ok(writes)
+    Ok(Write::frozen(&all)?)
+}
+
+/// What stands on these incidents, whomever it keeps them from.
+async fn frozen(reads: &mut Reads, pairs: &BTreeSet<(IncidentId, AgencyId)>) -> Result<BTreeMap<IncidentId, Frozen>> {
+    let incidents: BTreeSet<&IncidentId> = pairs.iter().map(|(incident, _)| incident).collect();
+    Ok(reads.frozen(&incidents.into_iter().collect::<Vec<_>>()).await?)
 }
 
 impl Wrongful {
@@ -165,10 +166,7 @@ impl Wrongful {
             }
             Self::Named { indexes, disclosures } => (indexes, disclosures),
         };
-        let mut found = Vec::new();
-        for index in indexes {
-            found.extend(disclosures::released_at(context, reads, *index).await?);
-        }
+        let mut found = disclosures::released_at(context, reads, indexes).await?;
         let ids: Vec<DisclosureId> = elsewhere.iter().cloned().collect();
         let recorded = reads.disclosures_elsewhere(&ids).await?;
         let own = recorded.into_iter().filter(|made| made.holder == *context.agency());
@@ -232,6 +230,16 @@ pub(super) async fn entered_in_error(
     change: &mut Change,
 ) -> Result<()> {
     let made = reads.disclosures_on(&consent.id).await?;
+    in_error(context, reads, made, change).await
+}
+
+/// Opens one for what relied on such a consent.
+pub(super) async fn in_error(
+    context: Context<'_>,
+    reads: &mut Reads,
+    made: Vec<Disclosure>,
+    change: &mut Change,
+) -> Result<()> {
     open(context, reads, IN_ERROR, context.at, made, change).await.map(drop)
 }
 
@@ -260,7 +268,7 @@ impl Plan for CloseWrongfulRelease {
         let mut writes =
             vec![Write::close_wrongful_release(&closed, context.seal())?, Write::drop_events(closed.id.as_str())];
         if self.lift {
-            writes.extend(lift(reads, &closed).await?);
+            writes.push(lift(reads, &closed).await?);
         }
         let mut change = Change::new(&closed.id, 2, writes);
         change.outcome = statement::wrongful_release(&closed, self.lift, true);

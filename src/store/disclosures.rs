@@ -1,9 +1,12 @@
 //! What left: releases and disclosures made elsewhere.
 
-use crate::domain::{AgencyId, ConsentId, Disclosure, DisclosureId, IncidentId, Instant};
+use std::collections::BTreeSet;
+
+use crate::decision::Basis;
+use crate::domain::{AgencyId, ConsentId, Disclosure, DisclosureId, IncidentId, Instant, Question};
 
 use super::write::{Table, Write};
-use super::{Reads, Result, Tx, from_json, index, key_set, on, rows, sql, stored, to_json};
+use super::{Answer, Reads, Result, Tx, from_json, index, key_set, on, rows, sql, stored, to_json};
 
 const DISCLOSURE: Table = Table {
     name: "disclosure",
@@ -60,6 +63,22 @@ impl Reads {
     /// What was disclosed in reliance on a consent, at whatever version; of incidents that are erased as well.
     pub async fn disclosures_on(&mut self, consent: &ConsentId) -> Result<Vec<Disclosure>> {
         rows!(self, sql::DISCLOSURES_ON, Row, consent.as_str()).into_iter().map(disclosure).collect()
+    }
+
+    /// What the releases of these requests with these entries rest on.
+    pub async fn releases_at(
+        &mut self,
+        requests: &[&str],
+        indexes: &BTreeSet<u64>,
+    ) -> Result<Vec<(Question, Vec<Basis>)>> {
+        let set = indexes.iter().map(|index| stored(*index)).collect::<serde_json::Value>().to_string();
+        let mut found = Vec::new();
+        for (request, answer) in rows!(self, sql::ASKS_AT, (String, String), key_set(requests.iter().copied()), set) {
+            if let Answer::Released { basis } = from_json("call", &request, &answer)? {
+                found.push((Question::known(request), basis));
+            }
+        }
+        Ok(found)
     }
 
     /// What a holder disclosed of one incident, after an id; of one that is erased as well.

@@ -3,7 +3,7 @@
 use concordat::proto::v1;
 use tonic::Code;
 
-use crate::builders::{Held, assert_error, assert_invalid, assert_released, content, names};
+use crate::builders::{Held, assert_error, assert_invalid, assert_open_with, assert_released, content, names};
 use crate::harness::{World, on_both_databases, request_id};
 
 const DAY: i64 = 86_400;
@@ -190,15 +190,21 @@ on_both_databases! {
     }
 
     async fn a_notice_changes_nothing_for_who_got_nothing(world: World) {
-        let (permitted, _) = world.released_to_ico().await;
-        let before = world.events("nca").await;
-        let receipts = async || {
+        // It asked for the same incident as whoever got it, and is an agency to which notices go.
+        let (held, authorisation) = world.released_to_nca().await;
+        let other = world.hold_incident("ico", "ncsc", held.organisation.clone(), held.incident.clone()).await;
+        assert_open_with("nothing permits it to the NCSC", &world.outcome(&other).await);
+        let seen = async || {
             let request = v1::ListEntriesRequest { page_size: 200, page_token: String::new() };
-            world.ledger("nca").list_entries(request).await.unwrap().into_inner().receipts.len()
+            let receipts = world.ledger("ncsc").list_entries(request).await.unwrap().into_inner().receipts;
+            let entries: Vec<_> = receipts.into_iter().map(|one| (one.index, one.entry, one.openings)).collect();
+            (world.events("ncsc").await, world.notices("ncsc").await, entries)
         };
-        let entries = receipts().await;
-        world.withdraw_consent(&permitted.held, &permitted.consent).await.unwrap();
-        assert_eq!((world.events("nca").await, receipts().await), (before, entries));
+        let before = seen().await;
+        assert!(!before.2.is_empty());
+        world.revoke(&held, &authorisation).await.unwrap();
+        assert_eq!(world.notices("nca").await.len(), 1);
+        assert!(seen().await == before, "it learns of a notice to another");
     }
 
     async fn who_has_a_copy_of_an_erased_incident_is_still_told(world: World) {
