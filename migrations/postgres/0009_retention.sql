@@ -14,3 +14,19 @@ CREATE TABLE disposal (
     confirmed_by TEXT NOT NULL,
     confirmed_at BIGINT NOT NULL
 );
+
+-- INVARIANT: entries are never changed, except that erasure takes away a key, or replaces it to leave only what a requester
+-- that was given nothing may open; and never deleted.
+CREATE OR REPLACE FUNCTION entry_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.idx = OLD.idx AND NEW.kind = OLD.kind AND NEW.at = OLD.at AND NEW.leaf = OLD.leaf
+        AND NEW.hashes = OLD.hashes
+        AND (NEW.wrapped_key IS NULL OR (
+            OLD.wrapped_key IS NOT NULL AND OLD.facts IS NOT NULL AND NEW.facts IS NULL
+            AND NEW.wrapped_key <> OLD.wrapped_key AND NEW.openings <> OLD.openings
+        )) THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'the ledger is append-only';
+END
+$$;

@@ -8,6 +8,7 @@ CREATE TABLE disclosure (
     idx INTEGER,
     revision INTEGER NOT NULL,
     disclosed_at INTEGER NOT NULL,
+    consent_id TEXT,
     terms TEXT NOT NULL,
     PRIMARY KEY (incident_id, id)
 ) STRICT, WITHOUT ROWID;
@@ -15,11 +16,17 @@ CREATE TABLE disclosure (
 -- A release is found by its incident. A statement must repeat the condition to use this.
 CREATE INDEX disclosure_elsewhere ON disclosure (id) WHERE idx IS NULL;
 
-INSERT INTO disclosure (incident_id, id, holder, recipient, idx, revision, disclosed_at, terms)
+-- A consent has to be found by what relied on it even when the incident is erased, and with it the link to its organisation.
+CREATE INDEX disclosure_consent ON disclosure (consent_id) WHERE consent_id IS NOT NULL;
+
+-- What enforcement and passing on it permitted was not kept by earlier releases: taken to be permitted, so that a consent
+-- that is narrowed tells one recipient too many rather than one too few.
+INSERT INTO disclosure (incident_id, id, holder, recipient, idx, revision, disclosed_at, consent_id, terms)
 SELECT
     b.value ->> 'incident', 'rel_' || c.idx, r.holder, r.requester, c.idx, b.value ->> 'revision', c.at,
+    b.value ->> '$.consent[0]',
     json_object(
-        'purpose', r.purpose, 'categories', b.value -> 'categories', 'clauses', b.value -> 'clauses',
+        'purpose', r.purpose, 'enforcement', json('true'), 'onward', json('true'), 'categories', b.value -> 'categories', 'clauses', b.value -> 'clauses',
         'consent', b.value -> 'consent', 'authorisation', b.value ->> 'authorisation',
         'reference', (
             SELECT MIN(f.reference) FROM reference f

@@ -14,3 +14,18 @@ CREATE TABLE disposal (
     confirmed_by TEXT NOT NULL,
     confirmed_at INTEGER NOT NULL
 ) STRICT;
+
+-- INVARIANT: entries are never changed, except that erasure takes away a key, or replaces it to leave only what a requester
+-- that was given nothing may open; and never deleted.
+DROP TRIGGER entry_never_changed;
+
+CREATE TRIGGER entry_never_changed BEFORE UPDATE ON entry
+WHEN NEW.idx <> OLD.idx OR NEW.kind <> OLD.kind OR NEW.at <> OLD.at OR NEW.leaf <> OLD.leaf
+    OR NEW.hashes <> OLD.hashes
+    OR (NEW.wrapped_key IS NOT NULL AND (
+        OLD.wrapped_key IS NULL OR OLD.facts IS NULL OR NEW.facts IS NOT NULL
+        OR NEW.wrapped_key = OLD.wrapped_key OR NEW.openings = OLD.openings
+    ))
+BEGIN
+    SELECT RAISE(ABORT, 'the ledger is append-only');
+END;

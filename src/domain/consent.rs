@@ -145,6 +145,7 @@ impl ConsentScope {
             && at < self.valid_until
             && self.recipient == made.recipient
             && terms.purpose.as_ref().is_none_or(|purpose| self.purposes.contains(purpose))
+            && terms.elsewhere.as_ref().is_none_or(|made| made.purposes.is_subset(&self.purposes))
             && (self.enforcement || !terms.enforcement)
             && (self.onward || !terms.onward)
             && terms.categories.is_subset(&self.categories)
@@ -182,7 +183,7 @@ pub struct Evidence {
 /// How an officer made sure who said it and what was said.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Oral {
-    /// Who took it. Another officer verifies it.
+    /// Who took it, by the `sub` of that officer's tokens. Another officer verifies it; that can only be told by this.
     pub taken_by: OfficerId,
     /// SHA-256 over the verified contact that was called back, as the holder keeps it.
     pub contact: Digest,
@@ -193,6 +194,46 @@ pub struct Oral {
 impl Oral {
     /// The channel of evidence that was spoken.
     pub const CHANNEL: &str = "oral";
+
+    /// Words for other ways of speaking: evidence of these is oral, and must say how it was checked.
+    const SPOKEN: [&str; 15] = [
+        "call",
+        "conversation",
+        "face-to-face",
+        "in-person",
+        "meeting",
+        "mobile",
+        "phone",
+        "phone-call",
+        "spoken",
+        "telephone",
+        "telephone-call",
+        "verbal",
+        "video-call",
+        "voice",
+        "voicemail",
+    ];
+
+    /// A channel as it is compared: without what people write differently.
+    fn folded(channel: &str) -> String {
+        channel.split(|c: char| c.is_whitespace() || c == '-' || c == '_').filter(|word| !word.is_empty()).fold(
+            String::new(),
+            |folded, word| {
+                let between = if folded.is_empty() { "" } else { "-" };
+                folded + between + &word.to_lowercase()
+            },
+        )
+    }
+
+    /// Whether this is [`Self::CHANNEL`], in whatever case.
+    pub fn is_oral(channel: &str) -> bool {
+        Self::folded(channel) == Self::CHANNEL
+    }
+
+    /// Whether this is another word for a channel that is spoken.
+    pub fn is_spoken(channel: &str) -> bool {
+        Self::SPOKEN.contains(&Self::folded(channel).as_str())
+    }
 
     /// When what was first said at a time ends by itself.
     pub fn ends(first_given: Instant) -> Instant {
@@ -252,8 +293,11 @@ impl Consent {
             })
     }
 
-    /// When the organisation said it, if this version is oral and about this incident.
+    /// When the organisation said it, if this version is oral and about this incident; never, if it was entered in error.
     pub fn spoken_about(&self, incident: &IncidentId) -> Option<Instant> {
+        if self.state == ConsentState::EnteredInError {
+            return None;
+        }
         let evidence = self.evidence.as_ref().filter(|evidence| evidence.oral.is_some())?;
         let Coverage::Incident { id, .. } = &self.scope.as_ref()?.coverage else { return None };
         (id == incident).then_some(evidence.received_at)

@@ -82,12 +82,17 @@ impl<'a> ConsentHistory<'a> {
         })
     }
 
-    /// Another officer than the recorder, and than the one who took it where it was spoken, verified a recorded version: it is given, and replaces the one before.
-    pub fn verify(&self, version: i64, by: &OfficerId) -> Result<ConsentStep, Rejected> {
+    /// Another officer than the recorder, and than the one who took it where it was spoken, verified a recorded version: it
+    /// is given, and replaces the one before. Not once its time is over.
+    pub fn verify(&self, version: i64, by: &OfficerId, at: Instant) -> Result<ConsentStep, Rejected> {
         let recorded = self.0.iter().find(|found| found.version == version);
         let recorded = recorded
             .filter(|found| found.state == ConsentState::Recorded)
             .ok_or(Rejected::WrongState("that version is not recorded and unverified"))?;
+        // It would permit nothing, and end what still does.
+        if recorded.scope.as_ref().is_some_and(|scope| scope.valid_until <= at) {
+            return Err(Rejected::WrongState("it has ended: re-confirm it"));
+        }
         let oral = recorded.evidence.as_ref().and_then(|evidence| evidence.oral.as_ref());
         if recorded.recorded_by == *by || oral.is_some_and(|oral| oral.taken_by == *by) {
             return Err(Rejected::SameOfficer);
@@ -116,14 +121,23 @@ impl<'a> ConsentHistory<'a> {
 
     /// It was never given, in none of its versions, however they ended.
     pub fn enter_in_error(&self) -> Result<ConsentStep, Rejected> {
-        let written = self.0.iter().find(|version| version.scope.is_some());
-        let written = written.ok_or(Rejected::WrongState("it was only sought: nothing was entered"))?;
+        let written = self.written().ok_or(Rejected::WrongState("it was only sought: nothing was entered"))?;
         let to = ConsentState::EnteredInError;
-        if written.state == to {
+        if self.is_in_error() {
             return Err(Rejected::WrongState("it is already marked as entered in error"));
         }
         let states = self.0.iter().map(|version| (version.version, to)).collect();
         Ok(ConsentStep { states, added: None, version: written.version })
+    }
+
+    /// The newest version with a scope.
+    fn written(&self) -> Option<&'a Consent> {
+        self.0.iter().find(|version| version.scope.is_some())
+    }
+
+    /// Whether it was said last that it was never given.
+    pub fn is_in_error(&self) -> bool {
+        self.written().is_some_and(|written| written.state == ConsentState::EnteredInError)
     }
 
     /// The version in effect, if there is one.
@@ -155,6 +169,13 @@ impl<'a> ConsentHistory<'a> {
     ) -> Result<ConsentStep, Rejected> {
         if self.0.iter().all(|version| version.scope.is_none()) {
             return Err(Rejected::WrongState("it was only sought: record it instead"));
+        }
+        let is_written = |version: &&Consent| version.evidence.as_ref().is_some_and(|evidence| evidence.oral.is_none());
+        let written = self.given().filter(is_written).and_then(|given| given.scope.as_ref());
+        if evidence.oral.is_some() && written.is_some_and(|written| written.valid_until > scope.valid_until) {
+            return Err(Rejected::WrongState(
+                "what stands in writing lasts longer than what was said: narrow it instead",
+            ));
         }
         let added = self.next(ConsentState::Recorded, scope, Some(evidence), by, at)?;
         let pending = self.open().filter(|version| version.state != ConsentState::Given);

@@ -11,8 +11,8 @@ use super::{
 
 /// One incident that one agency was given something of.
 ///
-/// However often the same is released on the same terms, it is one disclosure: so an agency that asks often does not make a
-/// withdrawal, which looks at all of them, take long.
+/// However often the same is released on the same terms, it is one disclosure: asking again for the same adds none that a
+/// withdrawal would have to look at. Asking for other categories does, as often as those that are released differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disclosure {
     /// Its id; unique with its incident.
@@ -70,13 +70,9 @@ pub struct Elsewhere {
     pub means: Means,
     /// On which ground.
     pub ground: Ground,
-    /// Which officer disclosed.
+    /// Which officer disclosed; empty once that is erased.
     pub officer: String,
-}
-
-impl DisclosureTerms {
-    /// Whether it relied on a consent, at whatever version.
-    pub fn relies_on(&self, consent: &ConsentId) -> bool {
-        self.consent.as_ref().is_some_and(|(id, _)| id == consent)
-    }
+    /// For which purposes it may have been: those of the consent that it relied on. Nobody wrote down which one.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub purposes: BTreeSet<Purpose>,
 }

@@ -96,19 +96,16 @@ pub struct Notice {
     pub due_at: Instant,
     /// Its entry; the entry of what caused it where it is sent by hand.
     pub index: u64,
-    /// What the recipient said, the first time first.
+    /// What the last acknowledgement said.
+    pub outcome: Option<String>,
+    /// What the recipient said, the first time first; empty where that was not read.
     pub acknowledged: Vec<Acknowledgement>,
 }
 
 impl Notice {
-    /// What the last acknowledgement said.
-    pub fn outcome(&self) -> Option<&str> {
-        self.acknowledged.last().map(|last| last.said.outcome.as_str())
-    }
-
     /// Whether it should have been acknowledged by now.
     pub fn is_overdue(&self, at: Instant) -> bool {
-        self.acknowledged.is_empty() && self.due_at <= at
+        self.outcome.is_none() && self.due_at <= at
     }
 
     /// Who acknowledges it: the recipient, or the holder's own officers where they sent it by hand.

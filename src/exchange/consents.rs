@@ -282,7 +282,7 @@ impl Plan for VerifyConsent {
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let versions = versions(context, reads, &self.id).await?;
-        let step = history(&versions)?.verify(self.version, &context.actor.officer)?;
+        let step = history(&versions)?.verify(self.version, &context.actor.officer, context.at)?;
         change(context, reads, &versions, step).await
     }
 }

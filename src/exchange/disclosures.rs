@@ -2,20 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use crate::decision::Permitted;
+use crate::decision::{Basis, Permitted};
 use crate::domain::{
-    AgencyId, AuthorisationId, Category, Consent, ConsentHistory, ConsentId, Disclosure, DisclosureId, DisclosureTerms,
-    Elsewhere, EventKind, Incident, IncidentId, Instant, Notice, NoticeKind, Onward, Question, Reference, Rejected,
+    AgencyId, AuthorisationId, Category, Consent, ConsentHistory, ConsentId, ConsentState, Disclosure, DisclosureId,
+    DisclosureTerms, Elsewhere, EventId, EventKind, Incident, IncidentId, Instant, Notice, NoticeKind, Onward,
+    Reference, Rejected,
 };
 use crate::ledger::Kind;
-use crate::release::Releasable;
+use crate::release::{self, Releasable};
 use crate::seal;
-use crate::store::{Answer, QuestionRow, Reads, Write};
+use crate::store::{QuestionRow, Reads, Write};
 
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
 use super::replay::sum;
-use super::{Error, Exchange, Result, incidents, notices};
+use super::{Error, Exchange, Result, incidents, notices, wrongful};
 
 /// Writes down a disclosure that no release made.
 #[derive(Debug)]
@@ -78,30 +79,39 @@ fn id_of(recipient: &AgencyId, revision: i64, terms: &DisclosureTerms) -> Result
     Ok(DisclosureId::known(format!("rel_{}", hex.get(..32).unwrap_or(&hex))))
 }
 
-/// What the release with this entry gave: the caller's own agency's, otherwise there is none.
-pub(super) async fn released_at(context: Context<'_>, reads: &mut Reads, index: u64) -> Result<Vec<Disclosure>> {
-    let told = EventKind::ReleaseMade.id(&[&index.to_string()]);
-    let told = reads.events_by_id(&[told]).await?.into_iter().find(|event| event.agency == *context.agency());
-    let request = Question::known(told.ok_or(Rejected::NotFound("release"))?.object);
-    let question = reads.questions_by_id(&[request.as_str()], context.seal()).await?.pop();
-    let answer = reads.asks_of(&request).await?.into_iter().find(|ask| ask.index == index).and_then(|ask| ask.answer);
-    let (Some(question), Some(Answer::Released { basis })) = (question, answer) else {
+/// What the releases with these entries gave: the caller's own agency's, all of them or it is none.
+pub(super) async fn released_at(
+    context: Context<'_>,
+    reads: &mut Reads,
+    indexes: &BTreeSet<u64>,
+) -> Result<Vec<Disclosure>> {
+    let told: Vec<EventId> = indexes.iter().map(|index| EventKind::ReleaseMade.id(&[&index.to_string()])).collect();
+    let mut told = reads.events_by_id(&told).await?;
+    told.retain(|event| event.agency == *context.agency());
+    if told.len() != indexes.len() {
         return Err(Rejected::NotFound("release").into());
-    };
-    let gave = |made: &Disclosure| {
+    }
+    let requests: BTreeSet<&str> = told.iter().map(|event| event.object.as_str()).collect();
+    let requests: Vec<&str> = requests.into_iter().collect();
+    let questions = reads.questions_by_id(&requests, context.seal()).await?;
+    let mut gave = Vec::new();
+    for (request, basis) in reads.releases_at(&requests, indexes).await? {
+        let question = questions.iter().find(|question| question.id == request);
+        let question = question.ok_or(Error::Internal("a release has no request"))?;
+        gave.extend(basis.into_iter().map(|basis| (question, basis)));
+    }
+    let is_of = |made: &Disclosure, (question, basis): &(&QuestionRow, Basis)| {
         let terms = &made.terms;
         made.recipient == question.requester.agency
             && terms.purpose.as_ref() == Some(&question.purpose)
-            && basis.iter().any(|basis| {
-                (&made.incident, made.revision) == (&basis.incident, basis.revision)
-                    && (&terms.categories, &terms.clauses) == (&basis.categories, &basis.clauses)
-                    && (&terms.consent, &terms.authorisation) == (&basis.consent, &basis.authorisation)
-                    && terms.permissions == basis.permissions
-            })
+            && (&made.incident, made.revision) == (&basis.incident, basis.revision)
+            && (&terms.categories, &terms.clauses) == (&basis.categories, &basis.clauses)
+            && (&terms.consent, &terms.authorisation) == (&basis.consent, &basis.authorisation)
+            && terms.permissions == basis.permissions
     };
-    let incidents: Vec<&IncidentId> = basis.iter().map(|basis| &basis.incident).collect();
-    let mut made = reads.disclosures_of(&incidents).await?;
-    made.retain(gave);
+    let incidents: BTreeSet<&IncidentId> = gave.iter().map(|(_, basis)| &basis.incident).collect();
+    let mut made = reads.disclosures_of(&incidents.into_iter().collect::<Vec<_>>()).await?;
+    made.retain(|made| gave.iter().any(|gave| is_of(made, gave)));
     Ok(made)
 }
 
@@ -135,24 +145,30 @@ impl Plan for RecordDisclosure {
                 ..DisclosureTerms::default()
             },
         };
-        let mut notices = self.not_consented(context, reads, &incident, &mut made).await?;
-        notices.extend(self.not_authorised(context, reads, &made).await?);
-        let mut change = Change::new(&made.id, 1, vec![Write::disclosure(&made)?]);
-        change.notices = notices;
+        let mut change = Change::new(&made.id, 1, Vec::new());
+        self.consented(context, reads, &incident, &mut made, &mut change).await?;
+        change.writes.push(Write::disclosure(&made)?);
+        self.check_authorisation(context, reads).await?;
+        // What is called back is not to be corrected or used no further as well.
+        if change.notices.iter().all(|notice| notice.kind != NoticeKind::Recall) {
+            change.notices.extend(self.not_authorised(context, reads, &made).await?);
+            change.notices.extend(outdated(context, reads, &incident, &made).await?);
+        }
         Ok(change)
     }
 }
 
 impl RecordDisclosure {
-    /// Notes the consent that it relied on, and what is due at once because that permits it no more.
-    async fn not_consented(
+    /// Notes the consent that it relied on, and what is due at once because that permits it no more, or never did.
+    async fn consented(
         &self,
         context: Context<'_>,
         reads: &mut Reads,
         incident: &Incident,
         made: &mut Disclosure,
-    ) -> Result<Vec<Notice>> {
-        let Some(id) = &self.consent else { return Ok(Vec::new()) };
+        change: &mut Change,
+    ) -> Result<()> {
+        let Some(id) = &self.consent else { return Ok(()) };
         let versions = reads.consent(context.agency(), id, context.seal()).await?;
         let history = ConsentHistory::new(&versions).ok_or(Rejected::NotFound("consent"))?;
         let fits = |one: &Consent| (&one.organisation, &one.recipient) == (&incident.organisation, &self.recipient);
@@ -161,20 +177,39 @@ impl RecordDisclosure {
             return Err(Rejected::invalid("consent_id", problem).into());
         }
         made.terms.consent = versions.first().map(|newest| (newest.id.clone(), newest.version));
-        if history.present().is_some_and(|scope| scope.still_permits(made, context.at)) {
-            return Ok(Vec::new());
+        if history.is_in_error() {
+            return wrongful::in_error(context, reads, vec![made.clone()], change).await;
         }
-        notices::due(context, reads, NoticeKind::StopFurtherUse, &format!("consent {id}"), vec![made.clone()]).await
+        // Nobody wrote down for what it was: so for whatever the consent ever permitted, and a narrower one reaches it.
+        let permitted = |one: &&Consent| one.state == ConsentState::Given || one.state.is_final();
+        for scope in versions.iter().filter(permitted).filter_map(|one| one.scope.as_ref()) {
+            made.terms.enforcement |= scope.enforcement;
+            made.terms.onward |= scope.onward;
+            if let Some(elsewhere) = &mut made.terms.elsewhere {
+                elsewhere.purposes.extend(scope.purposes.iter().cloned());
+            }
+        }
+        if !history.present().is_some_and(|scope| scope.still_permits(made, context.at)) {
+            let (kind, cause) = (NoticeKind::StopFurtherUse, format!("consent {id}"));
+            change.notices.extend(notices::due(context, reads, kind, &cause, vec![made.clone()]).await?);
+        }
+        Ok(())
     }
 
-    /// The same of the authorisation.
-    async fn not_authorised(&self, context: Context<'_>, reads: &mut Reads, made: &Disclosure) -> Result<Vec<Notice>> {
-        let Some(id) = &self.authorisation else { return Ok(Vec::new()) };
+    async fn check_authorisation(&self, context: Context<'_>, reads: &mut Reads) -> Result<()> {
+        let Some(id) = &self.authorisation else { return Ok(()) };
         let given = reads.authorisation(context.agency(), id).await?.ok_or(Rejected::NotFound("authorisation"))?;
         if (&given.incident, &given.recipient) != (&self.incident, &self.recipient) {
             let problem = "is not an authorisation of this incident towards this recipient";
             return Err(Rejected::invalid("authorisation_id", problem).into());
         }
+        Ok(())
+    }
+
+    /// What is due at once because the authorisation that it relied on is revoked.
+    async fn not_authorised(&self, context: Context<'_>, reads: &mut Reads, made: &Disclosure) -> Result<Vec<Notice>> {
+        let Some(id) = &self.authorisation else { return Ok(Vec::new()) };
+        let given = reads.authorisation(context.agency(), id).await?.ok_or(Rejected::NotFound("authorisation"))?;
         if given.revoked_at.is_none() {
             return Ok(Vec::new());
         }
@@ -183,15 +218,41 @@ impl RecordDisclosure {
     }
 }
 
+/// The correction that is due at once of a revision that has been amended since: where a category says something else now.
+async fn outdated(
+    context: Context<'_>,
+    reads: &mut Reads,
+    incident: &Incident,
+    made: &Disclosure,
+) -> Result<Vec<Notice>> {
+    if made.revision == incident.revision {
+        return Ok(Vec::new());
+    }
+    let disclosed = Incident { revision: made.revision, ..incident.clone() };
+    let before = release::open_own(&disclosed, reads, context.seal()).await?;
+    let now = release::open_own(incident, reads, context.seal()).await?;
+    let differs = |category: &Category| {
+        let said = |all: &[(Category, Vec<u8>)]| all.iter().find(|(one, _)| one == category).cloned();
+        said(&before) != said(&now)
+    };
+    if !made.terms.categories.iter().any(differs) {
+        return Ok(Vec::new());
+    }
+    let cause = format!("incident {} {}", incident.id, incident.revision);
+    notices::due(context, reads, NoticeKind::Correction, &cause, vec![made.clone()]).await
+}
+
 impl Exchange {
-    /// What the agency disclosed of one of its own incidents, which is the `filter`.
+    /// What the agency disclosed of one of its own incidents, which is the `filter`. One that is erased may have been.
     pub async fn disclosures(&self, page: Page) -> Result<Pages<Disclosure>> {
         self.read(move |node, reads| {
             Box::pin(async move {
                 let (after, read) = (page.after(node)?, page.rows()?);
                 let id = IncidentId::known(page.filter.as_str());
-                let incident = reads.incident(&page.agency, &id).await?.ok_or(Rejected::NotFound("incident"))?;
-                let rows = reads.disclosures(&incident.id, &after, read).await?;
+                let rows = reads.disclosures(&page.agency, &id, &after, read).await?;
+                if rows.is_empty() && reads.incident(&page.agency, &id).await?.is_none() {
+                    return Err(Rejected::NotFound("incident").into());
+                }
                 page.turn(node, rows, read, |made| made.id.to_string())
             })
         })

@@ -172,25 +172,26 @@ impl<'a> Passage<'a> {
         self.due.extend(change.offers.into_iter().map(|offer| (by.clone(), offer)));
         let caused_at = appended.index();
         self.appended.push((Some(place), appended));
-        for notice in change.notices {
-            self.issue(notice, caused_at).await?;
-        }
-        Ok(())
+        self.issue(change.notices, caused_at).await
     }
 
-    /// Issues a notice, which has an entry of its own unless officers send it.
-    async fn issue(&mut self, notice: Notice, caused_at: u64) -> Result<()> {
-        let index = if notice.by_hand { caused_at } else { self.locked.next_index() };
-        let notice = Notice { index, ..notice };
-        // At once, so that a later change of the same batch finds that it was issued.
-        self.locked.write(notices::writes(&notice)?.into()).await?;
-        if !notice.by_hand {
-            let entered = Entered::Change { object: notice.id.to_string(), version: 0 };
-            let (draft, at, seal) = (notices::draft(&notice), self.timing.at, &self.node.seal);
-            let appended = self.locked.append(entered, &draft, None, Slots::HOLDER, at, seal)?;
-            self.appended.push((None, appended));
+    /// Issues notices, each of which has an entry of its own unless officers send it.
+    async fn issue(&mut self, notices: Vec<Notice>, caused_at: u64) -> Result<()> {
+        let mut writes = Vec::new();
+        for notice in notices {
+            let index = if notice.by_hand { caused_at } else { self.locked.next_index() };
+            let notice = Notice { index, ..notice };
+            writes.extend(notices::writes(&notice)?);
+            if !notice.by_hand {
+                let entered = Entered::Change { object: notice.id.to_string(), version: 0 };
+                let (draft, at, seal) = (notices::draft(&notice), self.timing.at, &self.node.seal);
+                let appended = self.locked.append(entered, &draft, None, Slots::HOLDER, at, seal)?;
+                self.appended.push((None, appended));
+            }
         }
-        Ok(())
+        // At once, so that a later change of the same batch finds that they were issued; and all together, because a
+        // withdrawal may issue many.
+        Ok(self.locked.write(writes).await?)
     }
 
     /// Reads the facts of whatever is to be decided. What is the caller's own mistake is answered here and now.

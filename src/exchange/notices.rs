@@ -2,12 +2,13 @@
 //!
 //! A notice is issued in the transaction of the change that causes it, and says nothing of that change.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::decision::Agreement;
 use crate::domain::{
-    Acknowledgement, AgencyId, Consent, ConsentScope, Disclosure, Event, EventDetail, EventKind, IncidentId, Notice,
-    NoticeDays, NoticeId, NoticeKind, Rejected, Said,
+    Acknowledgement, AgencyId, Consent, ConsentScope, Disclosure, DisclosureId, Event, EventDetail, EventKind,
+    IncidentId, Notice, NoticeDays, NoticeId, NoticeKind, Rejected, Said,
 };
 use crate::ledger::{Draft, Kind, Salts, Slots};
 use crate::proto::v1::Receipt;
@@ -16,7 +17,7 @@ use crate::store::{Reads, Store, Write};
 
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
-use super::{Error, Exchange, Result, statement};
+use super::{Error, Exchange, Result, statement, wrongful};
 
 /// Says what a recipient did.
 #[derive(Debug)]
@@ -37,6 +38,9 @@ pub struct NoticeView {
 }
 
 /// The notices that are due about these disclosures: one of a kind for each and each cause, however often that comes up.
+///
+/// Of a copy that is called back, or that its recipient returned or deleted, nothing but a recall is said: another notice
+/// would tell an agency that it was not meant for what became of the record.
 pub(super) async fn due(
     context: Context<'_>,
     reads: &mut Reads,
@@ -47,14 +51,22 @@ pub(super) async fn due(
     if made.is_empty() {
         return Ok(Vec::new());
     }
-    let incidents: Vec<&IncidentId> = made.iter().map(|one| &one.incident).collect();
+    let incidents: BTreeSet<&IncidentId> = made.iter().map(|one| &one.incident).collect();
+    let incidents: Vec<&IncidentId> = incidents.into_iter().collect();
     let issued = reads.notices_of(&incidents).await?;
-    let was_issued = |about: &Disclosure| {
-        issued.iter().any(|notice| {
-            (notice.kind, notice.cause.as_str()) == (kind, cause)
-                && (&notice.about.incident, &notice.about.id) == (&about.incident, &about.id)
-        })
+    let standing = wrongful::standing(reads, &incidents).await?;
+    let is_gone = |notice: &Notice| {
+        let is_back = || matches!(notice.outcome.as_deref(), Some("returned" | "deleted"));
+        // After a freeze is lifted the same may have been released anew.
+        if notice.kind == NoticeKind::Recall { standing.contains(&notice.cause) } else { is_back() }
     };
+    let settled: HashSet<(&IncidentId, &DisclosureId)> = issued
+        .iter()
+        .filter(|notice| {
+            (notice.kind, notice.cause.as_str()) == (kind, cause) || (kind != NoticeKind::Recall && is_gone(notice))
+        })
+        .map(|notice| (&notice.about.incident, &notice.about.id))
+        .collect();
     let agreements = context.node.in_force(reads).await?;
     let notice = |about: Disclosure| Notice {
         id: NoticeId::known(seal::new_id_at("ntc", context.at)),
@@ -65,10 +77,12 @@ pub(super) async fn due(
         due_at: context.at.plus_days(days(&agreements, &about, kind)),
         // Known once it is issued.
         index: 0,
+        outcome: None,
         acknowledged: Vec::new(),
         about,
     };
-    Ok(made.into_iter().filter(|about| !was_issued(about)).map(notice).collect())
+    let is_due = |about: &Disclosure| !settled.contains(&(&about.incident, &about.id));
+    Ok(made.iter().filter(|about| is_due(about)).cloned().map(notice).collect())
 }
 
 /// What the agreements say under which it was released; the shortest.
@@ -85,16 +99,9 @@ pub(super) async fn no_longer_consented(
     consent: &Consent,
     permits: Option<&ConsentScope>,
 ) -> Result<Vec<Notice>> {
-    let mut made = relied_on(reads, consent).await?;
+    let mut made = reads.disclosures_on(&consent.id).await?;
     made.retain(|made| !permits.is_some_and(|scope| scope.still_permits(made, context.at)));
     due(context, reads, NoticeKind::StopFurtherUse, &format!("consent {}", consent.id), made).await
-}
-
-/// What relied on a consent, at whatever version.
-pub(super) async fn relied_on(reads: &mut Reads, consent: &Consent) -> Result<Vec<Disclosure>> {
-    let mut made = reads.disclosures_at(&consent.organisation).await?;
-    made.retain(|made| made.terms.relies_on(&consent.id));
-    Ok(made)
 }
 
 /// The entry of a notice to another agency: what it says for both, what caused it for the holder alone.

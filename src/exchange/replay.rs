@@ -176,8 +176,8 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
         if let Some(acts) = &mut known.acts {
             let at = Instant::from_micros(leaf.at_micros);
             acts.follow(&act, at);
-            // A consent that was entered in error may open one by itself.
-            if matches!(leaf.kind(), Kind::Consent | Kind::WrongfulRelease) {
+            // A consent that was entered in error may open one by itself, and so may what is written down to have relied on it.
+            if matches!(leaf.kind(), Kind::Consent | Kind::Disclosure | Kind::WrongfulRelease) {
                 let stated = WrongfulReleaseStatement::decode(committed(Slot::Outcome));
                 acts.follow_wrongful(&stated.map_err(|_| unreadable("its outcome cannot be decoded"))?, at);
             }
@@ -193,7 +193,13 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
             _ => Ok(Replayed::NoDecision(leaf.kind())),
         };
     }
-    let sealed = sealed.ok_or_else(|| unreadable("it has no facts"))?;
+    let Some(sealed) = sealed else {
+        // An erased incident's ask that was given nothing: what its requester may open is left, and tells the same as
+        // before. Of a release nothing would be left.
+        let outcome = OutcomeStatement::decode(committed(Slot::Outcome)).unwrap_or_default();
+        let released = !outcome.released.is_empty() || committed(Slot::Outcome).is_empty();
+        return if released { Err(unreadable("it has no facts")) } else { Ok(Replayed::Erased) };
+    };
     let facts: Facts = read(&sealed, 2)?;
     let agreements = known.texts.in_force(reads, &facts.in_force).await?;
     let agreements: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();

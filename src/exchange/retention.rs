@@ -3,14 +3,14 @@
 //! Erasing takes the keys of what was sealed, and all that names or finds the incident. The ledger keeps its leaves, so
 //! receipts and the tree verify as before; what was erased can be decided on no more, and replays as erased.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::{
     Consent, Coverage, EventKind, Ground, Incident, IncidentId, Instant, Question, Reference, Rejected,
 };
 use crate::ledger::Kind;
-use crate::store::{Answer, Due, KnownCall, Proposed, Reads, ReleaseMade, Write};
+use crate::store::{Answer, Due, Kept, Proposed, Reads, ReleaseMade, Remains, Write};
 
 use super::plan::{By, Change, Context, Done, Plan};
 use super::reading::{Page, Pages};
@@ -47,13 +47,18 @@ pub struct ConfirmDisposal {
     pub external_ref: String,
 }
 
-/// An [`EraseIncident`] with the requests that were found to match before the lock was taken.
+/// An [`EraseIncident`] with what was found before the lock was taken: under it, that would hold up everybody.
 #[derive(Debug)]
 struct Erasing {
     erase: EraseIncident,
+    /// The requests that matched.
     requests: Vec<String>,
+    /// What is left of their asks.
+    remains: Remains,
     /// Up to when they were looked for.
     since: Instant,
+    /// Up to which entry their asks were.
+    size: u64,
 }
 
 /// What may still be owed keeps an incident.
@@ -81,6 +86,7 @@ impl Plan for ProposeErasure {
 
 impl Plan for Erasing {
     const KIND: Kind = Kind::Incident;
+    const BULK: bool = true;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let EraseIncident { id, ground, only_due } = &self.erase;
@@ -99,12 +105,26 @@ impl Plan for Erasing {
         }
         // What came since the requests were looked for; time never decreases along the ledger.
         let since = reads.requests_matching(context.agency(), id, self.since).await?;
-        let requests: BTreeSet<&str> = self.requests.iter().chain(&since).map(String::as_str).collect();
-        let entries = entries_about(reads, id, &requests).await?;
+        let known: BTreeSet<&str> = self.requests.iter().map(String::as_str).collect();
+        let new: BTreeSet<&str> = since.iter().map(String::as_str).filter(|request| !known.contains(request)).collect();
+        let (known, new): (Vec<&str>, Vec<&str>) = (known.into_iter().collect(), new.into_iter().collect());
+        let late = [
+            reads.remains(&known, self.size, context.seal()).await?,
+            // Any request may have been put before it matched.
+            reads.remains(&new, 0, context.seal()).await?,
+        ];
+        let remains = || std::iter::once(&self.remains).chain(&late);
+        let gone: BTreeSet<u64> = remains().flat_map(|remains| remains.gone.iter().copied()).collect();
+        let requests: Vec<&str> = known.into_iter().chain(new).collect();
+        let offers = offers_about(reads, id, &requests).await?;
+        let entries = &gone | &offers;
         let references = reads.references_of(id).await?;
         let mut writes = Write::erase_incident(id, context.at);
         writes.extend(references.iter().map(|reference| Write::erase_passages(context.agency(), reference)));
         writes.extend(requests.iter().map(|request| Write::unmatch(request, id)));
+        let kept: BTreeMap<u64, &Kept> =
+            remains().flat_map(|remains| &remains.kept).map(|kept| (kept.index, kept)).collect();
+        writes.extend(kept.values().flat_map(|kept| Write::strip_entry(kept)));
         writes.push(Write::erase_entries(entries.iter().copied()));
         for consent in evidence_about(context, reads, &incident).await? {
             writes.push(Write::erase_evidence(&consent));
@@ -112,21 +132,18 @@ impl Plan for Erasing {
                 writes.push(Write::drop_events(consent.id.as_str()));
             }
         }
-        let outcome = statement::erasure(ground, due, incident.revision, entries.len());
+        let outcome = statement::erasure(ground, due, incident.revision, entries.len() + kept.len());
         Ok(Change { outcome, ..Change::new(id, incident.revision, writes) })
     }
 }
 
-/// The entries of asks and offers whose facts may contain the incident: all of the requests that matched it, and the
-/// offers of it. An entry has one key, so what else such an entry was about goes with it.
-async fn entries_about(reads: &mut Reads, id: &IncidentId, requests: &BTreeSet<&str>) -> Result<BTreeSet<u64>> {
-    let requests: Vec<&str> = requests.iter().copied().collect();
-    let mut entries: BTreeSet<u64> = reads.asks_of_all(&requests).await?.iter().map(|ask| ask.index).collect();
+/// The entries of the offers whose facts may contain the incident: those about the requests that matched it, and those of
+/// it. An entry has one key, so what else such an entry was about goes with it.
+async fn offers_about(reads: &mut Reads, id: &IncidentId, requests: &[&str]) -> Result<BTreeSet<u64>> {
     let references = reads.references_of(id).await?;
-    let objects: Vec<&str> = requests.into_iter().chain(references.iter().map(Reference::as_str)).collect();
+    let objects: Vec<&str> = requests.iter().copied().chain(references.iter().map(Reference::as_str)).collect();
     let offers = reads.events_of(&objects).await?.into_iter().filter(|event| event.kind.is_offer());
-    entries.extend(offers.filter_map(|offer| offer.detail.entry));
-    Ok(entries)
+    Ok(offers.filter_map(|offer| offer.detail.entry).collect())
 }
 
 fn covers_all(consent: &Consent) -> bool {
@@ -156,9 +173,8 @@ impl Plan for ConfirmDisposal {
         let mut found = reads.questions_by_id(&[self.request.as_str()], context.seal()).await?;
         found.retain(|question| question.requester.agency == *context.agency());
         let question = found.pop().ok_or(Rejected::NotFound("request"))?;
-        let asks = reads.asks_of(&question.id).await?;
-        let is_release = |ask: &KnownCall| matches!(ask.answer, Some(Answer::Released { .. }));
-        if !asks.iter().any(|ask| ask.index == self.entry && is_release(ask)) {
+        let kept = reads.kept_answer(&question.id, self.entry).await?;
+        if !matches!(kept.and_then(|kept| kept.answer), Some(Answer::Released { .. })) {
             return Err(Rejected::invalid("entry_index", "is not the entry of a release by this request").into());
         }
         let release = EventKind::ReleaseMade.id(&[&self.entry.to_string()]);
@@ -178,14 +194,17 @@ impl Exchange {
     pub async fn erase(&self, by: By, erase: EraseIncident) -> Result<Done> {
         let (agency, id) = (by.actor.agency.clone(), erase.id.clone());
         // Under the lock it would hold up everybody: an agency has many events.
-        let looked = self.read(move |_, reads| {
+        let looked = self.read(move |node, reads| {
             Box::pin(async move {
-                let since = reads.size().await?.1;
-                Ok((reads.requests_matching(&agency, &id, Instant::from_micros(0)).await?, since))
+                let (size, since) = reads.size().await?;
+                let requests = reads.requests_matching(&agency, &id, Instant::from_micros(0)).await?;
+                let these: Vec<&str> = requests.iter().map(String::as_str).collect();
+                let remains = reads.remains(&these, 0, &node.seal).await?;
+                Ok(Erasing { erase, requests, remains, since, size })
             })
         });
-        let (requests, since) = looked.await?;
-        let done = self.change(by, Erasing { erase, requests, since }).await?;
+        let erasing = looked.await?;
+        let done = self.change(by, erasing).await?;
         let node = Arc::clone(&self.node);
         let truncated = tokio::spawn(async move { node.store.truncate_log().await }).await;
         if !matches!(truncated, Ok(Ok(true))) {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
-    AgencyId, Consent, ConsentId, Disclosure, DisclosureId, Event, EventDetail, EventKind, IncidentId, Instant, Notice,
-    NoticeKind, Rejected, WrongfulRelease, WrongfulReleaseId,
+    AgencyId, Consent, ConsentHistory, ConsentId, Disclosure, DisclosureId, Event, EventDetail, EventKind, Frozen,
+    IncidentId, Instant, Notice, NoticeKind, Rejected, WrongfulRelease, WrongfulReleaseId,
 };
 use crate::ledger::Kind;
 use crate::seal;
@@ -89,7 +89,7 @@ pub(super) async fn open(
         about,
     };
     change.writes.extend(Write::wrongful_release(&wrongful));
-    change.writes.extend(freeze(reads, &wrongful, context.at).await?);
+    change.writes.push(freeze(reads, &wrongful, context.at).await?);
     let kind = EventKind::WrongfulRelease;
     change.writes.push(Write::event(&Event {
         id: kind.id(&[wrongful.id.as_str()]),
@@ -111,47 +111,48 @@ async fn not_recalled(reads: &mut Reads, about: Vec<Disclosure>) -> Result<Vec<D
     let incidents: Vec<&IncidentId> = incidents.into_iter().collect();
     let mut recalls = reads.notices_of(&incidents).await?;
     recalls.retain(|notice| notice.kind == NoticeKind::Recall);
-    let mut standing: BTreeSet<String> = BTreeSet::new();
-    for incident in incidents {
-        let frozen = reads.frozen(incident).await?;
-        standing.extend(frozen.into_values().flat_map(BTreeMap::into_keys).map(|id| WrongfulRelease::cause_of(&id)));
-    }
-    let recalled = |made: &Disclosure| {
-        let mut of = recalls.iter().filter(|one| one.about.incident == made.incident && one.about.id == made.id);
-        of.any(|notice| standing.contains(&notice.cause))
-    };
+    let standing = standing(reads, &incidents).await?;
+    recalls.retain(|notice| standing.contains(&notice.cause));
+    let recalled: BTreeSet<_> = recalls.iter().map(|notice| (&notice.about.incident, &notice.about.id)).collect();
     let mut unique = BTreeSet::new();
-    let not_recalled = about.iter().filter(|made| !recalled(made) && unique.insert((&made.incident, &made.id)));
+    let not_recalled = about
+        .iter()
+        .filter(|made| !recalled.contains(&(&made.incident, &made.id)) && unique.insert((&made.incident, &made.id)));
     Ok(not_recalled.cloned().collect())
 }
 
+/// The causes of recalls whose freeze has not been lifted from any of these incidents.
+pub(super) async fn standing(reads: &mut Reads, incidents: &[&IncidentId]) -> Result<BTreeSet<String>> {
+    let frozen = reads.frozen(incidents).await?.into_values().flat_map(BTreeMap::into_values);
+    Ok(frozen.flat_map(BTreeMap::into_keys).map(|id| WrongfulRelease::cause_of(&id)).collect())
+}
+
 /// Lets its incidents be released to its recipients no more; decisions read that with the incidents.
-async fn freeze(reads: &mut Reads, wrongful: &WrongfulRelease, at: Instant) -> Result<Vec<Write>> {
+async fn freeze(reads: &mut Reads, wrongful: &WrongfulRelease, at: Instant) -> Result<Write> {
     let pairs = wrongful.freezes();
-    let mut writes = Vec::new();
-    for incident in pairs.iter().map(|(incident, _)| incident).collect::<BTreeSet<_>>() {
-        let mut frozen = reads.frozen(incident).await?;
-        for (_, recipient) in pairs.iter().filter(|(one, _)| one == incident) {
-            frozen.entry(recipient.clone()).or_default().insert(wrongful.id.clone(), at);
-        }
-        writes.push(Write::frozen(incident, &frozen)?);
+    let mut all = frozen(reads, &pairs).await?;
+    for (incident, recipient) in pairs {
+        all.entry(incident).or_default().entry(recipient).or_default().insert(wrongful.id.clone(), at);
     }
-    Ok(writes)
+    Ok(Write::frozen(&all)?)
 }
 
 /// The same again, as far as nothing else forbids it.
-async fn lift(reads: &mut Reads, wrongful: &WrongfulRelease) -> Result<Vec<Write>> {
-    let pairs = wrongful.freezes();
-    let mut writes = Vec::new();
-    for incident in pairs.iter().map(|(incident, _)| incident).collect::<BTreeSet<_>>() {
-        let mut frozen = reads.frozen(incident).await?;
+async fn lift(reads: &mut Reads, wrongful: &WrongfulRelease) -> Result<Write> {
+    let mut all = frozen(reads, &wrongful.freezes()).await?;
+    for frozen in all.values_mut() {
         for by in frozen.values_mut() {
             by.remove(&wrongful.id);
         }
         frozen.retain(|_, by| !by.is_empty());
-        writes.push(Write::frozen(incident, &frozen)?);
     }
-    Ok(writes)
+    Ok(Write::frozen(&all)?)
+}
+
+/// What stands on these incidents, whomever it keeps them from.
+async fn frozen(reads: &mut Reads, pairs: &BTreeSet<(IncidentId, AgencyId)>) -> Result<BTreeMap<IncidentId, Frozen>> {
+    let incidents: BTreeSet<&IncidentId> = pairs.iter().map(|(incident, _)| incident).collect();
+    Ok(reads.frozen(&incidents.into_iter().collect::<Vec<_>>()).await?)
 }
 
 impl Wrongful {
@@ -161,14 +162,11 @@ impl Wrongful {
             Self::Consent(id) => {
                 let versions = reads.consent(context.agency(), id, context.seal()).await?;
                 let newest = versions.first().ok_or(Rejected::NotFound("consent"))?;
-                return notices::relied_on(reads, newest).await;
+                return Ok(reads.disclosures_on(&newest.id).await?);
             }
             Self::Named { indexes, disclosures } => (indexes, disclosures),
         };
-        let mut found = Vec::new();
-        for index in indexes {
-            found.extend(disclosures::released_at(context, reads, *index).await?);
-        }
+        let mut found = disclosures::released_at(context, reads, indexes).await?;
         let ids: Vec<DisclosureId> = elsewhere.iter().cloned().collect();
         let recorded = reads.disclosures_elsewhere(&ids).await?;
         let own = recorded.into_iter().filter(|made| made.holder == *context.agency());
@@ -178,6 +176,26 @@ impl Wrongful {
             return Err(Rejected::NotFound("disclosure").into());
         }
         Ok(found)
+    }
+}
+
+impl ReportWrongfulRelease {
+    /// A consent that was never given must permit nothing before anything of it is called back: otherwise the next incident
+    /// would go out under it.
+    async fn check_in_error(&self, context: Context<'_>, reads: &mut Reads, about: &[Disclosure]) -> Result<()> {
+        let mut relied: BTreeSet<&ConsentId> =
+            about.iter().filter_map(|made| made.terms.consent.as_ref()).map(|(id, _)| id).collect();
+        if let Wrongful::Consent(id) = &self.about {
+            relied.insert(id);
+        }
+        for id in relied {
+            let versions = reads.consent(context.agency(), id, context.seal()).await?;
+            if !ConsentHistory::new(&versions).is_some_and(|history| history.is_in_error()) {
+                let problem = "the consent still stands: mark it as entered in error, which opens this by itself";
+                return Err(Rejected::WrongState(problem).into());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -191,6 +209,9 @@ impl Plan for ReportWrongfulRelease {
             return Err(Rejected::invalid("aware_at", "is in the future").into());
         }
         let about = self.about.disclosures(context, reads).await?;
+        if self.cause == IN_ERROR {
+            self.check_in_error(context, reads, &about).await?;
+        }
         if about.is_empty() {
             return Err(Rejected::WrongState("nothing was released in reliance on it").into());
         }
@@ -208,7 +229,17 @@ pub(super) async fn entered_in_error(
     consent: &Consent,
     change: &mut Change,
 ) -> Result<()> {
-    let made = notices::relied_on(reads, consent).await?;
+    let made = reads.disclosures_on(&consent.id).await?;
+    in_error(context, reads, made, change).await
+}
+
+/// Opens one for what relied on such a consent.
+pub(super) async fn in_error(
+    context: Context<'_>,
+    reads: &mut Reads,
+    made: Vec<Disclosure>,
+    change: &mut Change,
+) -> Result<()> {
     open(context, reads, IN_ERROR, context.at, made, change).await.map(drop)
 }
 
@@ -237,7 +268,7 @@ impl Plan for CloseWrongfulRelease {
         let mut writes =
             vec![Write::close_wrongful_release(&closed, context.seal())?, Write::drop_events(closed.id.as_str())];
         if self.lift {
-            writes.extend(lift(reads, &closed).await?);
+            writes.push(lift(reads, &closed).await?);
         }
         let mut change = Change::new(&closed.id, 2, writes);
         change.outcome = statement::wrongful_release(&closed, self.lift, true);

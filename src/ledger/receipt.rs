@@ -133,7 +133,7 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
             (Slot::Outcome, Kind::Notice) => {
                 verified.notice = Some(NoticeStatement::decode(payload).map_err(unreadable)?);
             }
-            (Slot::Outcome, Kind::WrongfulRelease | Kind::Consent) => {
+            (Slot::Outcome, Kind::WrongfulRelease | Kind::Consent | Kind::Disclosure) => {
                 verified.wrongful_release = Some(WrongfulReleaseStatement::decode(payload).map_err(unreadable)?);
             }
             (Slot::Outcome, Kind::Permission) => {

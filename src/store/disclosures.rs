@@ -1,13 +1,16 @@
 //! What left: releases and disclosures made elsewhere.
 
-use crate::domain::{AgencyId, Disclosure, DisclosureId, IncidentId, Instant, OrganisationId};
+use std::collections::BTreeSet;
+
+use crate::decision::Basis;
+use crate::domain::{AgencyId, ConsentId, Disclosure, DisclosureId, IncidentId, Instant, Question};
 
 use super::write::{Table, Write};
-use super::{Reads, Result, Tx, from_json, index, key_set, on, rows, sql, stored, to_json};
+use super::{Answer, Reads, Result, Tx, from_json, index, key_set, on, rows, sql, stored, to_json};
 
 const DISCLOSURE: Table = Table {
     name: "disclosure",
-    columns: &["incident_id", "id", "holder", "recipient", "idx", "revision", "disclosed_at", "terms"],
+    columns: &["incident_id", "id", "holder", "recipient", "idx", "revision", "disclosed_at", "consent_id", "terms"],
     // Released before, on the same terms.
     keep_existing: true,
 };
@@ -57,14 +60,37 @@ impl Reads {
         rows!(self, sql::DISCLOSURES_OF, Row, set).into_iter().map(disclosure).collect()
     }
 
-    /// What was disclosed of the incidents at an organisation.
-    pub async fn disclosures_at(&mut self, organisation: &OrganisationId) -> Result<Vec<Disclosure>> {
-        rows!(self, sql::DISCLOSURES_AT, Row, organisation.as_str()).into_iter().map(disclosure).collect()
+    /// What was disclosed in reliance on a consent, at whatever version; of incidents that are erased as well.
+    pub async fn disclosures_on(&mut self, consent: &ConsentId) -> Result<Vec<Disclosure>> {
+        rows!(self, sql::DISCLOSURES_ON, Row, consent.as_str()).into_iter().map(disclosure).collect()
     }
 
-    /// What was disclosed of one incident, after an id.
-    pub async fn disclosures(&mut self, incident: &IncidentId, after: &str, most: i64) -> Result<Vec<Disclosure>> {
-        rows!(self, sql::DISCLOSURES, Row, incident.as_str(), after, most).into_iter().map(disclosure).collect()
+    /// What the releases of these requests with these entries rest on.
+    pub async fn releases_at(
+        &mut self,
+        requests: &[&str],
+        indexes: &BTreeSet<u64>,
+    ) -> Result<Vec<(Question, Vec<Basis>)>> {
+        let set = indexes.iter().map(|index| stored(*index)).collect::<serde_json::Value>().to_string();
+        let mut found = Vec::new();
+        for (request, answer) in rows!(self, sql::ASKS_AT, (String, String), key_set(requests.iter().copied()), set) {
+            if let Answer::Released { basis } = from_json("call", &request, &answer)? {
+                found.push((Question::known(request), basis));
+            }
+        }
+        Ok(found)
+    }
+
+    /// What a holder disclosed of one incident, after an id; of one that is erased as well.
+    pub async fn disclosures(
+        &mut self,
+        holder: &AgencyId,
+        incident: &IncidentId,
+        after: &str,
+        most: i64,
+    ) -> Result<Vec<Disclosure>> {
+        let found = rows!(self, sql::DISCLOSURES, Row, incident.as_str(), after, most, holder.as_str());
+        found.into_iter().map(disclosure).collect()
     }
 
     /// The disclosures made elsewhere with these ids, whosever they are.
@@ -85,6 +111,7 @@ impl Write {
             made.index.map(stored).into(),
             made.revision.into(),
             made.at.micros().into(),
+            made.terms.consent.as_ref().map(|(id, _)| id.to_string()).into(),
             to_json("disclosure", &made.terms)?.into(),
         ];
         Ok(Self::insert(&DISCLOSURE, row))

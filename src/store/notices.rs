@@ -43,6 +43,7 @@ struct Row {
     issued_at: i64,
     due_at: i64,
     entry: i64,
+    outcome: Option<String>,
     incident_id: String,
     disclosure_id: String,
     #[sqlx(flatten)]
@@ -80,6 +81,7 @@ fn notice(row: Row) -> Result<Notice> {
         issued_at: Instant::from_micros(row.issued_at),
         due_at: Instant::from_micros(row.due_at),
         index: index(row.entry),
+        outcome: row.outcome,
         acknowledged: Vec::new(),
     })
 }

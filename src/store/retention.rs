@@ -184,6 +184,13 @@ impl Write {
             any("event", sql::DROP_EVENTS_OF_REFERENCES),
             any("event", sql::DROP_EVENTS_OF_AUTHORISATIONS),
             any("event", sql::DROP_EVENTS_OF_OBLIGATIONS),
+            any("disclosure", sql::ERASE_WHO_TOLD),
+            any("wrongful_release", sql::ERASE_CLOSING),
+            Self::change_any(
+                "notice_acknowledgement",
+                sql::ERASE_SAID,
+                vec![id.as_str().into(), Vec::<u8>::new().into()],
+            ),
             any("reference", sql::ERASE_REFERENCES),
             any("incident_statistic", sql::ERASE_STATISTIC),
             any("permission_shown", sql::ERASE_PERMISSIONS_SHOWN),

@@ -47,10 +47,15 @@ statements! {
         "SELECT c.key, c.digest, c.idx, c.object, c.version, c.at, c.answer FROM call c
          WHERE c.object = $1 AND c.answer IS NOT NULL ORDER BY c.idx LIMIT 1000"
     );
+    ASKS_AT = each (
+        "SELECT object, answer FROM call WHERE object IN (SELECT value FROM json_each($1))
+           AND idx IN (SELECT value FROM json_each($2)) AND answer IS NOT NULL",
+        "SELECT object, answer FROM call WHERE object = ANY(ARRAY(SELECT json_array_elements_text($1::json)))
+           AND idx = ANY(ARRAY(SELECT json_array_elements_text($2::json)::bigint)) AND answer IS NOT NULL"
+    );
     ASK_AT = both (
         "SELECT c.answer, r.open_until FROM call c JOIN request r ON r.id = c.object WHERE c.object = $1 AND c.idx = $2"
     );
-
     TABLE_ASK_AT = both ("SELECT c.answer FROM call c WHERE c.object = $1 AND c.idx = $2");
 
     AGREEMENTS = both ("SELECT id, version, digest, state, activated_at FROM agreement ORDER BY id, version");
@@ -95,18 +100,12 @@ statements! {
         "SELECT organisation_id, kind FROM organisation_name WHERE lookup", " ORDER BY organisation_id, kind LIMIT $2"
     );
     DROP_PARENTS = both ("DELETE FROM organisation_parent WHERE organisation_id = $1");
-    PARENTS_OF = set (
-        "SELECT organisation_id, parent_id FROM organisation_parent WHERE organisation_id",
-        " ORDER BY organisation_id, parent_id"
-    );
-    SUBSIDIARIES_OF = set (
-        "SELECT organisation_id, parent_id FROM organisation_parent WHERE parent_id",
-        " ORDER BY organisation_id, parent_id LIMIT $2"
-    );
+    PARENTS_OF = set ("SELECT organisation_id, parent_id FROM organisation_parent WHERE organisation_id",
+        " ORDER BY organisation_id, parent_id");
+    SUBSIDIARIES_OF = set ("SELECT organisation_id, parent_id FROM organisation_parent WHERE parent_id",
+        " ORDER BY organisation_id, parent_id LIMIT $2");
     DROP_IDENTIFIERS = both ("DELETE FROM organisation_identifier WHERE organisation_id = $1");
-    IDENTIFIERS = set (
-        "SELECT lookup, organisation_id FROM organisation_identifier WHERE lookup", ""
-    );
+    IDENTIFIERS = set ("SELECT lookup, organisation_id FROM organisation_identifier WHERE lookup", "");
 
     INCIDENT = both (
         "SELECT i.id, i.holder, i.organisation_id, i.revision, i.occurred_from, i.occurred_until, i.markings,
@@ -156,8 +155,11 @@ statements! {
          JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
          JOIN organisation g ON g.id = i.organisation_id"
     );
-    FROZEN = both ("SELECT frozen FROM incident WHERE id = $1");
-    SET_FROZEN = both ("UPDATE incident SET frozen = $1 WHERE id = $2");
+    FROZEN = set ("SELECT id, frozen FROM incident WHERE id", "");
+    SET_FROZEN = each (
+        "UPDATE incident SET frozen = k.value ->> 1 FROM json_each($1) k WHERE incident.id = k.value ->> 0",
+        "UPDATE incident SET frozen = k ->> 1 FROM json_array_elements($1::json) k WHERE incident.id = k ->> 0"
+    );
     CONTENT = both (
         "SELECT c.incident_id, c.revision, c.category, c.sealed, r.wrapped_key FROM incident_category c
          JOIN incident_revision r ON r.incident_id = c.incident_id AND r.revision = c.revision
@@ -244,14 +246,13 @@ statements! {
         "SELECT incident_id, id, holder, recipient, idx, revision, disclosed_at, terms FROM disclosure WHERE incident_id",
         " ORDER BY incident_id, disclosed_at, id"
     );
-    DISCLOSURES_AT = both (
-        "SELECT d.incident_id, d.id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
-         FROM incident i JOIN disclosure d ON d.incident_id = i.id WHERE i.organisation_id = $1
-         ORDER BY d.incident_id, d.disclosed_at, d.id"
+    DISCLOSURES_ON = both (
+        "SELECT incident_id, id, holder, recipient, idx, revision, disclosed_at, terms FROM disclosure
+         WHERE consent_id = $1 ORDER BY incident_id, disclosed_at, id"
     );
     DISCLOSURES = both (
         "SELECT incident_id, id, holder, recipient, idx, revision, disclosed_at, terms FROM disclosure
-         WHERE incident_id = $1 AND id > $2 ORDER BY id LIMIT $3"
+         WHERE incident_id = $1 AND id > $2 AND holder = $4 ORDER BY id LIMIT $3"
     );
     DISCLOSURES_ELSEWHERE = set (
         "SELECT incident_id, id, holder, recipient, idx, revision, disclosed_at, terms FROM disclosure
@@ -259,32 +260,32 @@ statements! {
     );
 
     NOTICE = both (
-        "SELECT n.id, n.kind, n.cause, n.by_hand, n.issued_at, n.due_at, n.idx AS entry, d.incident_id,
-                d.id AS disclosure_id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
+        "SELECT n.id, n.kind, n.cause, n.by_hand, n.issued_at, n.due_at, n.idx AS entry, n.outcome,
+                d.incident_id, d.id AS disclosure_id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
          FROM notice n JOIN disclosure d ON d.incident_id = n.incident_id AND d.id = n.disclosure_id WHERE n.id = $1"
     );
     NOTICES_OF = set (
-        "SELECT n.id, n.kind, n.cause, n.by_hand, n.issued_at, n.due_at, n.idx AS entry, d.incident_id,
-                d.id AS disclosure_id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
+        "SELECT n.id, n.kind, n.cause, n.by_hand, n.issued_at, n.due_at, n.idx AS entry, n.outcome,
+                d.incident_id, d.id AS disclosure_id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
          FROM notice n JOIN disclosure d ON d.incident_id = n.incident_id AND d.id = n.disclosure_id
          WHERE n.incident_id", " ORDER BY n.id"
     );
     NOTICES_TO = both (
-        "SELECT n.id, n.kind, n.cause, n.by_hand, n.issued_at, n.due_at, n.idx AS entry, d.incident_id,
-                d.id AS disclosure_id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
+        "SELECT n.id, n.kind, n.cause, n.by_hand, n.issued_at, n.due_at, n.idx AS entry, n.outcome,
+                d.incident_id, d.id AS disclosure_id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
          FROM notice n JOIN disclosure d ON d.incident_id = n.incident_id AND d.id = n.disclosure_id
          WHERE n.recipient = $1 AND n.by_hand = 0 AND n.id > $2 AND ($4 = '' OR n.outcome IS NULL)
          ORDER BY n.id LIMIT $3"
     );
     NOTICES_BY = both (
-        "SELECT n.id, n.kind, n.cause, n.by_hand, n.issued_at, n.due_at, n.idx AS entry, d.incident_id,
-                d.id AS disclosure_id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
+        "SELECT n.id, n.kind, n.cause, n.by_hand, n.issued_at, n.due_at, n.idx AS entry, n.outcome,
+                d.incident_id, d.id AS disclosure_id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
          FROM notice n JOIN disclosure d ON d.incident_id = n.incident_id AND d.id = n.disclosure_id
          WHERE n.holder = $1 AND n.id > $2 AND ($4 = '' OR n.outcome IS NULL) ORDER BY n.id LIMIT $3"
     );
     NOTICES_OVERDUE = both (
-        "SELECT n.id, n.kind, n.cause, n.by_hand, n.issued_at, n.due_at, n.idx AS entry, d.incident_id,
-                d.id AS disclosure_id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
+        "SELECT n.id, n.kind, n.cause, n.by_hand, n.issued_at, n.due_at, n.idx AS entry, n.outcome,
+                d.incident_id, d.id AS disclosure_id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms
          FROM notice n JOIN disclosure d ON d.incident_id = n.incident_id AND d.id = n.disclosure_id
          WHERE n.outcome IS NULL AND n.due_at <= $1 ORDER BY n.due_at, n.id LIMIT $2"
     );
@@ -454,17 +455,19 @@ statements! {
            AND object IN (SELECT id FROM obligation WHERE incident_id = $1 AND clause = $2)"
     );
 
-    INCIDENTS_DUE = both (
-        "SELECT i.id, i.retain_until, p.ground, p.proposed_by, p.proposed_at
+    INCIDENTS_DUE = both ("SELECT i.id, i.retain_until, p.ground, p.proposed_by, p.proposed_at
          FROM incident i LEFT JOIN erasure p ON p.incident_id = i.id
          WHERE i.holder = $1 AND i.id > $2 AND i.erased_at IS NULL AND (i.retain_until <= $4 OR p.ground IS NOT NULL)
-         ORDER BY i.id LIMIT $3"
-    );
+         ORDER BY i.id LIMIT $3");
     PROPOSED_ERASURE = both ("SELECT ground, proposed_by, proposed_at FROM erasure WHERE incident_id = $1");
     DROP_PROPOSAL = both ("DELETE FROM erasure WHERE incident_id = $1");
-    REQUESTS_MATCHING = both (
-        "SELECT id, object, detail FROM event
-         WHERE agency = $1 AND due_at >= $2 AND kind = 'request-to-look-at' AND detail LIKE $3"
+    REQUESTS_MATCHING = both ("SELECT id, object, detail FROM event
+         WHERE agency = $1 AND due_at >= $2 AND kind = 'request-to-look-at' AND detail LIKE $3");
+    ASKS_LEFT = set (
+        "SELECT c.object, c.idx, c.answer, r.holder, p.slots, e.wrapped_key, e.openings
+         FROM call c JOIN request r ON r.id = c.object JOIN entry e ON e.idx = c.idx
+         JOIN entry_party p ON p.agency = r.requester AND p.idx = c.idx
+         WHERE c.answer IS NOT NULL AND e.facts IS NOT NULL AND c.object", " AND c.idx >= $2 ORDER BY c.idx"
     );
     REFERENCES_OF = both ("SELECT reference FROM reference WHERE incident_id = $1 ORDER BY reference");
     ERASE_INCIDENT = both (
@@ -474,6 +477,15 @@ statements! {
     );
     ERASE_REVISIONS = both ("UPDATE incident_revision SET wrapped_key = NULL, categories = '{}' WHERE incident_id = $1");
     ERASE_CATEGORIES = both ("DELETE FROM incident_category WHERE incident_id = $1");
+    ERASE_SAID = both ("UPDATE notice_acknowledgement SET wrapped_key = NULL, sealed = $2
+         WHERE notice_id IN (SELECT id FROM notice WHERE incident_id = $1)");
+    ERASE_CLOSING = both ("UPDATE wrongful_release SET wrapped_key = NULL, closing = NULL
+         WHERE id IN (SELECT wrongful_release_id FROM wrongful_disclosure WHERE incident_id = $1)");
+    ERASE_WHO_TOLD = each (
+        "UPDATE disclosure SET terms = json_set(terms, '$.elsewhere.officer', '') WHERE incident_id = $1 AND idx IS NULL",
+        "UPDATE disclosure SET terms = jsonb_set(terms::jsonb, '{elsewhere,officer}', '\"\"')::text
+         WHERE incident_id = $1 AND idx IS NULL"
+    );
     ERASE_REFERENCES = both ("DELETE FROM reference WHERE incident_id = $1");
     ERASE_PERMISSIONS_SHOWN = both ("DELETE FROM permission_shown WHERE incident_id = $1");
     // The reference is a part of the passage's JSON and of nothing else in it.
@@ -488,26 +500,22 @@ statements! {
         "UPDATE entry SET wrapped_key = NULL, openings = $2, facts = NULL
          WHERE idx = ANY(ARRAY(SELECT json_array_elements_text($1::json)::bigint))"
     );
+    STRIP_ENTRY = both (
+        "UPDATE entry SET wrapped_key = $1, openings = $2, facts = NULL WHERE idx = $3 AND facts IS NOT NULL"
+    );
+    SET_SLOTS = both ("UPDATE entry_party SET slots = $1 WHERE agency = $2 AND idx = $3");
     DROP_EVENT = both ("DELETE FROM event WHERE id = $1");
-    DROP_EVENTS_OF_REFERENCES = both (
-        "DELETE FROM event WHERE kind NOT IN ('release-made', 'release-received')
-           AND object IN (SELECT reference FROM reference WHERE incident_id = $1)"
-    );
-    DROP_EVENTS_OF_AUTHORISATIONS = both (
-        "DELETE FROM event WHERE kind NOT IN ('release-made', 'release-received')
-           AND object IN (SELECT id FROM authorisation WHERE incident_id = $1)"
-    );
-    DROP_EVENTS_OF_OBLIGATIONS = both (
-        "DELETE FROM event WHERE kind NOT IN ('release-made', 'release-received')
-           AND object IN (SELECT id FROM obligation WHERE incident_id = $1)"
-    );
+    DROP_EVENTS_OF_REFERENCES = both ("DELETE FROM event WHERE kind NOT IN ('release-made', 'release-received')
+           AND object IN (SELECT reference FROM reference WHERE incident_id = $1)");
+    DROP_EVENTS_OF_AUTHORISATIONS = both ("DELETE FROM event WHERE kind NOT IN ('release-made', 'release-received')
+           AND object IN (SELECT id FROM authorisation WHERE incident_id = $1)");
+    DROP_EVENTS_OF_OBLIGATIONS = both ("DELETE FROM event WHERE kind NOT IN ('release-made', 'release-received')
+           AND object IN (SELECT id FROM obligation WHERE incident_id = $1)");
 
-    RELEASES_MADE = both (
-        "SELECT e.id, e.agency, e.due_at, e.object, e.detail, d.confirmed_at, d.external_ref
+    RELEASES_MADE = both ("SELECT e.id, e.agency, e.due_at, e.object, e.detail, d.confirmed_at, d.external_ref
          FROM event e LEFT JOIN disposal d ON d.release = e.id
          WHERE e.agency = $1 AND e.kind = 'release-made' AND (e.due_at > $2 OR (e.due_at = $2 AND e.id > $3))
            AND ($5 = '' OR d.confirmed_at IS NULL)
-         ORDER BY e.due_at, e.id LIMIT $4"
-    );
+         ORDER BY e.due_at, e.id LIMIT $4");
     DISPOSAL = both ("SELECT confirmed_at FROM disposal WHERE release = $1");
 }

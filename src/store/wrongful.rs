@@ -1,10 +1,12 @@
 //! Wrongful releases, and the freezes that they leave on incidents.
 
+use std::collections::BTreeMap;
+
 use crate::domain::{AgencyId, Frozen, IncidentId, Instant, OfficerId, WrongfulRelease, WrongfulReleaseId};
 use crate::seal::Seal;
 
 use super::write::{Table, Write};
-use super::{Reads, Result, Tx, disclosures, from_json, on, row, rows, sql, to_json};
+use super::{Reads, Result, Tx, disclosures, from_json, key_set, on, row, rows, sql, to_json};
 
 const WRONGFUL_RELEASE: Table = Table {
     name: "wrongful_release",
@@ -86,10 +88,15 @@ impl Reads {
         found.into_iter().map(|row| wrongful(row, seal)).collect()
     }
 
-    /// To whom an incident is not released for now.
-    pub async fn frozen(&mut self, incident: &IncidentId) -> Result<Frozen> {
-        let found = row!(self, sql::FROZEN, (Option<String>,), incident.as_str());
-        frozen(incident.as_str(), found.and_then(|(text,)| text).as_deref())
+    /// To whom each of these incidents is not released for now.
+    pub async fn frozen(&mut self, incidents: &[&IncidentId]) -> Result<BTreeMap<IncidentId, Frozen>> {
+        let set = key_set(incidents.iter().map(|id| id.as_str()));
+        let found = rows!(self, sql::FROZEN, (String, Option<String>), set);
+        let pair = |(id, text): (String, Option<String>)| {
+            let frozen = frozen(&id, text.as_deref())?;
+            Ok((IncidentId::known(id), frozen))
+        };
+        found.into_iter().map(pair).collect()
     }
 }
 
@@ -125,9 +132,11 @@ impl Write {
         Ok(Self::change_one("wrongful_release", sql::CLOSE_WRONGFUL_RELEASE, cells))
     }
 
-    /// Says to whom an incident is not released from now on.
-    pub(crate) fn frozen(incident: &IncidentId, frozen: &Frozen) -> Result<Self> {
-        let text = (!frozen.is_empty()).then(|| to_json("incident", frozen)).transpose()?;
-        Ok(Self::change_one("incident", sql::SET_FROZEN, vec![text.into(), incident.as_str().into()]))
+    /// Says to whom each of these incidents is not released from now on.
+    pub(crate) fn frozen(all: &BTreeMap<IncidentId, Frozen>) -> Result<Self> {
+        let text = |frozen: &Frozen| (!frozen.is_empty()).then(|| to_json("incident", frozen)).transpose();
+        let pairs = all.iter().map(|(id, frozen)| Ok((id.as_str(), text(frozen)?)));
+        let pairs: Vec<(&str, Option<String>)> = pairs.collect::<Result<_>>()?;
+        Ok(Self::change_any("incident", sql::SET_FROZEN, vec![to_json("incident", &pairs)?.into()]))
     }
 }

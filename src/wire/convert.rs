@@ -179,7 +179,7 @@ pub(super) fn evidence(value: Option<&v1::ConsentEvidence>) -> Result<Evidence, 
         Ok(Evidence {
             signatory: required("signatory", &value.signatory, 200)?,
             authority: required("authority", &value.authority, 200)?,
-            channel: required("channel", &value.channel, 100)?,
+            channel: channel(&value.channel)?,
             digest: digest("digest", &value.digest)?,
             received_at: required_instant("received_at", value.received_at)?,
             oral: oral(&value.channel, value.oral.as_ref())?,
@@ -188,13 +188,21 @@ pub(super) fn evidence(value: Option<&v1::ConsentEvidence>) -> Result<Evidence, 
     read().map_err(|problem: Invalid| problem.within("evidence"))
 }
 
+/// Reads the channel of evidence; `oral` is written in one way, so that nothing can miss it.
+fn channel(text: &str) -> Result<String, Invalid> {
+    let channel = required("channel", text, 100)?;
+    Ok(if Oral::is_oral(&channel) { Oral::CHANNEL.to_owned() } else { channel })
+}
+
 /// Reads how spoken consent was checked: all of it, or it is not recorded.
 fn oral(channel: &str, value: Option<&v1::OralConsent>) -> Result<Option<Oral>, Invalid> {
     let Some(value) = value else {
-        check(channel != Oral::CHANNEL, "oral", "is required where the channel is `oral`")?;
+        check(!Oral::is_oral(channel), "oral", "is required where the channel is `oral`")?;
+        let problem = "is spoken: it must be `oral`, with what `oral` asks for";
+        check(!Oral::is_spoken(channel), "channel", problem)?;
         return Ok(None);
     };
-    check(channel == Oral::CHANNEL, "channel", "must be `oral` where `oral` is set")?;
+    check(Oral::is_oral(channel), "channel", "must be `oral` where `oral` is set")?;
     let read = || {
         check(value.read_back, "read_back", "must be true: the scope is read back to the contact, who confirms it")?;
         Ok(Oral {

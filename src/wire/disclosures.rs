@@ -23,6 +23,8 @@ fn record(message: &RecordDisclosureRequest) -> Result<RecordDisclosure, Invalid
             means: convert::field("means", &message.means, Means::parse)?,
             ground: convert::field("ground", &message.ground, Ground::parse)?,
             officer: convert::required("officer", &message.officer, 200)?,
+            // Known by the consent, once that is read.
+            purposes: std::collections::BTreeSet::new(),
         },
         consent: convert::optional("consent_id", &message.consent_id, ConsentId::parse)?,
         authorisation: convert::optional("authorisation_id", &message.authorisation_id, AuthorisationId::parse)?,

@@ -19,7 +19,7 @@
 //! | A12 | suspended meanwhile | `calls` |
 //! | A13 | committed before the withdrawal and delivered after it: may happen, with an index below it | `calls` |
 //! | A14 | done twice after an unknown outcome | `calls` |
-//! | A15 | passed on under the first consent; what was passed on is called back with it | `consents`; more with onward disclosure |
+//! | A15 | passed on under the first consent; what was passed on is called back with it | `consents` for what is called back; onward disclosure for what is passed on |
 //! | A16 | merged, renamed, other identifiers | `flow/a16.rs` |
 //! | A17 | withdrawn, then amended: the new content under the old permission | `consents` |
 //! | A18 | one of many withdraws, and its own is released with the others' | `calls` |

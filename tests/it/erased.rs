@@ -17,6 +17,7 @@ use crate::postgres;
 
 const CONTENT: &str = "canary-of-content-58213";
 const EVIDENCE: &str = "canary-of-evidence-58213";
+const OFFICER: &str = "canary-of-officer-58213";
 const CAMPAIGN: &str = "canary-of-campaign-58213";
 const CAVEAT: &str = "canary-of-a-caveat-58213";
 
@@ -58,10 +59,10 @@ impl World {
     }
 
     /// Every byte that the database leaves where others could find it; a dump has bytes as hexadecimal.
-    fn left_behind(&self) -> Option<Vec<u8>> {
+    fn left_behind(&self) -> Vec<u8> {
         let url = self.config.database_url();
         match url.strip_prefix("sqlite:") {
-            Some(path) => Some(files(Path::new(path).parent().unwrap())),
+            Some(path) => files(Path::new(path).parent().unwrap()),
             None => postgres::dump(&url),
         }
     }
@@ -84,24 +85,22 @@ on_both_databases! {
         let last = world.size().await - 2;
         let keys = world.keys_of(&other).await;
         assert_eq!(keys.len(), 3);
-        if let Some(before) = world.left_behind() {
-            assert!(keys.iter().all(|key| has(&before, key)), "the search finds what is there");
-            assert!(has(&before, CAMPAIGN.as_bytes()), "and what is not sealed");
-            assert!(![CONTENT, EVIDENCE].iter().any(|canary| has(&before, canary.as_bytes())), "it is all sealed");
-        }
+        let before = world.left_behind();
+        assert!(keys.iter().all(|key| has(&before, key)), "the search finds what is there");
+        assert!(has(&before, CAMPAIGN.as_bytes()), "and what is not sealed");
+        assert!(![CONTENT, EVIDENCE].iter().any(|canary| has(&before, canary.as_bytes())), "it is all sealed");
 
         world.erase(&other.held).await;
         world.erase(&permitted.held).await;
 
         let live = "SELECT wrapped_key FROM incident_revision WHERE wrapped_key IS NOT NULL";
         assert!(world.all_bytes(live).await.is_empty());
-        if let Some(after) = world.left_behind() {
-            for key in &keys {
-                assert!(!has(&after, key), "a key was left behind");
-            }
-            for canary in [CONTENT, EVIDENCE, CAMPAIGN] {
-                assert!(!has(&after, canary.as_bytes()), "`{canary}` was left behind");
-            }
+        let after = world.left_behind();
+        for key in &keys {
+            assert!(!has(&after, key), "a key was left behind");
+        }
+        for canary in [CONTENT, EVIDENCE, CAMPAIGN] {
+            assert!(!has(&after, canary.as_bytes()), "`{canary}` was left behind");
         }
         assert!(world.size().await > last, "the ledger only grows");
     }
@@ -125,17 +124,39 @@ on_both_databases! {
             asked.replace("bytea", "blob")
         };
         assert!(has(&world.all_bytes(&asked).await[0], upstream.reference.as_bytes()));
-        if let Some(before) = world.left_behind() {
-            assert!(has(&before, CAVEAT.as_bytes()), "the search finds what is there");
-        }
+        assert!(has(&world.left_behind(), CAVEAT.as_bytes()), "the search finds what is there");
         world.erase(&received.held).await;
         world.erase(&upstream).await;
         assert!(!has(&world.all_bytes(&asked).await[0], upstream.reference.as_bytes()), "by this it was asked about");
         let shown = "SELECT wrapped_key FROM incident_revision r JOIN permission_shown s ON s.incident_id = r.incident_id";
         assert!(world.all_bytes(shown).await.is_empty());
-        if let Some(after) = world.left_behind() {
-            assert!(!has(&after, CAVEAT.as_bytes()), "the chain was left behind");
+        assert!(!has(&world.left_behind(), CAVEAT.as_bytes()), "the chain was left behind");
+    }
+
+    async fn reasons_and_names_go_with_the_incident(world: World) {
+        let held = world.permitted("ncsc").await.held;
+        let index = world.release_to_recipient(&held).await;
+        let call = v1::RecordDisclosureRequest { officer: OFFICER.into(), ..world.telephone_call(&held, "nca") };
+        world.record_disclosure("ncsc", call).await.unwrap();
+        let wrongful = world.report_releases("ncsc", &[index]).await.unwrap();
+        let [notice] = world.notices("ico").await.try_into().unwrap();
+        world.say_all("ico", &notice.id, "kept", "a court asked for it", &[]).await.unwrap();
+        world.close("ncsc", &wrongful, "they wrote that it is gone", false).await.unwrap();
+        let mut keys = Vec::new();
+        for table in ["notice_acknowledgement", "wrongful_release"] {
+            keys.extend(world.all_bytes(&format!("SELECT wrapped_key FROM {table}")).await);
         }
+        assert_eq!(keys.len(), 2);
+        assert!(has(&world.left_behind(), OFFICER.as_bytes()));
+
+        world.erase(&held).await;
+        let after = world.left_behind();
+        assert!(!keys.iter().any(|key| has(&after, key)), "a key was left behind");
+        assert!(!has(&after, OFFICER.as_bytes()), "the officer's name was left behind");
+        let [notice] = world.notices("ico").await.try_into().unwrap();
+        let said = &notice.acknowledgements[0];
+        assert_eq!((notice.state.as_str(), said.outcome.as_str(), said.reason.as_str()), ("kept", "kept", ""));
+        assert_eq!(world.wrongful("ncsc", &wrongful).await.reason, "");
     }
 
     async fn a_crash_before_the_write_ahead_file_is_emptied_leaves_nothing_after_the_next_start(world: World) {

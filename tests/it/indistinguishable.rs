@@ -399,6 +399,36 @@ on_both_databases! {
         assert!(requests.iter().all(|request| *request == requests[0]));
     }
 
+    async fn an_erasure_is_not_seen_in_what_was_open(world: World) {
+        let held = world.hold("ncsc", "ico").await;
+        world.prepare(&held, &But { consent: Some("none"), ..But::default() }).await;
+        let unknown = v1::RequestReleaseRequest {
+            request_id: request_id(),
+            target: Some(Target::Reference(concordat::seal::new_id("ref"))),
+            ..world.ask(&held)
+        };
+        let mut before = Vec::new();
+        for ask in [world.ask(&held), unknown] {
+            let put = world.requester("ico").request_release(ask.clone()).await.unwrap().into_inner();
+            assert!(matches!(put.outcome, Some(Outcome::Open(_))), "{:?}", put.outcome);
+            before.push((ask, put.receipt.unwrap()));
+        }
+        world.erase(&held).await;
+
+        for (ask, receipt) in &before {
+            let after = world.entry("ico", receipt.index).await.unwrap();
+            assert_eq!((&after.entry, &after.openings), (&receipt.entry, &receipt.openings), "fetched again");
+            let repeat = world.requester("ico").request_release(ask.clone()).await.unwrap().into_inner().receipt.unwrap();
+            assert_eq!((repeat.index, &repeat.openings), (receipt.index, &receipt.openings), "asked again");
+        }
+        // The holder's officers are told no more of it than had nothing matched, and not why.
+        let own = world.verified(Some(&world.entry("ncsc", before[0].1.index).await.unwrap()));
+        assert!(own.subject.is_none() && own.grounds.is_none() && own.outcome.is_some());
+        let index = before[0].1.index;
+        let (code, said) = world.replayed(&["--from", &index.to_string(), "--until", &(index + 1).to_string()]);
+        assert_eq!((code, said["erased"].as_u64()), (0, Some(1)), "{said}");
+    }
+
     async fn by_name_no_reason_can_be_told_from_another(world: World) {
         let named = |number: u32| v1::NamedOrganisation {
             identifiers: vec![identifier(number)],

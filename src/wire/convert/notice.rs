@@ -9,7 +9,7 @@ use crate::proto::v1;
 pub(crate) fn disclosure(made: Disclosure) -> v1::Disclosure {
     let terms = made.terms;
     let (means, ground, officer) = terms.elsewhere.map_or_else(Default::default, |elsewhere| {
-        let Elsewhere { means, ground, officer } = elsewhere;
+        let Elsewhere { means, ground, officer, .. } = elsewhere;
         (means.to_string(), ground.to_string(), officer)
     });
     v1::Disclosure {
@@ -45,7 +45,7 @@ pub(crate) fn notice(view: &NoticeView) -> v1::Notice {
         means: about.terms.elsewhere.as_ref().map(|elsewhere| elsewhere.means.to_string()).unwrap_or_default(),
         issued_at: Some(timestamp(notice.issued_at)),
         due_at: Some(timestamp(notice.due_at)),
-        state: notice.outcome().unwrap_or("issued").to_owned(),
+        state: notice.outcome.clone().unwrap_or_else(|| "issued".to_owned()),
         overdue: *overdue,
         entry_index: notice.index,
         categories: about.terms.categories.iter().map(ToString::to_string).collect(),

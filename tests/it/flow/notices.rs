@@ -3,7 +3,7 @@
 use concordat::proto::v1;
 use tonic::Code;
 
-use crate::builders::{Held, assert_error, assert_invalid, assert_released, content, names};
+use crate::builders::{Held, assert_error, assert_invalid, assert_open_with, assert_released, content, names};
 use crate::harness::{World, on_both_databases, request_id};
 
 const DAY: i64 = 86_400;
@@ -190,15 +190,48 @@ on_both_databases! {
     }
 
     async fn a_notice_changes_nothing_for_who_got_nothing(world: World) {
-        let (permitted, _) = world.released_to_ico().await;
-        let before = world.events("nca").await;
-        let receipts = async || {
+        // It asked for the same incident as whoever got it, and is an agency to which notices go.
+        let (held, authorisation) = world.released_to_nca().await;
+        let other = world.hold_incident("ico", "ncsc", held.organisation.clone(), held.incident.clone()).await;
+        assert_open_with("nothing permits it to the NCSC", &world.outcome(&other).await);
+        let seen = async || {
             let request = v1::ListEntriesRequest { page_size: 200, page_token: String::new() };
-            world.ledger("nca").list_entries(request).await.unwrap().into_inner().receipts.len()
+            let receipts = world.ledger("ncsc").list_entries(request).await.unwrap().into_inner().receipts;
+            let entries: Vec<_> = receipts.into_iter().map(|one| (one.index, one.entry, one.openings)).collect();
+            (world.events("ncsc").await, world.notices("ncsc").await, entries)
         };
-        let entries = receipts().await;
-        world.withdraw_consent(&permitted.held, &permitted.consent).await.unwrap();
-        assert_eq!((world.events("nca").await, receipts().await), (before, entries));
+        let before = seen().await;
+        assert!(!before.2.is_empty());
+        world.revoke(&held, &authorisation).await.unwrap();
+        assert_eq!(world.notices("nca").await.len(), 1);
+        assert!(seen().await == before, "it learns of a notice to another");
+    }
+
+    async fn who_has_a_copy_of_an_erased_incident_is_still_told(world: World) {
+        let organisation = world.register_organisation("ncsc", vec![]).await;
+        let mut copies = Vec::new();
+        for _ in 0..2 {
+            let request = world.incident_at(&organisation);
+            let incident = world.incidents("ncsc").register_incident(request).await.unwrap().into_inner().incident_id;
+            let held = world.hold_incident("ncsc", "ico", organisation.clone(), incident).await;
+            let permitted = world.permit(held).await;
+            let index = world.release_to_recipient(&permitted.held).await;
+            world.erase(&permitted.held).await;
+            copies.push((permitted, index));
+        }
+        let [(withdrawn, first), (mistaken, second)] = &copies[..] else { panic!() };
+        world.withdraw_consent(&withdrawn.held, &withdrawn.consent).await.unwrap();
+        let notice = world.only_notice("ico").await;
+        assert_eq!((notice.kind.as_str(), notice.receipt_index), ("stop-further-use", *first));
+
+        world.later(1);
+        world.mark_in_error(&mistaken.held, &mistaken.consent).await.unwrap();
+        let notices = world.notices("ico").await;
+        assert_eq!((notices.len(), notices[1].kind.as_str(), notices[1].receipt_index), (2, "recall", *second));
+        // By its entry, too; and the holder still sees to whom it went.
+        world.report_releases("ncsc", &[*first]).await.unwrap();
+        assert_eq!(world.notices("ico").await.len(), 3);
+        assert_eq!(world.disclosures(&withdrawn.held).await.len(), 1);
     }
 
     async fn notices_are_found_after_a_restart(world: World) {

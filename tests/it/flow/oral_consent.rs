@@ -135,6 +135,61 @@ on_both_databases! {
         assert_eq!(world.size().await, before, "what is turned away leaves nothing");
     }
 
+    async fn however_a_spoken_channel_is_written_it_is_oral(world: World) {
+        let held = authorised(&world).await;
+        let by = |channel: &str, oral: bool| {
+            let mut request = self::oral(&world, &held);
+            let evidence = request.evidence.as_mut().unwrap();
+            evidence.channel = channel.into();
+            if !oral {
+                evidence.oral = None;
+            }
+            request
+        };
+        for channel in ["telephone", "Phone call", "in person", "IN_PERSON", "verbal", " Meeting "] {
+            assert_invalid(record(&world, &held, by(channel, false)).await, "evidence.channel");
+        }
+        for channel in ["Oral", " ORAL "] {
+            assert_invalid(record(&world, &held, by(channel, false)).await, "evidence.oral");
+        }
+        let consent_id = record(&world, &held, by(" Oral", true)).await.unwrap();
+        let shown = world.consents("ncsc").get_consent(v1::GetConsentRequest { consent_id }).await.unwrap().into_inner();
+        assert_eq!(shown.consent.unwrap().versions[0].evidence.as_ref().unwrap().channel, "oral");
+        record(&world, &held, by("e-mail", false)).await.unwrap();
+    }
+
+    async fn what_was_entered_in_error_counts_no_hours(world: World) {
+        let held = authorised(&world).await;
+        let mistaken = given(&world, &held).await;
+        world.mark_in_error(&held, &mistaken).await.unwrap();
+        world.hand.set(world.now().plus_seconds(2 * DAY));
+        given(&world, &held).await;
+        assert_released(&world.outcome(&held).await, &["identity", "timeline"]);
+    }
+
+    async fn a_version_whose_time_is_over_takes_the_place_of_nothing(world: World) {
+        let held = authorised(&world).await;
+        let consent = world.give_consent(&held, world.scope(&held)).await;
+        let released = world.release_to_recipient(&held).await;
+        let said = v1::ReconfirmConsentRequest {
+            request_id: request_id(),
+            consent_id: consent.clone(),
+            scope: Some(world.scope(&held)),
+            evidence: Some(world.oral_evidence()),
+        };
+        // What is in writing lasts longer.
+        let result = world.consents("ncsc").reconfirm_consent(said).await;
+        assert_error(result, Code::FailedPrecondition, "WRONG_STATE");
+
+        let short = v1::ConsentScope { valid_until: world.in_seconds(60), ..world.scope(&held) };
+        let version = world.reconfirm_consent(&held, &consent, short).await;
+        world.hand.set(world.now().plus_seconds(61));
+        let verified = world.verify_consent(&held, &consent, version).await;
+        assert_error(verified, Code::FailedPrecondition, "WRONG_STATE");
+        assert_eq!(world.notices("ico").await, [], "nobody is told to stop");
+        assert!(world.release_to_recipient(&held).await > released);
+    }
+
     async fn who_took_an_oral_consent_does_not_verify_it(world: World) {
         let held = authorised(&world).await;
         let mut request = oral(&world, &held);

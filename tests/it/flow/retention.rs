@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use crate::builders::{
     Held, Permitted, assert_error, assert_invalid, assert_open, assert_released, identifier, only_incident,
 };
-use crate::cli::{concordat, exit, text};
+use crate::cli::{concordat, execute, exit, text};
 use crate::harness::{PURPOSES, World, on_both_databases, real_now, request_id};
 
 const DAY: i64 = 86_400;
@@ -117,6 +117,25 @@ on_both_databases! {
         assert_eq!((all[0].external_ref.as_str(), all[0].recipient.as_str()), ("disposal 7", "ico"));
         assert_eq!((all[1].entry_index, &all[1].request), (index(&two), &two.request));
         assert_eq!(states(&world.disposals(true).await), ["overdue"]);
+    }
+
+    async fn a_request_that_was_put_very_often_hides_no_release(world: World) {
+        let permitted = world.kept_for(40).await;
+        let response = world.put(&permitted.held, world.ask(&permitted.held)).await.unwrap();
+        // A thousand asks before it, as the database would have them.
+        let more = format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+             INSERT INTO call (key, digest, idx, object, version, at, answer)
+             SELECT 'before ' || n.i, c.digest, 0, c.object, c.version, c.at, c.answer FROM call c CROSS JOIN n
+             WHERE c.idx = {}",
+            index(&response)
+        );
+        let url = world.config.database_url();
+        execute(&url, &[&more], &[&more]).await;
+        world.dispose(&response.request, index(&response)).await.unwrap();
+        world.report_releases("ncsc", &[index(&response)]).await.unwrap();
+        let gone = "DELETE FROM call WHERE key LIKE 'before %'";
+        execute(&url, &[gone], &[gone]).await;
     }
 
     async fn two_officers_erase_before_the_time_is_over(world: World) {

@@ -3,7 +3,7 @@
 use concordat::proto::v1;
 use tonic::Code;
 
-use crate::builders::{assert_error, assert_invalid, assert_open_with, assert_released, names, released};
+use crate::builders::{assert_error, assert_invalid, assert_open_with, assert_released, content, names, released};
 use crate::harness::{on_both_databases, request_id};
 
 const HOUR: i64 = 3_600;
@@ -50,6 +50,28 @@ on_both_databases! {
         assert_error(world.close("ncsc", &wrongful.id, "", true).await, Code::FailedPrecondition, "WRONG_STATE");
     }
 
+    async fn a_consent_is_marked_before_what_relied_on_it_is_called_back_as_an_error(world: World) {
+        let (permitted, index) = world.released_to_ico().await;
+        let by_consent = || v1::ReportWrongfulReleaseRequest {
+            cause: "consent-entered-in-error".into(),
+            consent_id: permitted.consent.clone(),
+            ..v1::ReportWrongfulReleaseRequest::default()
+        };
+        let by_entry = v1::ReportWrongfulReleaseRequest {
+            consent_id: String::new(),
+            receipt_indexes: vec![index],
+            ..by_consent()
+        };
+        for request in [by_consent(), by_entry] {
+            assert_error(world.report("ncsc", request).await, Code::FailedPrecondition, "WRONG_STATE");
+        }
+        assert_eq!(world.notices("ico").await, []);
+        // Marking it does both: nothing more goes out under it, and what did is called back.
+        world.mark_in_error(&permitted.held, &permitted.consent).await.unwrap();
+        assert_eq!(world.notices("ico").await.len(), 1);
+        assert_error(world.report("ncsc", by_consent()).await, Code::FailedPrecondition, "WRONG_STATE");
+    }
+
     async fn a_wrong_recipient_is_frozen_out_and_nobody_else(world: World) {
         let held = world.hold("ico", "nca").await;
         world.authorise(&held).await;
@@ -84,6 +106,28 @@ on_both_databases! {
         let said = &recalled[0].notice.as_ref().unwrap().acknowledgements[0];
         assert_eq!((recalled.len(), &said.passed_on_to), (1, &names(&["europol"])));
         assert_eq!(world.disclosures(&held).await.iter().filter(|one| one.id == made).count(), 1);
+    }
+
+    async fn of_a_copy_that_is_called_back_or_gone_nothing_else_is_said(world: World) {
+        let (recalled, index) = world.released_to_ico().await;
+        let (deleted, _) = world.released_to_ico().await;
+        world.report_releases("ncsc", &[index]).await.unwrap();
+        world.withdraw_consent(&deleted.held, &deleted.consent).await.unwrap();
+        let notices = world.notices("ico").await;
+        assert_eq!(notices.iter().map(|one| one.kind.as_str()).collect::<Vec<_>>(), ["recall", "stop-further-use"]);
+        world.say("ico", &notices[1].id, "deleted").await.unwrap();
+
+        for permitted in [&recalled, &deleted] {
+            let timeline = Some(v1::Timeline { discovery: "a customer noticed".into(), ..v1::Timeline::default() });
+            let content = v1::IncidentContent { timeline, ..content() };
+            world.amend_with(&permitted.held, content, v1::Markings::default()).await;
+            world.revoke(&permitted.held, &permitted.authorisation).await.unwrap();
+        }
+        world.withdraw_consent(&recalled.held, &recalled.consent).await.unwrap();
+        assert_eq!(world.notices("ico").await.len(), 2);
+        // A recall is said of everything that was given, gone or not.
+        world.mark_in_error(&deleted.held, &deleted.consent).await.unwrap();
+        assert_eq!(world.notices("ico").await.len(), 3);
     }
 
     async fn it_is_closed_once_every_recall_is_acknowledged_or_with_a_reason(world: World) {
@@ -141,6 +185,46 @@ on_both_databases! {
         // What is written down only now was stopped already.
         world.record_disclosure("ncsc", relied(world.telephone_call(held, "ico"))).await.unwrap();
         assert_eq!(world.notices("ico").await.len(), 2);
+    }
+
+    async fn what_is_written_down_late_is_put_right_at_once(world: World) {
+        let mistaken = world.permitted("ncsc").await;
+        world.mark_in_error(&mistaken.held, &mistaken.consent).await.unwrap();
+        let call = world.telephone_call(&mistaken.held, "ico");
+        let relied = v1::RecordDisclosureRequest { consent_id: mistaken.consent.clone(), ..call };
+        world.record_disclosure("ncsc", relied).await.unwrap();
+        let kinds = async || world.notices("ico").await.into_iter().map(|one| one.kind).collect::<Vec<_>>();
+        assert_eq!(kinds().await, ["recall"], "it was never given");
+        assert_eq!(world.wrongful_releases("ncsc").await.len(), 1);
+
+        let held = world.hold("ncsc", "ico").await;
+        let another = Some(v1::Narrative { text: "another story".into() });
+        world.amend_with(&held, v1::IncidentContent { narrative: another, ..content() }, v1::Markings::default()).await;
+        let of = |revision: i64, category: &str| v1::RecordDisclosureRequest {
+            revision,
+            categories: names(&[category]),
+            ..world.telephone_call(&held, "ico")
+        };
+        for request in [of(1, "timeline"), of(2, "narrative")] {
+            world.record_disclosure("ncsc", request).await.unwrap();
+        }
+        assert_eq!(kinds().await.len(), 1, "it says the same now");
+        world.later(1);
+        world.record_disclosure("ncsc", of(1, "narrative")).await.unwrap();
+        assert_eq!(kinds().await, ["recall", "correction"]);
+    }
+
+    async fn a_narrower_consent_reaches_what_was_said_by_telephone(world: World) {
+        let permitted = world.permitted("ncsc").await;
+        let (held, consent) = (&permitted.held, permitted.consent.as_str());
+        let call = world.telephone_call(held, "ico");
+        let relied = v1::RecordDisclosureRequest { consent_id: consent.into(), ..call };
+        world.record_disclosure("ncsc", relied).await.unwrap();
+        let mut scope = world.scope(held);
+        assert!(scope.purposes.len() > 1);
+        scope.purposes.pop();
+        world.narrow_consent(held, consent, scope).await.unwrap();
+        assert_eq!(world.notices("ico").await.len(), 1, "it may have been for that purpose");
     }
 
     async fn a_notice_to_an_agency_without_a_system_is_sent_by_hand(world: World) {

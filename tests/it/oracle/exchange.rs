@@ -219,6 +219,7 @@ impl Door for Direct {
                         means: Means::known("meeting"),
                         ground: Ground::known("other"),
                         officer: "aut".into(),
+                        purposes: std::collections::BTreeSet::new(),
                     },
                     consent: None,
                     authorisation: None,

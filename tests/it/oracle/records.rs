@@ -345,7 +345,7 @@ impl Records {
             Change::VerifyConsent { name, officer } => {
                 let consent = self.consents.get_mut(name)?;
                 match consent.recorded.take() {
-                    Some((version, scope, recorder)) if recorder != *officer => {
+                    Some((version, scope, recorder)) if recorder != *officer && scope.valid.1 > at => {
                         (consent.given, consent.state) = (Some((version, scope)), "given");
                     }
                     recorded => {
