@@ -129,7 +129,7 @@ fn facts(dice: &mut Dice) -> Facts {
     };
     let mut permissions = Vec::new();
     for of in ["ncsc", "fca", "nca"] {
-        for number in 0..[0, 1, 1, 1, 1, 2, 2, 3][dice.next() as usize % 8] {
+        for number in 0..[0, 1, 1, 1, 1, 2, 2, 3][usize::try_from(dice.next() % 8).unwrap()] {
             permissions.push(permission(dice, of, number));
         }
     }
