@@ -104,10 +104,10 @@ impl Acts {
             }
             "ThemeService/WithdrawTheme" => self.theme(object).withdrawn = Some(at),
             "RetentionService/EraseIncident" => drop(self.incidents.remove(object)),
-            // They change nothing that a decision reads.
-            "RetentionService/ProposeErasure" | "RetentionService/ConfirmDisposal" => {}
-            // A permission counts where its receipt is presented.
-            "PermissionService/AskPermission"
+            // They change nothing that a decision reads: a permission counts where its receipt is presented.
+            "RetentionService/ProposeErasure"
+            | "RetentionService/ConfirmDisposal"
+            | "PermissionService/AskPermission"
             | "PermissionService/GivePermission"
             | "PermissionService/DeclinePermission"
             | "PermissionService/WithdrawPermission" => {}
