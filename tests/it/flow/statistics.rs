@@ -255,21 +255,6 @@ on_both_databases! {
         assert_eq!(sector_of().await, [HEALTH], "what was published was counted by this");
     }
 
-    async fn a_year_is_completed_only_over_quarters_that_are_published(world: World) {
-        let year = Quarter::of(world.now()).year() + 1;
-        let [third, last] = ["Q3", "Q4"].map(|number| Quarter::parse(format!("{year}-{number}")).unwrap());
-        for quarter in [third, last] {
-            world.hand.set(quarter.start().plus_seconds(HOUR));
-            world.incidents_at(1).await;
-        }
-        world.end(last);
-        let early = world.publish("ico", &last.to_string()).await;
-        assert_error(early, Code::FailedPrecondition, "WRONG_STATE");
-        // Nothing stands in the first two.
-        world.publish("ico", &third.to_string()).await.unwrap();
-        world.publish("ico", &last.to_string()).await.unwrap();
-    }
-
     async fn where_incidents_stand_is_sealed_and_all_sealed_values_are_as_long(world: World) {
         world.incidents_at(3).await;
         let sealed = world.all_bytes("SELECT sealed FROM incident_statistic ORDER BY incident_id").await;
