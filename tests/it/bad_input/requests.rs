@@ -366,8 +366,10 @@ impl World {
             }
             "ReconfirmConsent" if variant == 1 => {
                 let held = self.hold("ncsc", "ico").await;
-                let consent_id = self.give_consent(&held, self.scope(&held)).await;
                 let (scope, evidence) = (Some(self.scope(&held)), Some(self.oral_evidence()));
+                // Word of mouth replaces nothing that stands in writing for longer.
+                let said = v1::RecordConsentRequest { evidence: evidence.clone(), ..self.consent_to_record(&held) };
+                let consent_id = self.consents("ncsc").record_consent(said).await.unwrap().into_inner().consent_id;
                 v1::ReconfirmConsentRequest { request_id, consent_id, scope, evidence }.encode_to_vec()
             }
             "ReconfirmConsent" => {
