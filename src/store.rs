@@ -50,7 +50,7 @@ pub use remains::{Kept, Remains};
 pub use replay::{Inside, KeptAnswer, WholeEntry};
 pub use requests::{Answer, KnownCall, QuestionRow};
 pub use retention::{Due, Proposed, ReleaseMade};
-pub use sql::{STATEMENTS, Sql};
+pub use sql::{Sql, statements};
 pub use themes::ThemeRow;
 pub use write::Write;
 

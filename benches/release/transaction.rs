@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use concordat::store::STATEMENTS;
+use concordat::store::statements;
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Column as _, Postgres, Row as _, Sqlite, TypeInfo as _};
 
@@ -108,7 +108,7 @@ impl Transaction {
         }
         let postgres = matches!(connection, Connection::Postgres(_));
         let statement = |name: &str| {
-            let found = STATEMENTS.iter().find(|(other, _)| *other == name).map(|(_, sql)| sql);
+            let found = statements().find(|(other, _)| *other == name).map(|(_, sql)| sql);
             let sql = found.with_context(|| format!("the store has no statement {name} any more"))?;
             anyhow::Ok(if postgres { sql.postgres } else { sql.sqlite })
         };

@@ -31,7 +31,7 @@ use super::gather::{Gathered, gather};
 use super::node::Timing;
 use super::offers::{OfferFor, Offering};
 use super::plan::{self, By, Done, Keyed, Mutation};
-use super::sharing::{self, Decided, SharingCall, Shelf, Told};
+use super::sharing::{self, Decided, SharingCall, Stock, Told};
 use super::{Error, Node, Result, disclosures, events, notices, obligations};
 
 /// Takes a batch through the gate. One answer for each of its works, in their order.
@@ -305,21 +305,21 @@ impl<'a> Passage<'a> {
     }
 
     /// Decides the asks for tables and themes on what is read for all of them together.
-    async fn tell(&mut self, calls: Vec<(usize, &SharingCall)>) -> Result<()> {
-        if calls.is_empty() {
+    async fn tell(&mut self, waiting: Vec<(usize, &SharingCall)>) -> Result<()> {
+        if waiting.is_empty() {
             return Ok(());
         }
         if let Err(error) = &self.timing.releases {
-            self.replies.extend(calls.iter().map(|(place, _)| (*place, Err(error.clone()))));
+            self.replies.extend(waiting.iter().map(|(place, _)| (*place, Err(error.clone()))));
             return Ok(());
         }
-        let callers: Vec<Requester> = calls.iter().map(|(_, call)| Requester::from(&call.by.actor)).collect();
-        let standing = self.locked.reads().suspensions_of(&callers).await?;
-        let shelf = Shelf::read(self.node, self.locked.reads(), calls.iter().map(|(_, call)| &call.ask)).await?;
-        for ((place, call), caller) in calls.into_iter().zip(callers) {
-            let asked = self.node.turn_away_by(&standing, &caller, &call.ask.holder);
-            let reply = match asked.and_then(|()| self.shared(call, caller, &shelf)) {
-                Ok(asked) => self.tell_one(place, call, asked)?,
+        let who: Vec<Requester> = waiting.iter().map(|(_, call)| Requester::from(&call.by.actor)).collect();
+        let standing = self.locked.reads().suspensions_of(&who).await?;
+        let stock = Stock::read(self.node, self.locked.reads(), waiting.iter().map(|(_, call)| &call.ask)).await?;
+        for ((place, call), requester) in waiting.into_iter().zip(who) {
+            let may = self.node.turn_away_by(&standing, &requester, &call.ask.holder);
+            let reply = match may.and_then(|()| self.shared(call, requester, &stock)) {
+                Ok(read) => self.tell_one(place, call, read)?,
                 Err(error) => Some(Err(error)),
             };
             self.replies.extend(reply.map(|reply| (place, reply)));
@@ -328,22 +328,22 @@ impl<'a> Passage<'a> {
     }
 
     /// What an ask is decided on, unless its key was used for another.
-    fn shared(&self, call: &SharingCall, caller: Requester, shelf: &Shelf) -> Result<sharing::Asked> {
+    fn shared(&self, call: &SharingCall, requester: Requester, stock: &Stock) -> Result<sharing::Asked> {
         let SharingCall { by, ask } = call;
         if self.known.get(&by.call.stored()).is_some_and(|earlier| earlier.digest != by.call.digest) {
             return Err(Error::key_reused());
         }
-        shelf.asked(caller, by.call.request_id.clone(), ask, self.timing.at)
+        stock.asked(requester, by.call.request_id.clone(), ask, self.timing.at)
     }
 
     /// Appends an entry for an ask that is put for the first time, whatever was decided; answers one that is put again.
-    fn tell_one(&mut self, place: usize, call: &SharingCall, asked: sharing::Asked) -> Result<Option<Result<Reply>>> {
+    fn tell_one(&mut self, place: usize, call: &SharingCall, read: sharing::Asked) -> Result<Option<Result<Reply>>> {
         let (seal, at, by) = (&self.node.seal, self.timing.at, &call.by);
         if let Some(earlier) = self.known.get(&by.call.stored()) {
-            let (told, permit) = asked.again(&self.locked, earlier);
+            let (told, permit) = read.again(&self.locked, earlier);
             return Ok(Some(Ok(Reply::Told(Box::new(told), permit))));
         }
-        let Decided { object, draft, facts, answer, shareable, writes } = asked.first_time()?;
+        let Decided { object, draft, facts, answer, shareable, writes } = read.first_time()?;
         let entered = Entered::Share { answer: answer.clone(), shareable };
         let appended = self.locked.append(entered, &draft, Some(&facts), Slots::REQUESTER, at, seal)?;
         self.writes.push(Write::call(&by.call, appended.index(), &object, 0, at, Some(&answer))?);

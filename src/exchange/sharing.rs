@@ -1,6 +1,6 @@
 //! Asks for what a holder made of many incidents, a table of its statistics or a theme, on their way through the gate.
 
-mod shelf;
+mod stock;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::store::{Answer, Committed, KnownCall, Locked, Write};
 
 use super::plan::By;
 use super::{Result, statement};
-pub(super) use shelf::Shelf;
+pub(super) use stock::Stock;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,5 +1,7 @@
 //! What an entry's commitments commit to: domain values as the contract's statements. One place for this translation.
 
+mod passage;
+
 use std::collections::BTreeSet;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -9,12 +11,14 @@ use crate::decision::{
     Decision, Disposal, Facts, Handling, Naming, NamingFacts, NotCovered, Permitted, Sharing, SharingFacts, Wanted,
 };
 use crate::domain::{
-    Acknowledgement, AgencyId, AgreementId, AnonymisedRecord, AnonymisedValue, Ask, Category, ConsentTerms, Digest,
-    Ground, IncidentId, Instant, Markings, Notice, Onward, Passage, PermissionRule, Provenance, Purpose, Quarter,
-    Question, Reference, Subject, ThemeId, Urgency, WrongfulRelease,
+    Acknowledgement, AgencyId, AnonymisedRecord, AnonymisedValue, Ask, Category, Digest, Ground, IncidentId, Instant,
+    Notice, Quarter, Question, Reference, Subject, ThemeId, Urgency, WrongfulRelease,
 };
 use crate::proto::v1;
 use crate::statistics::Rule;
+use passage::ONWARD;
+pub(crate) use passage::passages;
+pub(super) use passage::{read_passage, read_time};
 
 use super::plan::{By, Change, Keyed};
 use super::tables::Tables;
@@ -424,80 +428,4 @@ pub(crate) fn handling(handling: &Handling, reference: Option<&Reference>, corre
 /// What an erasure rested on and took with it.
 pub(super) fn erasure(ground: &Ground, due: bool, revisions: i64, entries: usize) -> Vec<u8> {
     v1::ErasureStatement { ground: ground.to_string(), due, revisions, entries: entries as u64 }.encode_to_vec()
-}
-
-/// Words of the contract for a few values.
-struct Words<T: 'static>(&'static [(T, &'static str)]);
-
-const ONWARD: Words<Onward> = Words(&[(Onward::No, "no"), (Onward::WithConsent, "with-consent"), (Onward::Yes, "yes")]);
-const PERMISSION: Words<PermissionRule> =
-    Words(&[(PermissionRule::Chain, "chain"), (PermissionRule::Originator, "originator")]);
-
-impl<T: Copy + PartialEq> Words<T> {
-    fn word(&self, value: T) -> String {
-        self.0.iter().find(|(one, _)| *one == value).map_or("", |(_, word)| word).to_owned()
-    }
-
-    fn read(&self, text: &str) -> Option<T> {
-        self.0.iter().find(|(_, word)| *word == text).map(|(value, _)| *value)
-    }
-}
-
-/// A chain as the contract writes it.
-pub(crate) fn passages(chain: &Provenance) -> Vec<v1::Passage> {
-    let passage = |one: &Passage| v1::Passage {
-        from: one.from.to_string(),
-        to: one.to.to_string(),
-        reference: one.reference.to_string(),
-        agreements: one.agreements.iter().map(ToString::to_string).collect(),
-        permission: PERMISSION.word(one.permission),
-        onward: ONWARD.word(one.onward),
-        consent: one.consent.as_ref().map(|terms| v1::ConsentTerms {
-            purposes: terms.purposes.iter().map(ToString::to_string).collect(),
-            enforcement: terms.enforcement,
-            onward: terms.onward,
-            until: Some(timestamp(terms.until)),
-        }),
-        tlp: one.markings.tlp.as_str().to_owned(),
-        pap: one.markings.pap.as_str().to_owned(),
-        classification: one.markings.classification.as_str().to_owned(),
-        caveats: one.caveats.clone(),
-    };
-    chain.passages().iter().map(passage).collect()
-}
-
-/// Reads a time that another node wrote.
-pub(super) fn read_time(stated: &prost_types::Timestamp) -> Option<Instant> {
-    let micros = stated.seconds.checked_mul(1_000_000)?.checked_add(i64::from(stated.nanos / 1_000))?;
-    Some(Instant::from_micros(micros))
-}
-
-/// Reads a passage that another node wrote. None: something of it cannot be read, so it cannot be kept to.
-pub(super) fn read_passage(stated: &v1::Passage) -> Option<Passage> {
-    let consent = match &stated.consent {
-        None => None,
-        Some(terms) => {
-            let purposes = terms.purposes.iter().map(|text| Purpose::parse(text.as_str()).ok());
-            Some(ConsentTerms {
-                purposes: purposes.collect::<Option<_>>()?,
-                enforcement: terms.enforcement,
-                onward: terms.onward,
-                until: read_time(terms.until.as_ref()?)?,
-            })
-        }
-    };
-    let marked = !stated.tlp.is_empty() && !stated.pap.is_empty() && !stated.classification.is_empty();
-    let markings = Markings::parse(&stated.tlp, &stated.pap, &stated.classification).ok().filter(|_| marked)?;
-    let agreements = stated.agreements.iter().map(|text| AgreementId::parse(text.as_str()).ok());
-    Some(Passage {
-        from: AgencyId::parse(stated.from.as_str()).ok()?,
-        to: AgencyId::parse(stated.to.as_str()).ok()?,
-        reference: Reference::parse(stated.reference.as_str()).ok()?,
-        agreements: agreements.collect::<Option<_>>()?,
-        permission: PERMISSION.read(&stated.permission)?,
-        onward: ONWARD.read(&stated.onward)?,
-        consent,
-        markings,
-        caveats: stated.caveats.clone(),
-    })
 }

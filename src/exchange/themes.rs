@@ -25,7 +25,7 @@ use crate::store::{Reads, ThemeRow, Write};
 
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
-use super::sharing::{Item, SharingAsk, Shelf};
+use super::sharing::{Item, SharingAsk, Stock};
 use super::{Error, Exchange, Node, Result, statement};
 use fitness::{counted, incidents, survivors, unfit};
 
@@ -388,9 +388,9 @@ async fn shared_with(
         after = last.to_string();
         let ask = |id: &ThemeId| SharingAsk { holder: holder.clone(), item: Item::Theme(id.clone()) };
         let asks: Vec<SharingAsk> = ids.iter().map(ask).collect();
-        let shelf = Shelf::read(node, reads, asks.iter()).await?;
+        let stock = Stock::read(node, reads, asks.iter()).await?;
         for (id, ask) in ids.iter().zip(&asks) {
-            if shelf.asked(requester.clone(), RequestId::known("-"), ask, now)?.is_permitted() {
+            if stock.asked(requester.clone(), RequestId::known("-"), ask, now)?.is_permitted() {
                 permitted.push(id.clone());
             }
         }

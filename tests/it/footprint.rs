@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use concordat::proto::v1;
 use concordat::proto::v1::request_release_request::Target;
-use concordat::store::STATEMENTS;
+use concordat::store::statements;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 
 use crate::builders::{assert_open, identifier};
@@ -33,7 +33,7 @@ macro_rules! read_of {
         let mut connection = $connection;
         let mut rows = Vec::new();
         for (name, keys) in $keys {
-            let (_, statement) = STATEMENTS.iter().find(|(other, _)| *other == name).unwrap();
+            let (_, statement) = statements().find(|(other, _)| *other == name).unwrap();
             let query = sqlx::query(statement.$dialect).bind(serde_json::json!(keys).to_string());
             let query = if name == "INCIDENTS_BY_IDENTIFIER" { query.bind(i64::MAX).bind(0_i64) } else { query };
             rows.push(query.fetch_all(&mut connection).await.unwrap().len());

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use concordat::store::{Options, STATEMENTS, Store};
+use concordat::store::{Options, Store, statements};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, SqlSafeStr as _, SqliteConnection};
 
 use crate::harness::on_both_databases;
@@ -27,7 +27,7 @@ async fn postgres() -> Option<PgConnection> {
 #[tokio::test]
 async fn each_statement_is_prepared_on_sqlite() {
     let (_folder, mut connection) = sqlite().await;
-    for (name, sql) in STATEMENTS {
+    for (name, sql) in statements() {
         let prepared = connection.prepare(AssertSqlSafe(sql.sqlite).into_sql_str()).await;
         assert!(prepared.is_ok(), "{name}: {:?}", prepared.err());
     }
@@ -36,7 +36,7 @@ async fn each_statement_is_prepared_on_sqlite() {
 #[tokio::test]
 async fn each_statement_is_prepared_on_postgres() {
     let Some(mut connection) = postgres().await else { return };
-    for (name, sql) in STATEMENTS {
+    for (name, sql) in statements() {
         let prepared = connection.prepare(AssertSqlSafe(sql.postgres).into_sql_str()).await;
         assert!(prepared.is_ok(), "{name}: {:?}", prepared.err());
     }
@@ -44,9 +44,9 @@ async fn each_statement_is_prepared_on_postgres() {
 
 #[test]
 fn each_statement_is_there_once_and_takes_its_parameters_in_order() {
-    let names: BTreeSet<&str> = STATEMENTS.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names.len(), STATEMENTS.len(), "a name is there twice");
-    for (name, sql) in STATEMENTS {
+    let names: BTreeSet<&str> = statements().map(|(name, _)| *name).collect();
+    assert_eq!(names.len(), statements().count(), "a name is there twice");
+    for (name, sql) in statements() {
         for text in [sql.sqlite, sql.postgres] {
             let used: BTreeSet<usize> = text
                 .split('$')

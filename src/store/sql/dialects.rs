@@ -13,10 +13,10 @@ pub struct Sql {
 /// `keys`, they are rows `k` with a `value`, each as often as it is there.
 macro_rules! statements {
     ($($name:ident = $kind:ident $args:tt;)+) => {
-        $(pub(super) const $name: Sql = statements!(@$kind $args);)+
+        $(pub(in crate::store) const $name: Sql = statements!(@$kind $args);)+
 
-        /// Every statement by name, so that a test can prepare them all on both databases.
-        pub const STATEMENTS: &[(&str, Sql)] = &[$((stringify!($name), $name)),+];
+        /// Each of them by its name.
+        pub(super) const STATEMENTS: &[(&str, Sql)] = &[$((stringify!($name), $name)),+];
     };
     (@both ($text:literal)) => { Sql { sqlite: $text, postgres: $text } };
     (@each ($sqlite:literal, $postgres:literal)) => { Sql { sqlite: $sqlite, postgres: $postgres } };

@@ -352,7 +352,9 @@ on_both_databases! {
         // That ledger is trusted, but about another agency.
         let anothers = |config: &mut Config| {
             let mut keys = section(config, "ncsc");
-            keys.iter_mut().for_each(|key| key.until = None);
+            for key in &mut keys {
+                key.until = None;
+            }
             config.agency.iter_mut().find(|section| section.id.as_str() == "nca").unwrap().ledger = keys;
         };
         ico = ico.stop().await.start_with(anothers).await;

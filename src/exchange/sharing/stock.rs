@@ -18,12 +18,12 @@ pub(in crate::exchange) type Found = (Wanted, Option<(Digest, Shared)>);
 /// The agreements in force, and what there is of whatever is asked for.
 ///
 /// What cannot be read is an error of the asks for it, not of the batch: a withdrawal beside them must be done.
-pub(in crate::exchange) struct Shelf {
+pub(in crate::exchange) struct Stock {
     agreements: Result<Vec<Arc<Agreement>>>,
     found: BTreeMap<SharingAsk, Result<Found>>,
 }
 
-impl Shelf {
+impl Stock {
     /// Reads for these asks, in the transaction in which they are decided.
     pub(in crate::exchange) async fn read(
         node: &Node,
