@@ -84,7 +84,7 @@ pub use suspensions::{Resume, Suspend};
 pub use tables::Tables;
 pub(crate) use themes::content as theme_content;
 pub use themes::{ConfirmTheme, DraftTheme, ReviseTheme, ThemeView, WithdrawTheme};
-pub use wrongful::{CloseWrongfulRelease, ReportWrongfulRelease, Wrongful, WrongfulView};
+pub use wrongful::{CloseWrongfulRelease, Copy, ReportWrongfulRelease, Wrongful, WrongfulView};
 
 use std::sync::Arc;
 

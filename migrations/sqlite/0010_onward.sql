@@ -11,6 +11,7 @@ CREATE TABLE permission (
     holder TEXT NOT NULL,
     unit TEXT NOT NULL,
     pseudonym TEXT NOT NULL,
+    reference TEXT NOT NULL,
     passage TEXT NOT NULL,
     recipient TEXT NOT NULL,
     purpose TEXT NOT NULL,
@@ -23,6 +24,8 @@ CREATE TABLE permission (
 ) STRICT;
 
 CREATE INDEX permission_upstream ON permission (upstream, id);
+
+CREATE INDEX permission_reference ON permission (reference);
 
 -- For which incidents this node was shown a permission: a row for each; and one without an incident once it was told that
 -- the permission is withdrawn, whether it was shown or not. The permission is the upstream agency and its id for it.

@@ -97,7 +97,7 @@ pub struct PresentWithdrawal {
 }
 
 /// What was asked of an agency, for its own officers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PermissionView {
     /// What was asked, and what came of it.
     pub asked: AskedPermission,
@@ -385,6 +385,18 @@ async fn shown_for(reads: &mut Reads, incident: &IncidentId) -> Result<Vec<Permi
     Ok(found.map(|found| found.permissions).unwrap_or_default())
 }
 
+/// What was asked of agencies, each for its own officers.
+pub(super) async fn views(reads: &mut Reads, asked: Vec<AskedPermission>, at: Instant) -> Result<Vec<PermissionView>> {
+    let references = asked.iter().map(|one| one.passage.reference.as_str()).collect();
+    let found = reads.incidents_by_reference(&references).await?;
+    let view = |asked: AskedPermission| {
+        let reference = asked.passage.reference.as_str();
+        let own = found.iter().find(|key| key.found_by == reference && key.incident.holder == asked.upstream);
+        PermissionView { incident: own.map(|key| key.incident.id.clone()), asked, at }
+    };
+    Ok(asked.into_iter().map(view).collect())
+}
+
 impl Exchange {
     /// What was asked of the agency.
     pub async fn permissions(&self, page: Page) -> Result<Pages<PermissionView>> {
@@ -393,15 +405,7 @@ impl Exchange {
                 let (after, read) = (page.after(node)?, page.rows()?);
                 let at = node.now(reads).await?;
                 let rows = reads.permissions(&page.agency, &after, read).await?;
-                let references = rows.iter().map(|row| row.passage.reference.as_str()).collect();
-                let found = reads.incidents_by_reference(&references).await?;
-                let view = |asked: AskedPermission| {
-                    let own = found.iter().find(|key| {
-                        key.found_by == asked.passage.reference.as_str() && key.incident.holder == asked.upstream
-                    });
-                    PermissionView { incident: own.map(|key| key.incident.id.clone()), asked, at }
-                };
-                let views = rows.into_iter().map(view).collect();
+                let views = views(reads, rows, at).await?;
                 page.turn(node, views, read, |view| view.asked.id.to_string())
             })
         })

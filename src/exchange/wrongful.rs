@@ -11,6 +11,7 @@ use crate::seal;
 use crate::store::{Reads, Write};
 
 use super::notices::NoticeView;
+use super::permissions::{self, PermissionView};
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
 use super::{Exchange, Result, disclosures, notices, statement};
@@ -59,8 +60,19 @@ pub struct CloseWrongfulRelease {
 pub struct WrongfulView {
     /// The wrongful release.
     pub wrongful: WrongfulRelease,
-    /// Each disclosure of its incidents, with its recall if there is one.
-    pub copies: Vec<(Disclosure, Option<NoticeView>)>,
+    /// Each disclosure of its incidents.
+    pub copies: Vec<Copy>,
+}
+
+/// A disclosure of an incident that was disclosed wrongly, and where more copies of it may be.
+#[derive(Debug)]
+pub struct Copy {
+    /// The disclosure.
+    pub made: Disclosure,
+    /// Every notice about it, with what its recipient said.
+    pub notices: Vec<NoticeView>,
+    /// What the holder permitted to be passed on of it, whether that still stands or not.
+    pub permitted: Vec<PermissionView>,
 }
 
 /// Opens a wrongful release as a part of a change; does nothing where all of it was recalled before.
@@ -285,6 +297,18 @@ async fn recalls(node: &super::Node, reads: &mut Reads, wrongful: &WrongfulRelea
     Ok(reads.with_what_was_said(issued, &node.seal).await?)
 }
 
+impl Copy {
+    fn of(made: Disclosure, notices: &[Notice], permitted: &[PermissionView], at: Instant) -> Self {
+        let about = notices.iter().filter(|one| (&one.about.incident, &one.about.id) == (&made.incident, &made.id));
+        let notices = about.map(|one| NoticeView { overdue: one.is_overdue(at), notice: one.clone() }).collect();
+        let of_it = |view: &&PermissionView| {
+            view.asked.upstream == made.holder && Some(&view.asked.passage.reference) == made.terms.reference.as_ref()
+        };
+        let permitted = permitted.iter().filter(of_it).cloned().collect();
+        Self { made, notices, permitted }
+    }
+}
+
 impl Exchange {
     /// One of the agency's own wrongful releases, with every copy that is known of.
     pub async fn wrongful_release(&self, agency: AgencyId, id: WrongfulReleaseId) -> Result<WrongfulView> {
@@ -292,17 +316,15 @@ impl Exchange {
             Box::pin(async move {
                 let found = reads.wrongful_release(&agency, &id, &node.seal).await?;
                 let wrongful = found.ok_or(Rejected::NotFound("wrongful release"))?;
-                let (recalls, at) = (recalls(node, reads, &wrongful).await?, node.now(reads).await?);
+                let at = node.now(reads).await?;
                 let incidents: Vec<&IncidentId> = wrongful.about.iter().map(|made| &made.incident).collect();
-                let copies = reads.disclosures_of(&incidents).await?;
-                let with_recall = |made: Disclosure| {
-                    let is_of =
-                        |notice: &&Notice| (&notice.about.incident, &notice.about.id) == (&made.incident, &made.id);
-                    let recall = recalls.iter().find(is_of).cloned();
-                    let view = recall.map(|notice| NoticeView { overdue: notice.is_overdue(at), notice });
-                    (made, view)
-                };
-                let copies = copies.into_iter().map(with_recall).collect();
+                let made = reads.disclosures_of(&incidents).await?;
+                let issued = reads.notices_of(&incidents).await?;
+                let notices = reads.with_what_was_said(issued, &node.seal).await?;
+                let references: Vec<_> = made.iter().filter_map(|made| made.terms.reference.as_ref()).collect();
+                let asked = reads.permitted_of(&references).await?;
+                let permitted = permissions::views(reads, asked, at).await?;
+                let copies = made.into_iter().map(|made| Copy::of(made, &notices, &permitted, at)).collect();
                 Ok(WrongfulView { wrongful, copies })
             })
         })

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::{AgencyId, Category, IncidentId, Instant, Passage, PermissionId, Purpose, Requester, Unit};
+use crate::domain::{
+    AgencyId, Category, IncidentId, Instant, Passage, PermissionId, Purpose, Reference, Requester, Unit,
+};
 
 use super::write::{Table, Write};
-use super::{Reads, Result, Tx, from_json, on, row, rows, sql, to_json};
+use super::{Reads, Result, Tx, from_json, key_set, on, row, rows, sql, to_json};
 
 const PERMISSION: Table = Table {
     name: "permission",
@@ -15,6 +17,7 @@ const PERMISSION: Table = Table {
         "holder",
         "unit",
         "pseudonym",
+        "reference",
         "passage",
         "recipient",
         "purpose",
@@ -131,6 +134,12 @@ impl Reads {
         rows!(self, sql::PERMISSIONS, Row, upstream.as_str(), after, most).into_iter().map(permission).collect()
     }
 
+    /// What agencies permitted of what they released under these references of their recipients', whatever came of it since.
+    pub async fn permitted_of(&mut self, references: &[&Reference]) -> Result<Vec<AskedPermission>> {
+        let set = key_set(references.iter().map(|reference| reference.as_str()));
+        rows!(self, sql::PERMITTED_OF, Row, set).into_iter().map(permission).collect()
+    }
+
     /// What this node was told of a permission of another agency's.
     pub async fn permission_shown(&mut self, upstream: &AgencyId, id: &PermissionId) -> Result<Shown> {
         let mut shown = Shown::default();
@@ -160,6 +169,7 @@ impl Write {
             asked.asker.agency.as_str().into(),
             asked.asker.unit.as_str().into(),
             asked.asker.pseudonym.as_str().into(),
+            asked.passage.reference.as_str().into(),
             to_json("permission", &asked.passage)?.into(),
             asked.recipient.as_str().into(),
             asked.purpose.as_str().into(),

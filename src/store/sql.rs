@@ -191,6 +191,12 @@ statements! {
                 valid_until, declined_at, withdrawn_at
          FROM permission WHERE upstream = $1 AND id > $2 ORDER BY id LIMIT $3"
     );
+    PERMITTED_OF = set (
+        "SELECT id, upstream, holder, unit, pseudonym, passage, recipient, purpose, categories, asked_at, permitted,
+                valid_until, declined_at, withdrawn_at
+         FROM permission WHERE permitted IS NOT NULL AND reference",
+        " ORDER BY id"
+    );
     GIVE_PERMISSION = both ("UPDATE permission SET permitted = $1, valid_until = $2 WHERE id = $3 AND permitted IS NULL");
     DECLINE_PERMISSION = both ("UPDATE permission SET declined_at = $1 WHERE id = $2 AND declined_at IS NULL");
     WITHDRAW_PERMISSION = both ("UPDATE permission SET withdrawn_at = $1 WHERE id = $2 AND withdrawn_at IS NULL");

@@ -16,7 +16,7 @@ use crate::exchange::{AgreementView, ScopeTerms};
 use crate::proto::{CATEGORIES, v1};
 
 pub(super) use crate::exchange::{passages, timestamp};
-pub(super) use notice::{disclosure, issued_notice, notice, wrongful_release, wrongful_view};
+pub(super) use notice::{disclosure, issued_notice, notice, permission, wrongful_release, wrongful_view};
 pub(super) use organisation::{found, identifier, identifiers, organisation, profile};
 
 /// Reads a field of text.

@@ -7,8 +7,8 @@ use super::status::{failed, internal, invalid, purpose_not_in_token};
 use super::{Desk, convert};
 use crate::domain::{AgencyId, Ground, IncidentId, Instant, Invalid, OrganisationId, PermissionId, Purpose, check};
 use crate::exchange::{
-    AskPermission, AskPermissionAgain, AskToName, DeclinePermission, Exchange, GivePermission, PermissionView,
-    PresentPermission, PresentWithdrawal, WithdrawPermission,
+    AskPermission, AskPermissionAgain, AskToName, DeclinePermission, Exchange, GivePermission, PresentPermission,
+    PresentWithdrawal, WithdrawPermission,
 };
 use crate::proto::v1;
 use crate::proto::v1::permission_service_server::PermissionService;
@@ -64,25 +64,6 @@ fn receipt(encoded: &[u8]) -> Result<Vec<u8>, Invalid> {
     Ok(encoded.to_vec())
 }
 
-fn shown(view: PermissionView) -> v1::Permission {
-    let PermissionView { asked, incident, at } = view;
-    let (permitted, until) = asked.given.as_ref().map(|(categories, until)| (categories, *until)).unzip();
-    v1::Permission {
-        id: asked.id.to_string(),
-        holder: asked.asker.agency.to_string(),
-        unit: asked.asker.unit.to_string(),
-        officer_pseudonym: asked.asker.pseudonym.clone(),
-        incident_id: incident.map(|id| id.to_string()).unwrap_or_default(),
-        recipient: asked.recipient.to_string(),
-        purpose: asked.purpose.to_string(),
-        categories: asked.categories.iter().map(ToString::to_string).collect(),
-        asked_at: Some(convert::timestamp(asked.asked_at)),
-        state: asked.state(at).to_owned(),
-        permitted: permitted.into_iter().flatten().map(ToString::to_string).collect(),
-        valid_until: until.map(convert::timestamp),
-    }
-}
-
 #[tonic::async_trait]
 impl PermissionService for Desk {
     async fn ask_permission(
@@ -115,7 +96,7 @@ impl PermissionService for Desk {
         let call = self.admit("PermissionService/ListPermissions", request)?;
         let page = call.page(call.message.page_size, &call.message.page_token, "");
         let (found, next_page_token) = call.exchange.permissions(page).await.map_err(failed)?;
-        let permissions = found.into_iter().map(shown).collect();
+        let permissions = found.into_iter().map(convert::permission).collect();
         Ok(Response::new(v1::ListPermissionsResponse { permissions, next_page_token }))
     }
 

@@ -46,7 +46,7 @@ pub(super) async fn put_right(stage: &Stage, released_at: u64, told: &mut Told) 
 
     let got = ncsc.get_wrongful_release(v1::GetWrongfulReleaseRequest { wrongful_release_id: id.clone() }).await?;
     let wrongful = got.into_inner().wrongful_release.context("the wrongful release is gone")?;
-    let states = wrongful.copies.iter().filter_map(|copy| copy.recall.as_ref()?.notice.as_ref());
+    let states = wrongful.copies.iter().flat_map(|copy| &copy.notices).filter_map(|issued| issued.notice.as_ref());
     let deleted = states.filter(|notice| notice.state == "deleted").count();
     told.step(
         deleted == 1 && wrongful.frozen,

@@ -1,8 +1,8 @@
-//! Disclosures, notices and wrongful releases.
+//! Disclosures, notices, permissions and wrongful releases.
 
 use super::timestamp;
 use crate::domain::{Acknowledgement, Disclosure, Elsewhere, Notice, WrongfulRelease};
-use crate::exchange::{NoticeView, WrongfulView};
+use crate::exchange::{Copy, NoticeView, PermissionView, WrongfulView};
 use crate::proto::v1;
 
 /// What a holder sees of a disclosure.
@@ -76,6 +76,26 @@ pub(crate) fn issued_notice(view: &NoticeView) -> v1::IssuedNotice {
     }
 }
 
+/// What the agency that was asked sees of a permission.
+pub(crate) fn permission(view: PermissionView) -> v1::Permission {
+    let PermissionView { asked, incident, at } = view;
+    let (permitted, until) = asked.given.as_ref().map(|(categories, until)| (categories, *until)).unzip();
+    v1::Permission {
+        id: asked.id.to_string(),
+        holder: asked.asker.agency.to_string(),
+        unit: asked.asker.unit.to_string(),
+        officer_pseudonym: asked.asker.pseudonym.clone(),
+        incident_id: incident.map(|id| id.to_string()).unwrap_or_default(),
+        recipient: asked.recipient.to_string(),
+        purpose: asked.purpose.to_string(),
+        categories: asked.categories.iter().map(ToString::to_string).collect(),
+        asked_at: Some(timestamp(asked.asked_at)),
+        state: asked.state(at).to_owned(),
+        permitted: permitted.into_iter().flatten().map(ToString::to_string).collect(),
+        valid_until: until.map(timestamp),
+    }
+}
+
 /// A wrongful release without its copies.
 pub(crate) fn wrongful_release(value: &WrongfulRelease) -> v1::WrongfulRelease {
     v1::WrongfulRelease {
@@ -96,10 +116,11 @@ pub(crate) fn wrongful_release(value: &WrongfulRelease) -> v1::WrongfulRelease {
 /// A wrongful release with every copy that is known of.
 pub(crate) fn wrongful_view(view: WrongfulView) -> v1::WrongfulRelease {
     let WrongfulView { wrongful, copies } = view;
-    let copy = |(made, recall): (Disclosure, Option<NoticeView>)| v1::WrongfulCopy {
+    let copy = |Copy { made, notices, permitted }| v1::WrongfulCopy {
         wrongful: wrongful.about.iter().any(|one| (&one.incident, &one.id) == (&made.incident, &made.id)),
         disclosure: Some(disclosure(made)),
-        recall: recall.as_ref().map(issued_notice),
+        notices: notices.iter().map(issued_notice).collect(),
+        permitted: permitted.into_iter().map(permission).collect(),
     };
     v1::WrongfulRelease { copies: copies.into_iter().map(copy).collect(), ..wrongful_release(&wrongful) }
 }

@@ -4,7 +4,7 @@ use concordat::proto::v1;
 use tonic::Code;
 
 use crate::builders::{assert_error, assert_invalid, assert_open_with, assert_released, content, names, released};
-use crate::harness::{on_both_databases, request_id};
+use crate::harness::{World, on_both_databases, request_id};
 
 const HOUR: i64 = 3_600;
 
@@ -102,10 +102,40 @@ on_both_databases! {
         let mut listed: Vec<_> = copies.iter().map(about).collect();
         listed.sort();
         assert_eq!(listed, [("met-police".into(), 0, false), ("nca".into(), index, true), ("ncsc".into(), right, false)]);
-        let recalled: Vec<_> = copies.into_iter().filter_map(|copy| copy.recall).collect();
+        let recalled: Vec<_> = copies.into_iter().flat_map(|copy| copy.notices).collect();
         let said = &recalled[0].notice.as_ref().unwrap().acknowledgements[0];
         assert_eq!((recalled.len(), &said.passed_on_to), (1, &names(&["europol"])));
         assert_eq!(world.disclosures(&held).await.iter().filter(|one| one.id == made).count(), 1);
+    }
+
+    async fn every_place_is_listed_to_which_a_copy_may_have_gone(world: World) {
+        let (release, held, consent) = world.received_by_ico("ncsc", World::onward_scope).await;
+        let received = world.receive("ico", release, "nca").await;
+        let (permission, _) = world.permitted_to_pass_on(&received, "ncsc").await;
+        let pending = v1::AskPermissionRequest { recipient: "ncsc".into(), ..world.permission_for(&received, "ncsc") };
+        world.ask_permission("ico", pending).await.unwrap();
+        // What is said of another copy is not said of this one.
+        let other = world.released_to_ico().await.1;
+
+        // Said before it was known to be wrong, and of a permission that has ended.
+        world.withdraw_consent(&held, &consent).await.unwrap();
+        let [stop] = world.notices("ico").await.try_into().unwrap();
+        world.say_all("ico", &stop.id, "kept", "it is evidence", &["europol"]).await.unwrap();
+        world.withdraw_permission("ncsc", &permission).await.unwrap();
+
+        let index = received.release.receipt.as_ref().unwrap().index;
+        let wrongful = world.report_releases("ncsc", &[index, other]).await.unwrap();
+        let mut copies = world.wrongful("ncsc", &wrongful).await.copies;
+        copies.sort_by_key(|copy| copy.disclosure.as_ref().unwrap().receipt_index);
+        let [copy, beside] = &copies[..] else { panic!("{copies:?}") };
+        let notices: Vec<_> = copy.notices.iter().map(|issued| issued.notice.clone().unwrap()).collect();
+        assert_eq!(notices.iter().map(|notice| notice.kind.as_str()).collect::<Vec<_>>(), ["stop-further-use", "recall"]);
+        assert_eq!(notices[0].acknowledgements[0].passed_on_to, names(&["europol"]));
+        let [permitted] = &copy.permitted[..] else { panic!("{copies:?}") };
+        assert_eq!((permitted.id.as_str(), permitted.state.as_str()), (permission.as_str(), "withdrawn"));
+        assert_eq!((permitted.holder.as_str(), permitted.recipient.as_str()), ("ico", "nca"));
+        assert_eq!(permitted.incident_id, held.incident);
+        assert_eq!((beside.notices.len(), beside.permitted.len()), (1, 0));
     }
 
     async fn of_a_copy_that_is_called_back_or_gone_nothing_else_is_said(world: World) {
