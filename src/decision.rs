@@ -32,7 +32,8 @@ pub use facts::{Alike, Facts, InForce, Match};
 pub use naming::{Naming, NamingFacts, NamingPermit, decide_naming};
 pub use preview::{Missing, missing, suppose};
 pub use sharing::{
-    Published, SharedTheme, Sharing, SharingFacts, SharingPermit, Wanted, decide_sharing, may_list, publishing_rule,
+    Published, SharedTheme, Sharing, SharingFacts, SharingPermit, Wanted, decide_sharing, may_anonymise, may_list,
+    publishing_rule,
 };
 use upstream::Upstream;
 

@@ -89,7 +89,8 @@ where
 
 /// Adds so many incidents to a quarter. No node may be running.
 async fn fill(world: &World, quarter: &str, rows: u64) -> Result<()> {
-    ensure!(MENU.axes().len() == 5, "the plain table has a column for each dimension");
+    let counted = MENU.menu().tables().iter().flat_map(|table| &table.over).max();
+    ensure!(counted.is_none_or(|place| *place < 5), "the plain table has a column for each dimension of a table");
     let seal = world.seal()?;
     world.watch.run(PLAIN.into()).await?;
     for first in (0..rows).step_by(usize::try_from(AT_ONCE)?) {

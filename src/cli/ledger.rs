@@ -9,10 +9,11 @@ use concordat::config::Config;
 use concordat::ledger::{Keyring, SigningKey};
 use concordat::seal;
 use concordat::store::{CheckFailed, Options, Store};
+use prost::Message;
 use serde_json::json;
 
-use super::Verdict;
 use super::output::{BAD, Format, GOOD, format, line, progress};
+use super::{Verdict, verify};
 
 /// Make or check a node's ledger; ask a node for its checkpoints, entries and proofs.
 #[derive(Debug, Args)]
@@ -37,6 +38,17 @@ Example:
     Check(ConfigArgument),
     /// Make decisions again from their sealed facts and stored agreement texts, and compare with what was committed.
     Replay(replay::Arguments),
+    /// Print a receipt as the flags of other commands take it: what is carried from one node to another.
+    #[command(after_help = "Example:
+  concordat permission ask --upstream nca --receipt $(concordat ledger receipt release.json --outcome-alone) \\
+    --recipient ncsc --purpose harm-reduction --categories technical-indicators")]
+    Receipt {
+        /// The receipt, or a response that has one: JSON or binary. `-`: stdin.
+        receipt: PathBuf,
+        /// Opens nothing but the outcome: more than that no other agency's node takes of a release or a permission.
+        #[arg(long)]
+        outcome_alone: bool,
+    },
     /// Print a new ledger key: the private line for the key file, and the verifier key to hand out.
     #[command(after_help = "Example:
   concordat ledger keygen ncsc.example")]
@@ -67,6 +79,16 @@ pub(super) async fn run(arguments: Arguments, stated: Option<Format>) -> anyhow:
         }
         Command::Check(argument) => check(&argument, format(stated)).await,
         Command::Replay(arguments) => replay::run(&arguments, format(stated)).await,
+        Command::Receipt { receipt, outcome_alone } => {
+            let (receipt, _) = verify::received(&receipt)?;
+            let encoded = if outcome_alone { verify::outcome_alone(receipt) } else { receipt.encode_to_vec() };
+            let hex = data_encoding::HEXLOWER.encode(&encoded);
+            match stated {
+                Some(Format::Json) => line(&json!({ "receipt": hex }).to_string()),
+                _ => line(&hex),
+            }
+            Ok(Verdict::Well)
+        }
         Command::Keygen { origin } => {
             let seed = seal::random();
             let private = SigningKey::write(&origin, &seed)?;

@@ -10,7 +10,7 @@ use clap::Args;
 use concordat::domain::Instant;
 use concordat::ledger::{Invalidity, Keyring, Verified, commit_to, verify};
 use concordat::proto;
-use concordat::proto::v1::{Receipt, Released, ReleasedCategory};
+use concordat::proto::v1::{Receipt, Released, ReleasedCategory, Slot};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage};
 use serde_json::{Value, json};
@@ -38,14 +38,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, format: Format) -> anyhow::Result<Verdict> {
     let keys = keyring(&arguments.key)?;
-    let bytes = if arguments.receipt.as_os_str() == "-" {
-        let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes)?;
-        bytes
-    } else {
-        fs::read(&arguments.receipt).with_context(|| format!("{} cannot be read", arguments.receipt.display()))?
-    };
-    let (receipt, released) = read(&bytes)?;
+    let (receipt, released) = received(&arguments.receipt)?;
     let verified = verify(&receipt, &keys).and_then(|verified| {
         check_content(&verified, released.as_ref())?;
         Ok(verified)
@@ -77,6 +70,22 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> anyhow::Result<Verdi
             Ok(verdict)
         }
     }
+}
+
+/// The receipt in a file, or for `-` in what stdin has, with the content that came with it.
+pub(super) fn received(path: &Path) -> anyhow::Result<(Receipt, Option<Released>)> {
+    if path.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes)?;
+        return read(&bytes);
+    }
+    read(&fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?)
+}
+
+/// A receipt as another agency's node may see it, encoded: what it says of the outcome alone.
+pub(super) fn outcome_alone(mut receipt: Receipt) -> Vec<u8> {
+    receipt.openings.retain(|opening| opening.slot() == Slot::Outcome);
+    receipt.encode_to_vec()
 }
 
 /// Reads verifier keys, each given as it is or as a file with one on each line.

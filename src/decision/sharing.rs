@@ -160,6 +160,12 @@ pub fn publishing_rule(activity: Activity, holder: &AgencyId, agreements: &[&Agr
     agreements.iter().filter(shares).filter_map(|agreement| agreement.statistics()).reduce(Rule::stricter_of)
 }
 
+/// Whether an agreement lets a holder disclose anonymised records.
+pub fn may_anonymise(holder: &AgencyId, agreements: &[&Agreement], at: Instant) -> bool {
+    let mut effective = agreements.iter().filter(|agreement| agreement.is_effective(at));
+    effective.any(|agreement| agreement.clauses().any(|clause| clause.lets_anonymise(holder)))
+}
+
 /// The agreements that speak of the holder's sharing this with the requester.
 fn between<'a>(
     activity: Activity,

@@ -46,6 +46,8 @@ impl Work {
     fn place(&self) -> Place {
         let (stops, bulk, takes) = match self {
             Self::Change(mutation) => (mutation.stops(), mutation.is_bulk(), CHANGE),
+            // What a theme rests on is counted anew, some 200 rows.
+            Self::Share(call) if call.ask.is_for_theme() => (false, false, CHANGE),
             Self::Ask(_) | Self::Offer(_) | Self::Share(_) => (false, false, ASK),
         };
         Place { agency: self.by().actor.agency.clone(), key: self.key(), stops, bulk, takes }

@@ -35,6 +35,13 @@ pub enum Item {
     Theme(ThemeId),
 }
 
+impl SharingAsk {
+    /// Whether a theme is asked for, rather than a table.
+    pub(super) fn is_for_theme(&self) -> bool {
+        matches!(self.item, Item::Theme(_))
+    }
+}
+
 /// What an ask's call is kept with.
 pub(super) fn object(facts: &SharingFacts) -> String {
     let holder = &facts.holder;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::decision::{Activity, may_list, publishing_rule};
+use crate::decision::{Activity, may_anonymise, may_list, publishing_rule};
 use crate::domain::{AgencyId, Incident, Instant, Quarter, Rejected};
 use crate::ledger::Kind;
 use crate::menu::MENU;
@@ -72,6 +72,7 @@ struct PublishStatistics {
 
 impl Plan for PublishStatistics {
     const KIND: Kind = Kind::Publication;
+    const BULK: bool = true;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let (holder, quarter) = (context.agency(), self.quarter);
@@ -115,6 +116,12 @@ impl Node {
         let agreements: Vec<_> = agreements.iter().map(Arc::as_ref).collect();
         let none = "no agreement in force lets your agency share statistics: an operator activates one first";
         Ok(publishing_rule(Activity::ShareStatistics, holder, &agreements, at).ok_or(Rejected::WrongState(none))?)
+    }
+
+    /// Whether anonymised records of the holder's come out at all: otherwise none are worked out.
+    async fn anonymises(&self, reads: &mut Reads, holder: &AgencyId, at: Instant) -> Result<bool> {
+        let agreements = self.in_force(reads).await?;
+        Ok(may_anonymise(holder, &agreements.iter().map(Arc::as_ref).collect::<Vec<_>>(), at))
     }
 
     /// What every incident of a quarter contributes. An organisation has the number and the key that `organisations` gives
@@ -162,7 +169,8 @@ impl Exchange {
                 let rule = node.publishing_rule(reads, &agency, now).await?;
                 let mut organisations = HashMap::new();
                 let mut before = Vec::new();
-                for quarter in quarter.completes() {
+                let anonymises = node.anonymises(reads, &agency, now).await?;
+                for quarter in quarter.completes().into_iter().filter(|_| anonymises) {
                     if reads.publication(&agency, quarter).await?.is_some() {
                         let contributions = node.contributions(reads, &agency, quarter, &mut organisations).await?;
                         let looks = reads.looks_of(&agency, quarter).await?;
@@ -174,7 +182,7 @@ impl Exchange {
                     }
                 }
                 let contributions = node.contributions(reads, &agency, quarter, &mut organisations).await?;
-                Ok(Some((rule, contributions, before)))
+                Ok(Some((rule, contributions, anonymises.then_some(before))))
             })
         });
         let Some((rule, contributions, before)) = counted.await? else { return Ok(None) };
@@ -184,7 +192,8 @@ impl Exchange {
             let counted = contributions.iter().copied();
             let published = publish(MENU.menu(), &rule, &quarter.to_string(), &secret, counted);
             let published = published.map_err(|_| Error::Internal("an incident stands where the menu has no value"))?;
-            let looks = let_out(&node.seal, &holder, &rule, (quarter, contributions), before);
+            let let_out = |before| let_out(&node.seal, &holder, &rule, (quarter, contributions), before);
+            let looks = before.map(let_out).unwrap_or_default();
             Ok(Some(Prepared { rule, tables: Tables::new(&holder, quarter, &rule, &published), looks }))
         });
         computed.await.unwrap_or(Err(Error::Internal("counting was stopped by a panic")))

@@ -29,7 +29,7 @@ use super::sharing::{Item, SharingAsk, Stock};
 use super::{Error, Exchange, Node, Result, statement};
 use fitness::{counted, incidents, survivors, unfit};
 
-/// The most versions of a theme: all are read for whoever confirms or revises it.
+/// The most versions of a theme: all are read for whoever looks at it.
 const MOST_VERSIONS: i64 = 100;
 
 /// Writes a theme down.
@@ -158,7 +158,7 @@ impl Plan for WithdrawTheme {
 }
 
 async fn own(context: Context<'_>, reads: &mut Reads, id: &ThemeId) -> Result<ThemeRow> {
-    let found = reads.theme(context.agency(), id, context.seal()).await?;
+    let found = reads.theme_now(context.agency(), id, context.seal()).await?;
     Ok(found.ok_or(Rejected::NotFound("theme"))?)
 }
 
@@ -273,7 +273,7 @@ pub(super) struct Confirmed {
     pub(super) content: (Digest, Shared),
 }
 
-/// Those of the themes that were confirmed. What one rests on is counted anew.
+/// Those of the themes that were confirmed and still rest on what they say. That is counted anew.
 pub(super) async fn confirmed(
     node: &Node,
     reads: &mut Reads,
@@ -285,7 +285,10 @@ pub(super) async fn confirmed(
     let confirmed = |row: ThemeRow| {
         let (version, confirmed) = row.held.confirmed()?;
         let each = row.organisations.get(&version.version).map(Vec::as_slice).unwrap_or_default();
-        Some((row.held.id.clone(), as_shared(&row.held, version, confirmed, counted(each, &survivors))))
+        let backing = counted(each, &survivors);
+        // It states the figures of its confirmation, whatever agreements ask for by now: they must be true.
+        let is_true = backing.meets(confirmed.threshold, confirmed.largest_share);
+        is_true.then(|| (row.held.id.clone(), as_shared(&row.held, version, confirmed, backing)))
     };
     Ok(rows.into_iter().filter_map(confirmed).collect())
 }

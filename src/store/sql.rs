@@ -3,9 +3,11 @@
 #[macro_use]
 mod dialects;
 mod retention;
+mod themes;
 
 pub use dialects::Sql;
 pub(super) use retention::*;
+pub(super) use themes::*;
 
 statements! {
     // The lock: the first statement of every writing transaction. On SQLite `BEGIN IMMEDIATE` has taken it.
@@ -382,51 +384,6 @@ statements! {
          WHERE holder = $1 AND quarter > $2 ORDER BY quarter LIMIT $3"
     );
 
-    THEME = both ("SELECT id, holder, withdrawn_at, withdrawn_by FROM theme WHERE holder = $1 AND id = $2");
-    THEMES = both (
-        "SELECT id, holder, withdrawn_at, withdrawn_by FROM theme WHERE holder = $1 AND id > $2 ORDER BY id LIMIT $3"
-    );
-    THEME_VERSIONS = set (
-        "SELECT theme_id, version, wrapped_key, sealed, drafted_by, drafted_at, confirmed_by, confirmed_at,
-                threshold, largest_share, digest
-         FROM theme_version WHERE theme_id", " ORDER BY theme_id, version DESC"
-    );
-    THEME_INCIDENTS = set (
-        "SELECT t.theme_id, t.version, t.incident_id, i.organisation_id, i.markings FROM theme_incident t
-         LEFT JOIN incident i ON i.id = t.incident_id AND i.erased_at IS NULL WHERE t.theme_id",
-        " ORDER BY t.theme_id, t.version, t.incident_id"
-    );
-    SHAREABLE_THEMES = both (
-        "SELECT t.id, t.holder, t.withdrawn_at, t.withdrawn_by FROM theme t
-         WHERE t.holder = $1 AND t.id > $2 AND t.withdrawn_at IS NULL
-           AND EXISTS (SELECT 1 FROM theme_version v WHERE v.theme_id = t.id AND v.confirmed_at IS NOT NULL)
-         ORDER BY t.id LIMIT $3"
-    );
-    THEMES_BY_ID = set ("SELECT id, holder, withdrawn_at, withdrawn_by FROM theme WHERE id", " ORDER BY id");
-    CONFIRMED_VERSIONS = set (
-        "SELECT theme_id, version, wrapped_key, sealed, drafted_by, drafted_at, confirmed_by, confirmed_at,
-                threshold, largest_share, digest
-         FROM theme_version v
-         WHERE confirmed_at IS NOT NULL
-           AND NOT EXISTS (SELECT 1 FROM theme_version n WHERE n.theme_id = v.theme_id AND n.version > v.version
-                           AND n.confirmed_at IS NOT NULL)
-           AND theme_id", ""
-    );
-    CONFIRMED_INCIDENTS = set (
-        "SELECT t.theme_id, t.version, t.incident_id, i.organisation_id, i.markings FROM theme_incident t
-         LEFT JOIN incident i ON i.id = t.incident_id AND i.erased_at IS NULL
-         WHERE t.version = (SELECT MAX(v.version) FROM theme_version v
-                            WHERE v.theme_id = t.theme_id AND v.confirmed_at IS NOT NULL)
-           AND t.theme_id", " ORDER BY t.theme_id, t.incident_id"
-    );
-    THEME_RECIPIENTS = both ("SELECT agency FROM theme_recipient WHERE theme_id = $1 ORDER BY agency");
-    CONFIRM_THEME = both (
-        "UPDATE theme_version SET confirmed_by = $1, confirmed_at = $2, threshold = $3, largest_share = $4, digest = $5
-         WHERE theme_id = $6 AND version = $7 AND confirmed_at IS NULL"
-    );
-    WITHDRAW_THEME = both (
-        "UPDATE theme SET withdrawn_at = $1, withdrawn_by = $2 WHERE id = $3 AND withdrawn_at IS NULL"
-    );
     STANDINGS_OF = set (
         "SELECT s.incident_id, s.holder, s.quarter, s.sealed, p.published_at FROM incident_statistic s
          LEFT JOIN publication p ON p.holder = s.holder AND p.quarter = s.quarter WHERE s.incident_id", ""
@@ -466,5 +423,5 @@ statements! {
 
 /// Every statement by name, so that a test can prepare them all on both databases.
 pub fn statements() -> impl Iterator<Item = &'static (&'static str, Sql)> {
-    STATEMENTS.iter().chain(retention::STATEMENTS)
+    STATEMENTS.iter().chain(retention::STATEMENTS).chain(themes::STATEMENTS)
 }

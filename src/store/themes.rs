@@ -118,16 +118,30 @@ fn assembled(found: Vec<Row>, versions: Vec<VersionRow>, rests: Vec<Rests>, seal
 }
 
 impl Reads {
-    /// One of the holder's themes, with all of its versions.
+    /// One of the holder's themes, with all of its versions and what each rests on.
     pub async fn theme(&mut self, holder: &AgencyId, id: &ThemeId, seal: &Seal) -> Result<Option<ThemeRow>> {
         let found = row!(self, sql::THEME, Row, holder.as_str(), id.as_str());
-        Ok(self.with_versions(found.into_iter().collect(), seal).await?.pop())
+        let set = key_set([id.as_str()].into_iter());
+        let versions = rows!(self, sql::THEME_VERSIONS, VersionRow, set.as_str());
+        let rests = rows!(self, sql::THEME_INCIDENTS, Rests, set.as_str());
+        Ok(assembled(found.into_iter().collect(), versions, rests, seal)?.pop())
     }
 
-    /// The holder's themes after an id, with all of their versions.
+    /// The same without versions that are out of use: with the newest, what that rests on, and the one confirmed last.
+    pub async fn theme_now(&mut self, holder: &AgencyId, id: &ThemeId, seal: &Seal) -> Result<Option<ThemeRow>> {
+        let found = row!(self, sql::THEME, Row, holder.as_str(), id.as_str());
+        let versions = rows!(self, sql::CURRENT_VERSIONS, VersionRow, key_set([id.as_str()].into_iter()));
+        let rests = rows!(self, sql::NEWEST_INCIDENTS, Rests, id.as_str());
+        Ok(assembled(found.into_iter().collect(), versions, rests, seal)?.pop())
+    }
+
+    /// The holder's themes after an id, with the newest version of each and the one confirmed last, without what they
+    /// rest on.
     pub async fn themes(&mut self, holder: &AgencyId, after: &str, most: i64, seal: &Seal) -> Result<Vec<ThemeRow>> {
         let found = rows!(self, sql::THEMES, Row, holder.as_str(), after, most);
-        self.with_versions(found, seal).await
+        let set = key_set(found.iter().map(|row| row.id.as_str()));
+        let versions = rows!(self, sql::CURRENT_VERSIONS, VersionRow, set);
+        assembled(found, versions, Vec::new(), seal)
     }
 
     /// Those of the holder's themes after an id that were confirmed and not withdrawn.
@@ -144,16 +158,6 @@ impl Reads {
         let rests = rows!(self, sql::CONFIRMED_INCIDENTS, Rests, set.as_str());
         let themes = assembled(found, versions, rests, seal)?;
         Ok(themes.into_iter().filter(|theme| !theme.held.versions.is_empty()).collect())
-    }
-
-    async fn with_versions(&mut self, found: Vec<Row>, seal: &Seal) -> Result<Vec<ThemeRow>> {
-        if found.is_empty() {
-            return Ok(Vec::new());
-        }
-        let set = key_set(found.iter().map(|row| row.id.as_str()));
-        let versions = rows!(self, sql::THEME_VERSIONS, VersionRow, set.as_str());
-        let rests = rows!(self, sql::THEME_INCIDENTS, Rests, set.as_str());
-        assembled(found, versions, rests, seal)
     }
 
     /// The agencies that a theme was shared with, in any version.

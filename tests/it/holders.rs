@@ -136,4 +136,18 @@ impl World {
         let request = v1::ListObligationsRequest { outstanding, ..v1::ListObligationsRequest::default() };
         self.duties(agency).list_obligations(request).await.unwrap().into_inner().obligations
     }
+
+    /// Marks one of the ICO's incidents TLP RED.
+    pub(crate) async fn mark_red(&self, incident: &str) {
+        let request = v1::GetIncidentRequest { incident_id: incident.into() };
+        let present = self.incidents("ico").get_incident(request).await.unwrap().into_inner().incident.unwrap();
+        let amend = v1::AmendIncidentRequest {
+            request_id: request_id(),
+            incident_id: incident.into(),
+            etag: present.etag,
+            markings: Some(v1::Markings { tlp: "red".into(), ..v1::Markings::default() }),
+            content: present.content,
+        };
+        self.incidents("ico").amend_incident(amend).await.unwrap();
+    }
 }

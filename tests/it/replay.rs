@@ -176,7 +176,7 @@ on_both_databases! {
         assert!(code == 1 && said.contains("facts: they are not the ones"), "{code} {said}");
         assert!(said.contains("outcome: `released` was committed to, the facts give `open`"), "{said}");
         assert!(said.contains("answer: "), "{said}");
-        let facts = resealed("\"format\":1", "\"format\":7");
+        let facts = resealed("\"format\":2", "\"format\":7");
         let (code, said) = world.replayed_with(index, &entry("facts"), facts).await;
         assert!(code == 3 && said.contains("does not know facts of format 7"), "{code} {said}");
 

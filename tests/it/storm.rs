@@ -1,7 +1,7 @@
 //! Every RPC of the contract with deadlines too short to keep, with streams that are reset, and many at once: what was
 //! acknowledged is there, a repeat gives the same, and afterwards the node answers as before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -176,8 +176,10 @@ on_both_databases! {
             acknowledged.extend(keys);
         }
         println!("{cut} cut, {answered} answered; {} changes acknowledged, {done} done in all", acknowledged.len());
-        let mut entries = world.entries_by_key("ncsc").await;
-        entries.extend(world.entries_by_key("ico").await);
+        let mut entries = BTreeMap::new();
+        for agency in ["ncsc", "ico", "nca"] {
+            entries.extend(world.entries_by_key(agency).await);
+        }
         for key in &acknowledged {
             assert_eq!(entries.get(key), Some(&1), "entries of {key}, which was acknowledged");
         }

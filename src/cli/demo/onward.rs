@@ -12,18 +12,12 @@ use concordat::proto::v1::request_release_response::Outcome;
 use prost::Message as _;
 
 use super::super::output::{DIM, line};
+use super::super::verify::outcome_alone;
 use super::stage::Stage;
 use super::story::{CATEGORIES, Held, Told, is_open, key, time};
 
 /// Against what the ICO would pass it on.
 const PURPOSE: &str = "serious-organised-crime";
-
-/// A receipt as another agency's node may see it: its outcome alone.
-fn outcome_alone(receipt: Option<&v1::Receipt>) -> anyhow::Result<Vec<u8>> {
-    let mut receipt = receipt.context("there is no receipt")?.clone();
-    receipt.openings.retain(|opening| opening.slot() == v1::Slot::Outcome);
-    Ok(receipt.encode_to_vec())
-}
 
 /// Passes it on: first without the NCSC's permission, then with it.
 pub(super) async fn tell(
@@ -57,7 +51,7 @@ pub(super) async fn tell(
     let request = v1::AskPermissionRequest {
         request_id: key(),
         upstream: "ncsc".to_owned(),
-        receipt: outcome_alone(released.receipt.as_ref())?,
+        receipt: outcome_alone(released.receipt.clone().context("there is no receipt")?),
         recipient: "nca".to_owned(),
         purpose: PURPOSE.to_owned(),
         categories: categories.clone(),
@@ -82,7 +76,7 @@ pub(super) async fn tell(
     let mut own = PermissionServiceClient::new(stage.officer("ico", "i.example", &["requester"], "ico")?);
     let present = v1::PresentPermissionRequest {
         request_id: key(),
-        receipt: outcome_alone(shown.receipt.as_ref())?,
+        receipt: outcome_alone(shown.receipt.context("there is no receipt")?),
         incident_id: incident,
     };
     own.present_permission(present).await?;

@@ -121,13 +121,13 @@ pub(super) async fn tell(stage: &Stage, cases: Cases) -> anyhow::Result<Told> {
 
     remedy::heed(stage, &mut told).await?;
 
-    chapter("6. The NCSC finds that it had released the wrong incident, and puts that right");
+    chapter("7. The NCSC finds that it had released the wrong incident, and puts that right");
     remedy::put_right(stage, index(&released).unwrap_or_default(), &mut told).await?;
 
-    chapter("7. The ledger shows it all");
+    chapter("8. The ledger shows it all");
     show_ledger(stage, &mut told).await?;
 
-    chapter("7. The ICO publishes the statistics of the last quarter, and the NCSC has a table");
+    chapter("9. The ICO publishes the statistics of the last quarter, and the NCSC has a table");
     show_table(stage, &mut told).await?;
     Ok(told)
 }

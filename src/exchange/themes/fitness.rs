@@ -56,10 +56,11 @@ pub(super) async fn unfit(
     if backing.organisations < rule.threshold {
         return Ok(Some(Unfit::Few));
     }
-    if backing.largest.saturating_mul(rule.largest_share) > backing.incidents {
+    if !backing.meets(rule.threshold, rule.largest_share) {
         return Ok(Some(Unfit::Dominated));
     }
     let mut involved: BTreeSet<OrganisationId> = each.into_iter().chain(survivors.into_values()).collect();
+    involved.extend(reads.mergers_into(&involved).await?.into_iter().map(|(merged, _)| merged));
     involved.extend(reads.parents_of(&involved).await?.into_iter().map(|(_, parent)| parent));
     let ids: Vec<&OrganisationId> = involved.iter().collect();
     let records = reads.organisations_by_id(context.agency(), &ids, context.seal()).await?;
@@ -91,7 +92,7 @@ impl Unfit {
             Self::Named(field) => Rejected::invalid(
                 format!("theme.{field}"),
                 "has a name or an identifier of an organisation on whose incidents it rests, of what that was merged \
-                 into or of its parent: say it in other words",
+                 into, of what was merged into it or of a parent: say it in other words",
             ),
         }
     }

@@ -247,6 +247,37 @@ fn a_table_says_what_was_released_and_steers_no_terminal() {
 }
 
 #[test]
+fn a_receipt_is_carried_to_another_node_as_a_flag() {
+    run(Engine::Sqlite, |world: World| async move {
+        let desk = Desk::of(world);
+        let held = desk.world.hold("ncsc", "ico").await;
+        desk.world.give_consent(&held, desk.world.onward_scope(&held)).await;
+        desk.world.authorise(&held).await;
+        let ask = ["release", "request", "--holder=ncsc", "--reference", &held.reference, "--purpose=harm-reduction"];
+        let released = desk.ico(&[&ask[..], &["--categories=timeline"]].concat()).await;
+        assert_eq!(exit(&released), 0, "{released:?}");
+
+        let printed = async |words: &[&str]| {
+            let words = [&["ledger", "receipt", "-"][..], words].concat();
+            let output = desk.types_with(&desk.ico, &words, &said(&released)).await;
+            assert_eq!(exit(&output), 0, "{output:?}");
+            said(&output).trim().to_owned()
+        };
+        let permission = async |receipt: &str| {
+            let words =
+                ["permission", "ask", "--upstream=ncsc", "--recipient=nca", "--purpose=serious-organised-crime"];
+            desk.ico(&[&words[..], &["--categories=timeline", "--receipt", receipt]].concat()).await
+        };
+        let whole = permission(&printed(&[]).await).await;
+        assert_eq!(exit(&whole), 1, "it opens what was asked and by whom: {whole:?}");
+        assert!(complained(&whole).contains("--receipt"), "{whole:?}");
+        let asked = json(&permission(&printed(&["--outcome-alone"]).await).await);
+        assert_eq!(asked["answer"], "pending");
+        desk.world
+    });
+}
+
+#[test]
 fn a_list_comes_in_pages_or_whole() {
     run(Engine::Sqlite, |world: World| async move {
         let desk = Desk::of(world);

@@ -145,6 +145,7 @@ fn each_fixed_command_shows_an_example() {
         &["ledger", "init"],
         &["ledger", "check"],
         &["ledger", "keygen"],
+        &["ledger", "receipt"],
         &["statistics", "show"],
         &["explain"],
         &["call"],

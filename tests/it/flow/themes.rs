@@ -35,18 +35,14 @@ impl World {
         self.themes_as(agency, "aut", &["authoriser"])
     }
 
-    /// The quarter in which the incidents of these tests occurred.
-    fn past_quarter(&self) -> Quarter {
-        Quarter::of(self.now().plus_seconds(-DAYS_AGO * DAY))
-    }
-
     pub(crate) fn theme_words(&self) -> v1::ThemeContent {
+        let quarter = Quarter::of(self.now().plus_seconds(-DAYS_AGO * DAY)).to_string();
         v1::ThemeContent {
             title: "Remote support as the way in".into(),
             sectors: names(&["health", "utilities"]),
             techniques: names(&["T1133", "T1566.001"]),
-            from_quarter: self.past_quarter().to_string(),
-            to_quarter: self.past_quarter().to_string(),
+            from_quarter: quarter.clone(),
+            to_quarter: quarter,
             text: TEXT.into(),
         }
     }
@@ -244,6 +240,13 @@ on_both_databases! {
         world.confirm(&first, 1).await.unwrap();
         shared(&world.ask_for_theme("nca", &first).await);
         assert_eq!(world.listed("nca", "ico").await.unwrap().len(), 1);
+        // Were it confirmed where an agreement asked for more, it would say so, and no longer be true.
+        let set = |to: i64| format!("UPDATE theme_version SET threshold = {to} WHERE theme_id = '{first}'");
+        for (threshold, shares) in [(11, false), (10, true)] {
+            execute(&world.config.database_url(), &[&set(threshold)], &[&set(threshold)]).await;
+            let asked = world.ask_for_theme("nca", &first).await;
+            assert_eq!(matches!(asked.outcome, Some(Outcome::Shared(_))), shares, "{asked:?}");
+        }
 
         world.merge("ico", &organisations[0], &organisations[1]).await;
         not_shared(&world.ask_for_theme("nca", &first).await);
@@ -276,18 +279,18 @@ on_both_databases! {
 
     async fn words_that_name_an_organisation_on_whose_incidents_a_theme_rests_are_turned_away(world: World) {
         let mut backing = world.backing().await;
-        let parent = world.register("ico", v1::RegisterOrganisationRequest {
-            request_id: request_id(),
-            name: "Great Holdings plc".into(),
-            ..v1::RegisterOrganisationRequest::default()
-        }).await;
+        let called = |name: &str| {
+            let (request_id, name) = (request_id(), name.into());
+            v1::RegisterOrganisationRequest { request_id, name, ..v1::RegisterOrganisationRequest::default() }
+        };
+        let parent = world.register("ico", called("Great Holdings plc")).await;
         let named = world.register("ico", v1::RegisterOrganisationRequest {
-            request_id: request_id(),
-            name: "Bluewell Utilities Ltd".into(),
             identifiers: vec![identifier(1_234_567), v1::Identifier { scheme: "domain".into(), value: "bluewell.example".into() }],
             parents: vec![v1::ParentLink { organisation_id: parent, from: None, until: None }],
-            ..v1::RegisterOrganisationRequest::default()
+            ..called("Bluewell Utilities Ltd")
         }).await;
+        let former = world.register("ico", called("Bramblecote Water Ltd")).await;
+        world.merge("ico", &former, &named).await;
         backing.push(world.past_incident(&named).await);
         let words = || world.theme_words();
         let before = world.ledger_size().await;
@@ -297,6 +300,7 @@ on_both_databases! {
             "One of them is company 1234567.",
             "Mail came from someone@bluewell.example",
             "All belong to GREAT HOLDINGS",
+            "What was Bramblecote Water had it first",
         ] {
             let drafted = world.draft(v1::ThemeContent { text: text.into(), ..words() }, backing.clone()).await;
             let message = drafted.as_ref().err().map(|status| status.message().to_owned()).unwrap_or_default();
@@ -343,16 +347,7 @@ on_both_databases! {
         let confirmed = world.draft(world.theme_words(), backing.clone()).await.unwrap().theme_id;
         world.confirm(&confirmed, 1).await.unwrap();
         shared(&world.ask_for_theme("nca", &confirmed).await);
-        let request = v1::GetIncidentRequest { incident_id: backing[3].clone() };
-        let present = world.incidents("ico").get_incident(request).await.unwrap().into_inner().incident.unwrap();
-        let amend = v1::AmendIncidentRequest {
-            request_id: request_id(),
-            incident_id: backing[3].clone(),
-            etag: present.etag,
-            markings: Some(v1::Markings { tlp: "red".into(), ..v1::Markings::default() }),
-            content: present.content,
-        };
-        world.incidents("ico").amend_incident(amend).await.unwrap();
+        world.mark_red(&backing[3]).await;
         assert_invalid(world.draft(world.theme_words(), backing).await, "incident_ids[3]");
         assert_error(world.confirm(&drafted, 1).await, Code::FailedPrecondition, "WRONG_STATE");
         not_shared(&world.ask_for_theme("nca", &confirmed).await);
@@ -448,10 +443,13 @@ on_both_databases! {
     }
 
     async fn pages_of_anothers_list_do_not_show_how_many_are_not_shared(world: World) {
-        let (shared, backing) = (world.confirmed().await, world.backing().await);
+        let backing = world.backing().await;
         for _ in 0..3 {
-            world.draft(world.theme_words(), backing.clone()).await.unwrap();
+            let drafted = world.draft(world.theme_words(), backing.clone()).await.unwrap().theme_id;
+            world.confirm(&drafted, 1).await.unwrap();
         }
+        world.mark_red(&backing[0]).await;
+        let shared = world.confirmed().await;
         let request = v1::ListThemesRequest { holder: "ico".into(), page_size: 1, page_token: String::new() };
         let page = world.themes_as("nca", "aut", &["authoriser"]).list_themes(request).await.unwrap().into_inner();
         assert_eq!(page.themes.iter().map(|theme| theme.id.as_str()).collect::<Vec<_>>(), [shared]);

@@ -371,7 +371,11 @@ impl Records {
             Change::ReconfirmConsent { name, scope, officer } => {
                 let consent = self.consents.get(name)?;
                 let (organisation, recipient) = (consent.organisation, consent.recipient);
-                let fits = consent.last.is_some() && recipient == scope.recipient;
+                // What is said would end before what stands in writing, and take its place.
+                let cuts = consent.given.as_ref().is_some_and(|(_, present)| {
+                    scope.spoken.is_some() && present.spoken.is_none() && present.valid.1 > scope.valid.1
+                });
+                let fits = consent.last.is_some() && recipient == scope.recipient && !cuts;
                 if !fits || !self.can_be_stated(organisation, scope) || !self.can_be_said(organisation, scope, at) {
                     return Some(TurnedAway);
                 }
