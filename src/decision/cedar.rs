@@ -13,11 +13,12 @@ use cedar_policy::{
 use super::agreement::{Agreement, Clause};
 use super::preview::{suppose, supposed_consent};
 use super::upstream::Upstream;
-use super::{Alike, Coverage, Facts, Match, SharingFacts, Wanted};
+use super::{Alike, Coverage, Facts, Match, SharedTheme, SharingFacts, Wanted};
 use crate::domain::{
     Ask, Authorisation, Consent, ConsentTerms, Coverage as ConsentCoverage, Ground, Incident, Instant, Notification,
     Onward, Provenance,
 };
+use crate::statistics::Rule;
 
 pub(super) use naming::{evaluate_naming, may_name};
 
@@ -83,7 +84,11 @@ impl<'a> Answer<'a> {
 
 fn sharing(agreement: &Agreement, facts: &SharingFacts) -> Result<(Request, Entities), String> {
     let SharingFacts { at, requester, holder, wanted, .. } = facts;
-    let asked = agreement.statistics().ok_or("the agreement has no rule for statistics")?;
+    let mut asked = agreement.statistics().ok_or("the agreement has no rule for statistics")?;
+    // What a theme says of itself must be true, whatever the agreement asks for by now.
+    if let Wanted::Theme { shared: Some(SharedTheme { threshold, largest_share, .. }), .. } = wanted {
+        asked = asked.stricter_of(Rule { threshold: *threshold, largest_share: *largest_share, ..asked });
+    }
     let whole = |value: u64| i64::try_from(value).map(Value::new_long).map_err(|e| e.to_string());
     let mut context = vec![
         field("at", long(*at)),

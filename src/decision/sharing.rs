@@ -92,6 +92,10 @@ pub struct SharedTheme {
     pub withdrawn_at: Option<Instant>,
     /// What it rests on, as the register has it now.
     pub backing: Backing,
+    /// On how many organisations at least it says that it rests.
+    pub threshold: u64,
+    /// Of how many parts of its incidents it says that no organisation has more than one.
+    pub largest_share: u64,
 }
 
 /// A published table.

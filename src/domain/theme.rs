@@ -67,11 +67,6 @@ impl Backing {
             largest: each.values().max().copied().unwrap_or_default(),
         }
     }
-
-    /// Whether there are as many organisations, none of which has more than one part in so many of the incidents.
-    pub fn meets(&self, threshold: u64, largest_share: u64) -> bool {
-        self.organisations >= threshold && self.largest.saturating_mul(largest_share) <= self.incidents
-    }
 }
 
 /// That a second officer confirmed a version.

@@ -273,7 +273,7 @@ pub(super) struct Confirmed {
     pub(super) content: (Digest, Shared),
 }
 
-/// Those of the themes that were confirmed and still rest on what they say. That is counted anew.
+/// Those of the themes that were confirmed. What one rests on is counted anew.
 pub(super) async fn confirmed(
     node: &Node,
     reads: &mut Reads,
@@ -285,10 +285,7 @@ pub(super) async fn confirmed(
     let confirmed = |row: ThemeRow| {
         let (version, confirmed) = row.held.confirmed()?;
         let each = row.organisations.get(&version.version).map(Vec::as_slice).unwrap_or_default();
-        let backing = counted(each, &survivors);
-        // It states the figures of its confirmation, whatever agreements ask for by now: they must be true.
-        let is_true = backing.meets(confirmed.threshold, confirmed.largest_share);
-        is_true.then(|| (row.held.id.clone(), as_shared(&row.held, version, confirmed, backing)))
+        Some((row.held.id.clone(), as_shared(&row.held, version, confirmed, counted(each, &survivors))))
     };
     Ok(rows.into_iter().filter_map(confirmed).collect())
 }
@@ -312,6 +309,8 @@ fn as_shared(
         confirmed_at: confirmed.at,
         withdrawn_at: held.withdrawn.as_ref().map(|(at, _)| *at),
         backing,
+        threshold: confirmed.threshold,
+        largest_share: confirmed.largest_share,
     };
     Ok(Confirmed { holder: held.holder.clone(), shared, content: (digest, Shared::Theme(Box::new(theme))) })
 }

@@ -124,9 +124,10 @@ impl World {
             let page = auditor.list_entries(request).await.unwrap().into_inner();
             for receipt in &page.receipts {
                 let verified = self.verified(Some(receipt));
-                let of_table = verified.table_ask.map(|ask| ask.request_id);
+                let shared = verified.table_ask.map(|ask| ask.request_id);
+                let shared = shared.or(verified.theme_ask.map(|ask| ask.request_id));
                 let key = verified.ask.map(|ask| ask.request_id).or(verified.act.map(|act| act.request_id));
-                let key = key.or(of_table);
+                let key = key.or(shared);
                 // Another agency's ask is open to its holder without its key.
                 if let Some(key) = key {
                     *counted.entry(key).or_default() += 1;

@@ -48,9 +48,11 @@ pub(super) async fn put_right(stage: &Stage, released_at: u64, told: &mut Told) 
     let wrongful = got.into_inner().wrongful_release.context("the wrongful release is gone")?;
     let states = wrongful.copies.iter().flat_map(|copy| &copy.notices).filter_map(|issued| issued.notice.as_ref());
     let deleted = states.filter(|notice| notice.state == "deleted").count();
+    let permitted = wrongful.copies.iter().flat_map(|copy| &copy.permitted);
+    let elsewhere = permitted.filter(|permission| permission.recipient == "nca").count();
     told.step(
-        deleted == 1 && wrongful.frozen,
-        "the NCSC sees every copy and that it was deleted; the incident stays frozen",
+        deleted == 1 && elsewhere == 1 && wrongful.frozen,
+        "the NCSC sees that the copy was deleted and whom it let have another; the incident stays frozen",
     );
     line(&format!(
         "    {DIM}if it was a personal-data breach, UK GDPR Art. 33(1) counts 72 hours from the report{DIM:#}"

@@ -52,6 +52,8 @@ fn theme_facts(holder: &str, requester: &str, change: impl FnOnce(&mut SharedThe
         confirmed_at: on("2026-10-02"),
         withdrawn_at: None,
         backing: Backing { organisations: 10, incidents: 10, largest: 1 },
+        threshold: 10,
+        largest_share: 2,
     };
     change(&mut shared);
     let wanted = Wanted::Theme { theme: ThemeId::known("theme-1"), shared: Some(shared) };
@@ -162,10 +164,12 @@ type Otherwise = (&'static str, fn(&mut SharedTheme));
 
 #[test]
 fn a_theme_is_shared_within_the_limits_alone_and_the_requester_is_told_nothing_of_them() {
-    let cases: [Otherwise; 7] = [
+    let cases: [Otherwise; 9] = [
         ("limit/theme-backing", |theme| theme.backing.organisations = 9),
         ("limit/theme-backing", |theme| theme.backing.largest = 6),
         ("limit/theme-backing", |theme| theme.backing = Backing::default()),
+        ("limit/theme-backing", |theme| theme.threshold = 11),
+        ("limit/theme-backing", |theme| theme.largest_share = 11),
         ("limit/theme-second-officer", |theme| theme.confirmed_by = OfficerId::known("rec")),
         ("limit/theme-time", |theme| theme.period_end = on("2026-10-03")),
         ("limit/theme-time", |theme| theme.confirmed_at = on("2026-11-21")),

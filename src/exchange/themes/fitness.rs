@@ -56,7 +56,7 @@ pub(super) async fn unfit(
     if backing.organisations < rule.threshold {
         return Ok(Some(Unfit::Few));
     }
-    if !backing.meets(rule.threshold, rule.largest_share) {
+    if backing.largest.saturating_mul(rule.largest_share) > backing.incidents {
         return Ok(Some(Unfit::Dominated));
     }
     let mut involved: BTreeSet<OrganisationId> = each.into_iter().chain(survivors.into_values()).collect();
