@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgencyId, Ask, AuthorisationId, Category, Digest, Disclosure, Ground, Incident, IncidentId, Instant, Purpose};
+use super::{
+    AgencyId, Ask, AuthorisationId, Category, Digest, Disclosure, Ground, Incident, IncidentId, Instant, Purpose,
+};
 
 /// An authorisation: incident at a revision × recipient × purposes × categories × ground, until, revocable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

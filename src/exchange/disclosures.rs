@@ -75,12 +75,7 @@ pub(super) fn released(question: &QuestionRow, releasable: &Releasable, index: u
 
 /// The same for the same of an incident on the same terms; of a record, another for each entry, since its recipient could
 /// not tell by the first one that a notice is about a later one too.
-fn id_of(
-    recipient: &AgencyId,
-    revision: i64,
-    terms: &DisclosureTerms,
-    record_at: Option<u64>,
-) -> Result<DisclosureId> {
+fn id_of(recipient: &AgencyId, revision: i64, terms: &DisclosureTerms, record_at: Option<u64>) -> Result<DisclosureId> {
     let all = serde_json::to_vec(&(recipient, revision, terms, record_at));
     let all = all.map_err(|_| Error::Internal("the terms of a disclosure could not be written"))?;
     let hex = sum(&all).to_hex();

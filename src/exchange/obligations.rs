@@ -4,7 +4,9 @@
 //! the gate by itself; it is done when the recipient has fetched all that the duty covers of the present revision.
 
 use crate::decision::{Activity, Agreement, Clause, Decision, Modality};
-use crate::domain::{BREACH_HOURS, Event, EventDetail, EventKind, Incident, IncidentId, Instant, Obligation, ObligationId};
+use crate::domain::{
+    BREACH_HOURS, Event, EventDetail, EventKind, Incident, IncidentId, Instant, Obligation, ObligationId,
+};
 use crate::seal;
 use crate::store::{Reads, Write};
 
