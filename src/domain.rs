@@ -57,4 +57,4 @@ pub use quarter::Quarter;
 pub use scheme::{Rule, Scheme};
 pub use suspension::{Suspended, Suspension, Suspensions};
 pub use theme::{Backing, Confirmation, HeldTheme, Theme, ThemeVersion};
-pub use wrongful::{Frozen, WRONGFUL_CAUSES, WrongfulRelease, frozen_since};
+pub use wrongful::{BREACH_HOURS, Frozen, WRONGFUL_CAUSES, WrongfulRelease, frozen_since};

@@ -29,6 +29,7 @@ mod obligations;
 mod offers;
 mod oral;
 mod organisations;
+mod owed;
 mod peers;
 mod permissions;
 mod plan;

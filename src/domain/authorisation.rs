@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgencyId, Ask, AuthorisationId, Category, Digest, Ground, Incident, IncidentId, Instant, Purpose};
+use super::{
+    AgencyId, Ask, AuthorisationId, Category, Digest, Disclosure, Ground, Incident, IncidentId, Instant, Purpose,
+};
 
 /// An authorisation: incident at a revision × recipient × purposes × categories × ground, until, revocable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +52,15 @@ fn is_organisation_specific(form: &str) -> bool {
 }
 
 impl Authorisation {
+    /// Whether it still covers what was disclosed: it is not revoked, and its time was not over then. From when it counts
+    /// doesn't matter.
+    pub fn still_covers(&self, made: &Disclosure) -> bool {
+        self.revoked_at.is_none()
+            && made.at < self.valid_until
+            && made.terms.categories.is_subset(&self.categories)
+            && (made.revision == self.revision || (self.covers_updates && made.revision > self.revision))
+    }
+
     /// Whether it seems to apply. This only picks which one the policies look at; they decide.
     pub(crate) fn seems_to_apply(
         &self,

@@ -108,6 +108,11 @@ impl Notice {
         self.outcome.is_none() && self.due_at <= at
     }
 
+    /// Whether its recipient says that it has the copy no more.
+    pub fn is_gone(&self) -> bool {
+        matches!(self.outcome.as_deref(), Some("returned" | "deleted"))
+    }
+
     /// Who acknowledges it: the recipient, or the holder's own officers where they sent it by hand.
     pub fn answers_for(&self) -> &AgencyId {
         if self.by_hand { &self.about.holder } else { &self.about.recipient }

@@ -10,7 +10,7 @@ pub const WRONGFUL_CAUSES: [&str; 4] = ["consent-entered-in-error", "wrong-match
 /// Within how many hours a personal-data breach is notified, counted from when the controller became aware of it.
 ///
 /// Source: UK GDPR Art. 33(1). Whether this was such a breach is not for this program to say.
-const BREACH_HOURS: i64 = 72;
+pub const BREACH_HOURS: i64 = 72;
 
 /// What was disclosed wrongly, and where putting that right stands.
 #[derive(Debug, Clone)]

@@ -5,18 +5,18 @@ use std::collections::BTreeSet;
 use crate::decision::{Basis, Permitted};
 use crate::domain::{
     AgencyId, AuthorisationId, Category, Consent, ConsentHistory, ConsentId, ConsentState, Disclosure, DisclosureId,
-    DisclosureTerms, Elsewhere, EventId, EventKind, Incident, IncidentId, Instant, Notice, NoticeKind, Onward,
-    Reference, Rejected,
+    DisclosureTerms, Elsewhere, EventId, EventKind, Incident, IncidentId, Instant, Onward, PermissionId, Reference,
+    Rejected,
 };
 use crate::ledger::Kind;
-use crate::release::{self, Releasable};
+use crate::release::Releasable;
 use crate::seal;
 use crate::store::{QuestionRow, Reads, Write};
 
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
 use super::replay::sum;
-use super::{Error, Exchange, Result, incidents, notices, wrongful};
+use super::{Error, Exchange, Result, incidents, owed, wrongful};
 
 /// Writes down a disclosure that no release made.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub struct RecordDisclosure {
     pub consent: Option<ConsentId>,
     /// The authorisation that it relied on.
     pub authorisation: Option<AuthorisationId>,
+    /// The upstream agencies' permissions that it relied on.
+    pub permissions: BTreeSet<PermissionId>,
 }
 
 /// What a release leaves for notices: a row for each incident, but for what was released on the same terms before.
@@ -58,7 +60,7 @@ pub(super) fn released(question: &QuestionRow, releasable: &Releasable, index: u
         };
         let recipient = question.requester.agency.clone();
         writes.push(Write::disclosure(&Disclosure {
-            id: id_of(&recipient, basis.revision, &terms)?,
+            id: id_of(&recipient, basis.revision, &terms, record.is_some().then_some(index))?,
             holder: question.holder.clone(),
             recipient,
             incident: basis.incident.clone(),
@@ -71,9 +73,10 @@ pub(super) fn released(question: &QuestionRow, releasable: &Releasable, index: u
     Ok(writes)
 }
 
-/// The same for the same of an incident on the same terms.
-fn id_of(recipient: &AgencyId, revision: i64, terms: &DisclosureTerms) -> Result<DisclosureId> {
-    let all = serde_json::to_vec(&(recipient, revision, terms));
+/// The same for the same of an incident on the same terms; of a record, another for each entry, since its recipient could
+/// not tell by the first one that a notice is about a later one too.
+fn id_of(recipient: &AgencyId, revision: i64, terms: &DisclosureTerms, record_at: Option<u64>) -> Result<DisclosureId> {
+    let all = serde_json::to_vec(&(recipient, revision, terms, record_at));
     let all = all.map_err(|_| Error::Internal("the terms of a disclosure could not be written"))?;
     let hex = sum(&all).to_hex();
     Ok(DisclosureId::known(format!("rel_{}", hex.get(..32).unwrap_or(&hex))))
@@ -108,6 +111,7 @@ pub(super) async fn released_at(
             && (&terms.categories, &terms.clauses) == (&basis.categories, &basis.clauses)
             && (&terms.consent, &terms.authorisation) == (&basis.consent, &basis.authorisation)
             && terms.permissions == basis.permissions
+            && (!terms.anonymised || made.index.is_some_and(|index| indexes.contains(&index)))
     };
     let incidents: BTreeSet<&IncidentId> = gave.iter().map(|(_, basis)| &basis.incident).collect();
     let mut made = reads.disclosures_of(&incidents.into_iter().collect::<Vec<_>>()).await?;
@@ -141,34 +145,53 @@ impl Plan for RecordDisclosure {
             terms: DisclosureTerms {
                 categories: self.categories.clone(),
                 authorisation: self.authorisation.clone(),
+                permissions: self.permissions.clone(),
                 elsewhere: Some(self.elsewhere.clone()),
                 ..DisclosureTerms::default()
             },
         };
         let mut change = Change::new(&made.id, 1, Vec::new());
-        self.consented(context, reads, &incident, &mut made, &mut change).await?;
+        let in_error = self.relied_on(context, reads, &incident, &mut made).await?;
         change.writes.push(Write::disclosure(&made)?);
-        self.check_authorisation(context, reads).await?;
+        if in_error {
+            wrongful::in_error(context, reads, vec![made], &mut change).await?;
+            return Ok(change);
+        }
+        wrongful::written_down_late(context, reads, &made, &mut change).await?;
         // What is called back is not to be corrected or used no further as well.
-        if change.notices.iter().all(|notice| notice.kind != NoticeKind::Recall) {
-            change.notices.extend(self.not_authorised(context, reads, &made).await?);
-            change.notices.extend(outdated(context, reads, &incident, &made).await?);
+        if change.notices.is_empty() {
+            change.notices = owed::by_now(context, reads, vec![made], &|_| false).await?;
         }
         Ok(change)
     }
 }
 
 impl RecordDisclosure {
-    /// Notes the consent that it relied on, and what is due at once because that permits it no more, or never did.
-    async fn consented(
+    /// Checks and notes on what it relied; true: on a consent that was never given.
+    async fn relied_on(
         &self,
         context: Context<'_>,
         reads: &mut Reads,
         incident: &Incident,
         made: &mut Disclosure,
-        change: &mut Change,
-    ) -> Result<()> {
-        let Some(id) = &self.consent else { return Ok(()) };
+    ) -> Result<bool> {
+        if let Some(id) = &self.authorisation {
+            let given = reads.authorisation(context.agency(), id).await?.ok_or(Rejected::NotFound("authorisation"))?;
+            if (&given.incident, &given.recipient) != (&self.incident, &self.recipient) {
+                let problem = "is not an authorisation of this incident towards this recipient";
+                return Err(Rejected::invalid("authorisation_id", problem).into());
+            }
+        }
+        if !self.permissions.is_empty() {
+            let shown = reads.permissions_shown_for(&self.incident).await?;
+            for (i, id) in self.permissions.iter().enumerate() {
+                if !shown.iter().any(|(_, shown)| shown == id) {
+                    let problem = "is not a permission that was shown for this incident";
+                    return Err(Rejected::invalid(format!("permission_ids[{i}]"), problem).into());
+                }
+            }
+        }
+        let Some(id) = &self.consent else { return Ok(false) };
         let versions = reads.consent(context.agency(), id, context.seal()).await?;
         let history = ConsentHistory::new(&versions).ok_or(Rejected::NotFound("consent"))?;
         let fits = |one: &Consent| (&one.organisation, &one.recipient) == (&incident.organisation, &self.recipient);
@@ -176,9 +199,10 @@ impl RecordDisclosure {
             let problem = "is not a consent of the incident's organisation towards this recipient";
             return Err(Rejected::invalid("consent_id", problem).into());
         }
-        made.terms.consent = versions.first().map(|newest| (newest.id.clone(), newest.version));
-        if history.is_in_error() {
-            return wrongful::in_error(context, reads, vec![made.clone()], change).await;
+        let stood = owed::stood(&versions, made);
+        made.terms.consent = stood.or(versions.first()).map(|on| (on.id.clone(), on.version));
+        if stood.map_or_else(|| history.is_in_error(), |stood| stood.state == ConsentState::EnteredInError) {
+            return Ok(true);
         }
         // Nobody wrote down for what it was: so for whatever the consent ever permitted, and a narrower one reaches it.
         let permitted = |one: &&Consent| one.state == ConsentState::Given || one.state.is_final();
@@ -189,57 +213,8 @@ impl RecordDisclosure {
                 elsewhere.purposes.extend(scope.purposes.iter().cloned());
             }
         }
-        if !history.present().is_some_and(|scope| scope.still_permits(made, context.at)) {
-            let (kind, cause) = (NoticeKind::StopFurtherUse, format!("consent {id}"));
-            change.notices.extend(notices::due(context, reads, kind, &cause, vec![made.clone()]).await?);
-        }
-        Ok(())
+        Ok(false)
     }
-
-    async fn check_authorisation(&self, context: Context<'_>, reads: &mut Reads) -> Result<()> {
-        let Some(id) = &self.authorisation else { return Ok(()) };
-        let given = reads.authorisation(context.agency(), id).await?.ok_or(Rejected::NotFound("authorisation"))?;
-        if (&given.incident, &given.recipient) != (&self.incident, &self.recipient) {
-            let problem = "is not an authorisation of this incident towards this recipient";
-            return Err(Rejected::invalid("authorisation_id", problem).into());
-        }
-        Ok(())
-    }
-
-    /// What is due at once because the authorisation that it relied on is revoked.
-    async fn not_authorised(&self, context: Context<'_>, reads: &mut Reads, made: &Disclosure) -> Result<Vec<Notice>> {
-        let Some(id) = &self.authorisation else { return Ok(Vec::new()) };
-        let given = reads.authorisation(context.agency(), id).await?.ok_or(Rejected::NotFound("authorisation"))?;
-        if given.revoked_at.is_none() {
-            return Ok(Vec::new());
-        }
-        let cause = format!("authorisation {id}");
-        notices::due(context, reads, NoticeKind::StopFurtherUse, &cause, vec![made.clone()]).await
-    }
-}
-
-/// The correction that is due at once of a revision that has been amended since: where a category says something else now.
-async fn outdated(
-    context: Context<'_>,
-    reads: &mut Reads,
-    incident: &Incident,
-    made: &Disclosure,
-) -> Result<Vec<Notice>> {
-    if made.revision == incident.revision {
-        return Ok(Vec::new());
-    }
-    let disclosed = Incident { revision: made.revision, ..incident.clone() };
-    let before = release::open_own(&disclosed, reads, context.seal()).await?;
-    let now = release::open_own(incident, reads, context.seal()).await?;
-    let differs = |category: &Category| {
-        let said = |all: &[(Category, Vec<u8>)]| all.iter().find(|(one, _)| one == category).cloned();
-        said(&before) != said(&now)
-    };
-    if !made.terms.categories.iter().any(differs) {
-        return Ok(Vec::new());
-    }
-    let cause = format!("incident {} {}", incident.id, incident.revision);
-    notices::due(context, reads, NoticeKind::Correction, &cause, vec![made.clone()]).await
 }
 
 impl Exchange {

@@ -213,7 +213,17 @@ impl AmendIncident {
         // A record comes out as it stood when it was counted: no amendment makes it another, and a correction would tell
         // which incident it was.
         made.retain(|made| !made.terms.anonymised && made.terms.categories.iter().any(differs));
-        Ok(made)
+        // Whoever asked again has the newer text in place of the older one: the correction is of that.
+        let issued = reads.notices_of(&[&present.id]).await?;
+        let is_replaced = |old: &Disclosure| {
+            let last = issued.iter().rfind(|one| one.kind == NoticeKind::Correction && one.about.id == old.id);
+            last.is_some_and(|last| last.outcome.as_deref() == Some("corrected"))
+                && made.iter().any(|new| {
+                    (new.recipient == old.recipient && new.revision > old.revision)
+                        && new.terms.categories.is_superset(&old.terms.categories)
+                })
+        };
+        Ok(made.iter().filter(|one| !is_replaced(one)).cloned().collect())
     }
 }
 

@@ -17,7 +17,7 @@ use crate::store::{Reads, Store, Write};
 
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
-use super::{Error, Exchange, Result, statement, wrongful};
+use super::{Error, Exchange, Result, owed, statement, wrongful};
 
 /// Says what a recipient did.
 #[derive(Debug)]
@@ -40,7 +40,9 @@ pub struct NoticeView {
 /// The notices that are due about these disclosures: one of a kind for each and each cause, however often that comes up.
 ///
 /// Of a copy that is called back, or that its recipient returned or deleted, nothing but a recall is said: another notice
-/// would tell an agency that it was not meant for what became of the record.
+/// would tell an agency that it was not meant for what became of the record. What was not said for that reason is said by
+/// [`super::owed`] once it is kept after all. A record is never stopped: notices to several of its recipients at once would
+/// tell that their records are of one incident, and it names no organisation that could take anything back.
 pub(super) async fn due(
     context: Context<'_>,
     reads: &mut Reads,
@@ -48,6 +50,20 @@ pub(super) async fn due(
     cause: &str,
     made: Vec<Disclosure>,
 ) -> Result<Vec<Notice>> {
+    due_but(context, reads, (kind, cause), made, &|_| false).await
+}
+
+/// The same, as if some notices did not keep anything from being said any more.
+pub(super) async fn due_but(
+    context: Context<'_>,
+    reads: &mut Reads,
+    (kind, cause): (NoticeKind, &str),
+    mut made: Vec<Disclosure>,
+    is_over: &(dyn Fn(&Notice) -> bool + Sync),
+) -> Result<Vec<Notice>> {
+    if kind == NoticeKind::StopFurtherUse {
+        made.retain(|made| !made.terms.anonymised);
+    }
     if made.is_empty() {
         return Ok(Vec::new());
     }
@@ -56,9 +72,11 @@ pub(super) async fn due(
     let issued = reads.notices_of(&incidents).await?;
     let standing = wrongful::standing(reads, &incidents).await?;
     let is_gone = |notice: &Notice| {
-        let is_back = || matches!(notice.outcome.as_deref(), Some("returned" | "deleted"));
+        let is_kept = notice.outcome.as_deref() == Some("kept");
         // After a freeze is lifted the same may have been released anew.
-        if notice.kind == NoticeKind::Recall { standing.contains(&notice.cause) } else { is_back() }
+        let is_called_back = || !is_kept && standing.contains(&notice.cause);
+        let gone = if notice.kind == NoticeKind::Recall { is_called_back() } else { notice.is_gone() };
+        gone && !is_over(notice)
     };
     let settled: HashSet<(&IncidentId, &DisclosureId)> = issued
         .iter()
@@ -171,6 +189,10 @@ impl Plan for AcknowledgeNotice {
             change.told = vec![notice.about.holder.clone()];
         }
         change.writes = writes;
+        if self.said.outcome == "kept" && (notice.kind == NoticeKind::Recall || notice.is_gone()) {
+            let is_this = |other: &Notice| other.id == notice.id;
+            change.notices = owed::by_now(context, reads, vec![notice.about.clone()], &is_this).await?;
+        }
         Ok(change)
     }
 }

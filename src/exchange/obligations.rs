@@ -4,7 +4,9 @@
 //! the gate by itself; it is done when the recipient has fetched all that the duty covers of the present revision.
 
 use crate::decision::{Activity, Agreement, Clause, Decision, Modality};
-use crate::domain::{Event, EventDetail, EventKind, Incident, IncidentId, Instant, Obligation, ObligationId};
+use crate::domain::{
+    BREACH_HOURS, Event, EventDetail, EventKind, Incident, IncidentId, Instant, Obligation, ObligationId,
+};
 use crate::seal;
 use crate::store::{Reads, Write};
 
@@ -194,18 +196,21 @@ impl Exchange {
         .await
     }
 
-    /// Logs what should have been done or acknowledged by now, and says how many that are: for the operator's alarm.
+    /// Logs what should have been done, acknowledged or closed by now, and says how many that are: for the operator's alarm.
     pub async fn alarm_overdue(&self) -> Result<usize> {
         const MOST: i64 = 1_000;
         let overdue = self
             .read(|node, reads| {
                 Box::pin(async move {
                     let at = node.now(reads).await?;
-                    Ok((at, reads.obligations_overdue(at, MOST).await?, reads.notices_overdue(at, MOST).await?))
+                    let (owed, notices) =
+                        (reads.obligations_overdue(at, MOST).await?, reads.notices_overdue(at, MOST).await?);
+                    let open = reads.wrongful_releases_open(at.plus_seconds(-BREACH_HOURS * 3_600), MOST).await?;
+                    Ok((at, owed, notices, open))
                 })
             })
             .await;
-        let (at, overdue, notices) = overdue?;
+        let (at, overdue, notices, open) = overdue?;
         for one in &overdue {
             let hours = at.micros_since(one.due_at) / 3_600_000_000;
             tracing::error!(obligation = %one.id, holder = %one.holder, clause = %one.clause, hours, "a duty is overdue");
@@ -215,7 +220,11 @@ impl Exchange {
             let kind = one.kind.as_str();
             tracing::error!(notice = %one.id, holder = %one.about.holder, kind, hours, "a notice is overdue");
         }
-        Ok(overdue.len() + notices.len())
+        for (id, holder, aware_at) in &open {
+            let hours = at.micros_since(*aware_at) / 3_600_000_000;
+            tracing::error!(wrongful_release = %id, %holder, hours, "a wrongful release is open past the breach clock");
+        }
+        Ok(overdue.len() + notices.len() + open.len())
     }
 }
 

@@ -117,14 +117,15 @@ impl Plan for Erasing {
         let gone: BTreeSet<u64> = remains().flat_map(|remains| remains.gone.iter().copied()).collect();
         let requests: Vec<&str> = known.into_iter().chain(new).collect();
         let offers = offers_about(reads, id, &requests).await?;
-        let entries = &gone | &offers;
+        let reasons = reads.entries_of_reasons(id).await?.into_iter().collect();
+        let entries = &(&gone | &offers) | &reasons;
         let references = reads.references_of(id).await?;
         let mut writes = Write::erase_incident(id, context.at);
-        writes.extend(references.iter().map(|reference| Write::erase_passages(context.agency(), reference)));
-        writes.extend(requests.iter().map(|request| Write::unmatch(request, id)));
+        writes.push(Write::erase_passages(context.agency(), &references));
+        writes.push(Write::unmatch(&requests, id));
         let kept: BTreeMap<u64, &Kept> =
             remains().flat_map(|remains| &remains.kept).map(|kept| (kept.index, kept)).collect();
-        writes.extend(kept.values().flat_map(|kept| Write::strip_entry(kept)));
+        writes.extend(Write::strip_entries(kept.values().copied())?);
         writes.push(Write::erase_entries(entries.iter().copied()));
         for consent in evidence_about(context, reads, &incident).await? {
             writes.push(Write::erase_evidence(&consent));

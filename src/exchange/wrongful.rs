@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
-    AgencyId, Consent, ConsentHistory, ConsentId, Disclosure, DisclosureId, Event, EventDetail, EventKind, Frozen,
+    AgencyId, Consent, ConsentId, ConsentState, Disclosure, DisclosureId, Event, EventDetail, EventKind, Frozen,
     IncidentId, Instant, Notice, NoticeKind, Rejected, WrongfulRelease, WrongfulReleaseId,
 };
 use crate::ledger::Kind;
@@ -14,10 +14,13 @@ use super::notices::NoticeView;
 use super::permissions::{self, PermissionView};
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
-use super::{Exchange, Result, disclosures, notices, statement};
+use super::{Exchange, Result, disclosures, notices, owed, statement};
 
 /// The cause of one that comes of a consent by itself.
 const IN_ERROR: &str = "consent-entered-in-error";
+
+/// The cause of one of which no more is known.
+const OTHER: &str = "other";
 
 /// What was released wrongly.
 #[derive(Debug)]
@@ -169,12 +172,17 @@ async fn frozen(reads: &mut Reads, pairs: &BTreeSet<(IncidentId, AgencyId)>) -> 
 
 impl Wrongful {
     /// What it names, of the caller's own agency's.
-    async fn disclosures(&self, context: Context<'_>, reads: &mut Reads) -> Result<Vec<Disclosure>> {
+    async fn disclosures(&self, context: Context<'_>, reads: &mut Reads, cause: &str) -> Result<Vec<Disclosure>> {
         let (indexes, elsewhere) = match self {
             Self::Consent(id) => {
                 let versions = reads.consent(context.agency(), id, context.seal()).await?;
                 let newest = versions.first().ok_or(Rejected::NotFound("consent"))?;
-                return Ok(reads.disclosures_on(&newest.id).await?);
+                let mut made = reads.disclosures_on(&newest.id).await?;
+                if cause == IN_ERROR {
+                    // What relied on what was said since was given.
+                    made.retain(|made| relied_on_error(&versions, made));
+                }
+                return Ok(made);
             }
             Self::Named { indexes, disclosures } => (indexes, disclosures),
         };
@@ -202,13 +210,21 @@ impl ReportWrongfulRelease {
         }
         for id in relied {
             let versions = reads.consent(context.agency(), id, context.seal()).await?;
-            if !ConsentHistory::new(&versions).is_some_and(|history| history.is_in_error()) {
+            let is_marked = versions.iter().any(|version| version.state == ConsentState::EnteredInError);
+            let on_it = |made: &&Disclosure| made.terms.consent.as_ref().is_some_and(|(relied, _)| relied == id);
+            if !is_marked || !about.iter().filter(on_it).all(|made| relied_on_error(&versions, made)) {
                 let problem = "the consent still stands: mark it as entered in error, which opens this by itself";
                 return Err(Rejected::WrongState(problem).into());
             }
         }
         Ok(())
     }
+}
+
+/// Whether a disclosure relied on a version of a consent that was entered in error, whatever the organisation said since.
+fn relied_on_error(versions: &[Consent], made: &Disclosure) -> bool {
+    let relied = made.terms.consent.as_ref().and_then(|(_, on)| versions.iter().find(|one| one.version == *on));
+    relied.is_some_and(|version| version.state == ConsentState::EnteredInError)
 }
 
 impl Plan for ReportWrongfulRelease {
@@ -220,12 +236,12 @@ impl Plan for ReportWrongfulRelease {
         if aware_at > context.at {
             return Err(Rejected::invalid("aware_at", "is in the future").into());
         }
-        let about = self.about.disclosures(context, reads).await?;
+        let about = self.about.disclosures(context, reads, &self.cause).await?;
         if self.cause == IN_ERROR {
             self.check_in_error(context, reads, &about).await?;
         }
         if about.is_empty() {
-            return Err(Rejected::WrongState("nothing was released in reliance on it").into());
+            return Err(Rejected::WrongState("nothing of an incident was released in reliance on it").into());
         }
         let mut change = Change::new(&"-", 1, Vec::new());
         let opened = open(context, reads, &self.cause, aware_at, about, &mut change).await?;
@@ -255,6 +271,22 @@ pub(super) async fn in_error(
     open(context, reads, IN_ERROR, context.at, made, change).await.map(drop)
 }
 
+/// Opens one for what an officer writes down of an incident that is not released to that recipient for now: it is out as
+/// wrongly as the rest, of the same cause.
+pub(super) async fn written_down_late(
+    context: Context<'_>,
+    reads: &mut Reads,
+    made: &Disclosure,
+    change: &mut Change,
+) -> Result<()> {
+    let mut frozen = reads.frozen(&[&made.incident]).await?.remove(&made.incident).unwrap_or_default();
+    let by = frozen.remove(&made.recipient).unwrap_or_default();
+    let Some((first, _)) = by.first_key_value() else { return Ok(()) };
+    let standing = reads.wrongful_release(&made.holder, first, context.seal()).await?;
+    let cause = standing.map_or_else(|| OTHER.to_owned(), |standing| standing.cause);
+    open(context, reads, &cause, context.at, vec![made.clone()], change).await.map(drop)
+}
+
 impl Plan for CloseWrongfulRelease {
     const KIND: Kind = Kind::WrongfulRelease;
 
@@ -277,15 +309,36 @@ impl Plan for CloseWrongfulRelease {
             reason,
             ..present
         };
-        let mut writes =
-            vec![Write::close_wrongful_release(&closed, context.seal())?, Write::drop_events(closed.id.as_str())];
-        if self.lift {
-            writes.push(lift(reads, &closed).await?);
+        let mut writes = vec![Write::close_wrongful_release(&closed, context.seal())?];
+        // Whether the breach must be notified is not settled by closing: until then the event ends by acknowledging it.
+        if closed.breach_due_at() <= context.at {
+            writes.push(Write::drop_events(closed.id.as_str()));
         }
         let mut change = Change::new(&closed.id, 2, writes);
+        if self.lift {
+            change.writes.push(lift(reads, &closed).await?);
+            change.notices = made_up(context, reads, &closed, &recalls).await?;
+        }
         change.outcome = statement::wrongful_release(&closed, self.lift, true);
         Ok(change)
     }
+}
+
+/// What was not said of its copies while they were called back, and is due now that they are not any more; of those that
+/// are returned or deleted there is nothing to say.
+async fn made_up(
+    context: Context<'_>,
+    reads: &mut Reads,
+    lifted: &WrongfulRelease,
+    recalls: &[Notice],
+) -> Result<Vec<Notice>> {
+    let is_gone = |made: &Disclosure| {
+        let about = |one: &&Notice| (&one.about.incident, &one.about.id) == (&made.incident, &made.id);
+        recalls.iter().filter(about).any(Notice::is_gone)
+    };
+    let made = lifted.about.iter().filter(|made| !is_gone(made)).cloned().collect();
+    let cause = WrongfulRelease::cause_of(&lifted.id);
+    owed::by_now(context, reads, made, &|notice| notice.cause == cause).await
 }
 
 /// The recalls that it gave rise to, with what their recipients said.

@@ -7,7 +7,7 @@ use crate::domain::{
 };
 
 use super::write::{Table, Write};
-use super::{Reads, Result, Tx, from_json, key_set, on, row, rows, sql, to_json};
+use super::{Reads, Result, Tx, from_json, inconsistent, key_set, on, row, rows, sql, to_json};
 
 const PERMISSION: Table = Table {
     name: "permission",
@@ -153,6 +153,25 @@ impl Reads {
         }
         Ok(shown)
     }
+}
+
+impl Reads {
+    /// The permissions of other agencies that this node was shown for an incident.
+    pub async fn permissions_shown_for(&mut self, incident: &IncidentId) -> Result<Vec<(AgencyId, PermissionId)>> {
+        let found = rows!(self, sql::PERMISSIONS_SHOWN_FOR, (String,), incident.as_str());
+        found.into_iter().map(|(key,)| shown_of(&key)).collect()
+    }
+
+    /// Those of them of which this node was told that they are withdrawn.
+    pub async fn permissions_withdrawn(&mut self, incident: &IncidentId) -> Result<Vec<(AgencyId, PermissionId)>> {
+        let found = rows!(self, sql::PERMISSIONS_WITHDRAWN, (String,), incident.as_str());
+        found.into_iter().map(|(key,)| shown_of(&key)).collect()
+    }
+}
+
+fn shown_of(key: &str) -> Result<(AgencyId, PermissionId)> {
+    let parts = key.split_once('/').ok_or_else(|| inconsistent("permission_shown", key, "names no agency"))?;
+    Ok((AgencyId::known(parts.0), PermissionId::known(parts.1)))
 }
 
 fn shown_key(upstream: &AgencyId, id: &PermissionId) -> String {

@@ -3,6 +3,7 @@
 //! Who was given nothing can open its own ask as before, so that it cannot tell that something was held: an ask that
 //! matched nothing is never touched.
 
+use data_encoding::HEXLOWER;
 use prost::Message;
 
 use crate::domain::AgencyId;
@@ -11,7 +12,7 @@ use crate::seal::Seal;
 
 use super::entries::{Openings, key_name};
 use super::write::Write;
-use super::{Answer, Reads, Result, Tx, from_json, inconsistent, index, key_set, on, rows, sql, stored};
+use super::{Answer, Reads, Result, Tx, from_json, inconsistent, index, key_set, on, rows, sql, stored, to_json};
 
 /// How many requests' asks are read at a time.
 const AT_ONCE: usize = 500;
@@ -85,11 +86,19 @@ impl Reads {
 }
 
 impl Write {
-    /// Leaves of an entry what its requester may open; its holder may open what it could had nothing matched.
-    pub(crate) fn strip_entry(kept: &Kept) -> [Self; 2] {
-        let at = stored(kept.index);
-        let strip = vec![kept.wrapped_key.clone().into(), kept.openings.clone().into(), at.into()];
-        let slots = vec![Slots::HOLDER.bits().into(), kept.holder.as_str().into(), at.into()];
-        [Self::change_any("entry", sql::STRIP_ENTRY, strip), Self::change_any("entry_party", sql::SET_SLOTS, slots)]
+    /// Leaves of entries what their requesters may open; their holders may open what they could had nothing matched. Two
+    /// statements for however many: an erasure holds the ledger's head.
+    pub(crate) fn strip_entries<'a>(all: impl Iterator<Item = &'a Kept>) -> Result<[Self; 2]> {
+        let row = |kept: &Kept| {
+            let (key, openings) = (HEXLOWER.encode(&kept.wrapped_key), HEXLOWER.encode(&kept.openings));
+            (stored(kept.index), kept.holder.to_string(), key, openings)
+        };
+        let rows: Vec<(i64, String, String, String)> = all.map(row).collect();
+        let rows = to_json("entry", &rows)?;
+        let slots = vec![rows.clone().into(), Slots::HOLDER.bits().into()];
+        Ok([
+            Self::change_any("entry", sql::STRIP_ENTRIES, vec![rows.into()]),
+            Self::change_any("entry_party", sql::SET_SLOTS, slots),
+        ])
     }
 }

@@ -5,7 +5,7 @@ use sqlx::SqlitePool;
 use crate::domain::{AgencyId, Consent, Event, EventId, EventKind, Ground, IncidentId, Instant, OfficerId, Reference};
 
 use super::write::{Table, Write};
-use super::{Pool, Reads, Result, Store, Tx, from_json, on, row, rows, sql, stored};
+use super::{Pool, Reads, Result, Store, Tx, from_json, index, key_set, on, row, rows, sql, stored};
 
 const PROPOSED: Table = Table {
     name: "erasure",
@@ -137,6 +137,12 @@ impl Reads {
         Ok(found.into_iter().map(|(reference,)| Reference::known(reference)).collect())
     }
 
+    /// The entries in which somebody said why, or to whom copies went, about an incident and nothing else that is held.
+    pub async fn entries_of_reasons(&mut self, incident: &IncidentId) -> Result<Vec<u64>> {
+        let found = rows!(self, sql::ENTRIES_OF_REASONS, (i64,), incident.as_str());
+        Ok(found.into_iter().map(|(entry,)| index(entry)).collect())
+    }
+
     /// The releases that the holder made after a place, the oldest first: all, or those not disposed of.
     pub async fn releases_made(
         &mut self,
@@ -193,14 +199,14 @@ impl Write {
             ),
             any("reference", sql::ERASE_REFERENCES),
             any("incident_statistic", sql::ERASE_STATISTIC),
-            any("permission_shown", sql::ERASE_PERMISSIONS_SHOWN),
             Self::drop_proposal(id),
         ]
     }
 
-    /// Takes a reference of the holder's out of what it was asked to permit.
-    pub(crate) fn erase_passages(holder: &AgencyId, reference: &Reference) -> Self {
-        Self::change_any("permission", sql::ERASE_PASSAGES, vec![reference.as_str().into(), holder.as_str().into()])
+    /// Takes references of the holder's out of what it was asked to permit.
+    pub(crate) fn erase_passages(holder: &AgencyId, references: &[Reference]) -> Self {
+        let set = key_set(references.iter().map(Reference::as_str));
+        Self::change_any("permission", sql::ERASE_PASSAGES, vec![set.into(), holder.as_str().into()])
     }
 
     /// Erases the evidence of one version of a consent.
@@ -215,10 +221,12 @@ impl Write {
         Self::change_any("entry", sql::ERASE_ENTRIES, vec![set.into(), Vec::<u8>::new().into()])
     }
 
-    /// Takes back that a request matches an incident.
-    pub(crate) fn unmatch(request: &str, incident: &IncidentId) -> Self {
-        let event = EventKind::RequestToLookAt.id(&[request, incident.as_str()]);
-        Self::change_any("event", sql::DROP_EVENT, vec![event.as_str().into()])
+    /// Takes back that requests match an incident.
+    pub(crate) fn unmatch(requests: &[&str], incident: &IncidentId) -> Self {
+        let event = |request: &&str| EventKind::RequestToLookAt.id(&[request, incident.as_str()]);
+        let events: Vec<EventId> = requests.iter().map(event).collect();
+        let set = key_set(events.iter().map(EventId::as_str));
+        Self::change_any("event", sql::DROP_EVENTS_BY_ID, vec![set.into()])
     }
 
     /// Notes that a recipient disposed of a release.
@@ -245,4 +253,28 @@ impl Store {
 pub(super) async fn truncate_log(pool: &SqlitePool) -> Result<bool> {
     let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await?;
     Ok(busy == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::write::Op;
+
+    #[test]
+    fn operators_are_told_of_every_table_from_which_erasure_takes_something() {
+        let docs = include_str!("../../docs/operations.md");
+        let said = docs.lines().find(|line| line.contains("`VACUUM FULL` of")).unwrap();
+        let id = IncidentId::known("inc_1");
+        let mut writes = Write::erase_incident(&id, Instant::from_micros(0));
+        writes.push(Write::erase_passages(&AgencyId::known("ico"), &[]));
+        writes.push(Write::unmatch(&[], &id));
+        writes.push(Write::erase_entries([]));
+        writes.extend(Write::strip_entries(std::iter::empty()).unwrap());
+        for Write(op) in writes {
+            let Op::Change { table, .. } = op else { panic!("erasure adds nothing") };
+            assert!(said.contains(&format!("`{table}`")), "`{table}` is left out");
+        }
+        // By `erase_evidence`, which takes a version of a consent.
+        assert!(said.contains("`consent`"));
+    }
 }

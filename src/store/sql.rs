@@ -203,6 +203,12 @@ statements! {
     DECLINE_PERMISSION = both ("UPDATE permission SET declined_at = $1 WHERE id = $2 AND declined_at IS NULL");
     WITHDRAW_PERMISSION = both ("UPDATE permission SET withdrawn_at = $1 WHERE id = $2 AND withdrawn_at IS NULL");
     PERMISSION_SHOWN = both ("SELECT incident_id, withdrawn_at FROM permission_shown WHERE permission = $1 ORDER BY incident_id");
+    PERMISSIONS_SHOWN_FOR = both ("SELECT permission FROM permission_shown WHERE incident_id = $1 ORDER BY permission");
+    PERMISSIONS_WITHDRAWN = both (
+        "SELECT s.permission FROM permission_shown s
+         JOIN permission_shown w ON w.permission = s.permission AND w.incident_id = ''
+         WHERE s.incident_id = $1 ORDER BY s.permission"
+    );
     REFERENCES_TO = set (
         "SELECT incident_id, recipient, MIN(reference) AS reference FROM reference WHERE incident_id",
         " GROUP BY incident_id, recipient"
@@ -312,6 +318,10 @@ statements! {
     WRONGFUL_RELEASES = both (
         "SELECT id, holder, cause, reported_by, reported_at, aware_at, closed_at, lifted_at, wrapped_key, closing
          FROM wrongful_release WHERE holder = $1 AND id > $2 ORDER BY id LIMIT $3"
+    );
+    WRONGFUL_RELEASES_OPEN = both (
+        "SELECT id, holder, aware_at FROM wrongful_release WHERE closed_at IS NULL AND aware_at <= $1
+         ORDER BY aware_at, id LIMIT $2"
     );
     WRONGFUL_DISCLOSURES = both (
         "SELECT d.incident_id, d.id, d.holder, d.recipient, d.idx, d.revision, d.disclosed_at, d.terms

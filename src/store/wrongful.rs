@@ -88,6 +88,19 @@ impl Reads {
         found.into_iter().map(|row| wrongful(row, seal)).collect()
     }
 
+    /// Those that are open and that their holders knew of by a time, the oldest first: id, holder and since when.
+    pub async fn wrongful_releases_open(
+        &mut self,
+        aware_by: Instant,
+        most: i64,
+    ) -> Result<Vec<(WrongfulReleaseId, AgencyId, Instant)>> {
+        let found = rows!(self, sql::WRONGFUL_RELEASES_OPEN, (String, String, i64), aware_by.micros(), most);
+        let open = |(id, holder, at): (String, String, i64)| {
+            (WrongfulReleaseId::known(id), AgencyId::known(holder), Instant::from_micros(at))
+        };
+        Ok(found.into_iter().map(open).collect())
+    }
+
     /// To whom each of these incidents is not released for now.
     pub async fn frozen(&mut self, incidents: &[&IncidentId]) -> Result<BTreeMap<IncidentId, Frozen>> {
         let set = key_set(incidents.iter().map(|id| id.as_str()));

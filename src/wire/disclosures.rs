@@ -4,15 +4,24 @@ use tonic::{Request, Response, Status};
 
 use super::status::{failed, invalid};
 use super::{Desk, convert};
-use crate::domain::{AgencyId, AuthorisationId, ConsentId, Elsewhere, Ground, IncidentId, Invalid, Means, check};
+use crate::domain::{
+    AgencyId, AuthorisationId, ConsentId, Elsewhere, Ground, IncidentId, Invalid, Means, PermissionId, check,
+};
 use crate::exchange::RecordDisclosure;
 use crate::proto::v1::disclosure_service_server::DisclosureService;
 use crate::proto::v1::{
     ListDisclosuresRequest, ListDisclosuresResponse, RecordDisclosureRequest, RecordDisclosureResponse,
 };
 
+/// How many permissions one disclosure relies on, as for categories.
+const MOST_PERMISSIONS: usize = 16;
+
 fn record(message: &RecordDisclosureRequest) -> Result<RecordDisclosure, Invalid> {
     check(message.revision >= 0, "revision", "must not be negative")?;
+    let ids = &message.permission_ids;
+    check(ids.len() <= MOST_PERMISSIONS, "permission_ids", "must be at most 16")?;
+    let permission =
+        |(i, text): (usize, &String)| convert::field(&format!("permission_ids[{i}]"), text, PermissionId::parse);
     Ok(RecordDisclosure {
         incident: convert::field("incident_id", &message.incident_id, IncidentId::parse)?,
         revision: (message.revision != 0).then_some(message.revision),
@@ -28,6 +37,7 @@ fn record(message: &RecordDisclosureRequest) -> Result<RecordDisclosure, Invalid
         },
         consent: convert::optional("consent_id", &message.consent_id, ConsentId::parse)?,
         authorisation: convert::optional("authorisation_id", &message.authorisation_id, AuthorisationId::parse)?,
+        permissions: ids.iter().enumerate().map(permission).collect::<Result<_, _>>()?,
     })
 }
 

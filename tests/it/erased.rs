@@ -128,8 +128,6 @@ on_both_databases! {
         world.erase(&received.held).await;
         world.erase(&upstream).await;
         assert!(!has(&world.all_bytes(&asked).await[0], upstream.reference.as_bytes()), "by this it was asked about");
-        let shown = "SELECT wrapped_key FROM incident_revision r JOIN permission_shown s ON s.incident_id = r.incident_id";
-        assert!(world.all_bytes(shown).await.is_empty());
         assert!(!has(&world.left_behind(), CAVEAT.as_bytes()), "the chain was left behind");
     }
 
@@ -140,13 +138,16 @@ on_both_databases! {
         world.record_disclosure("ncsc", call).await.unwrap();
         let wrongful = world.report_releases("ncsc", &[index]).await.unwrap();
         let [notice] = world.notices("ico").await.try_into().unwrap();
-        world.say_all("ico", &notice.id, "kept", "a court asked for it", &[]).await.unwrap();
-        world.close("ncsc", &wrongful, "they wrote that it is gone", false).await.unwrap();
+        let answered = world.say_all("ico", &notice.id, "kept", "a court asked for it", &["met-police"]).await.unwrap();
+        let closed = world.close("ncsc", &wrongful, "they wrote that it is gone", false).await.unwrap();
         let mut keys = Vec::new();
         for table in ["notice_acknowledgement", "wrongful_release"] {
             keys.extend(world.all_bytes(&format!("SELECT wrapped_key FROM {table}")).await);
         }
-        assert_eq!(keys.len(), 2);
+        for entry in [answered.index, closed.index] {
+            keys.extend(world.all_bytes(&format!("SELECT wrapped_key FROM entry WHERE idx = {entry}")).await);
+        }
+        assert_eq!(keys.len(), 4);
         assert!(has(&world.left_behind(), OFFICER.as_bytes()));
 
         world.erase(&held).await;
@@ -157,6 +158,10 @@ on_both_databases! {
         let said = &notice.acknowledgements[0];
         assert_eq!((notice.state.as_str(), said.outcome.as_str(), said.reason.as_str()), ("kept", "kept", ""));
         assert_eq!(world.wrongful("ncsc", &wrongful).await.reason, "");
+        for (agency, entry) in [("ico", answered.index), ("ncsc", answered.index), ("ncsc", closed.index)] {
+            let receipt = world.entry(agency, entry).await.unwrap();
+            assert_eq!(receipt.openings.len(), 0, "the entry says why");
+        }
     }
 
     async fn a_crash_before_the_write_ahead_file_is_emptied_leaves_nothing_after_the_next_start(world: World) {

@@ -37,6 +37,7 @@ mod row_reg12_8;
 mod statistics;
 mod suspension;
 mod themes;
+mod written_down;
 mod wrongful;
 
 pub(crate) use batch::Pending;

@@ -23,6 +23,11 @@ impl World {
         self.notice_desk(agency).list_notices(request).await.unwrap().into_inner().notices
     }
 
+    /// The kinds of the notices to an agency, the oldest first.
+    pub(crate) async fn kinds(&self, agency: &str) -> Vec<String> {
+        self.notices(agency).await.into_iter().map(|notice| notice.kind).collect()
+    }
+
     /// The notices that an agency issued.
     pub(crate) async fn issued(&self, agency: &str) -> Vec<v1::IssuedNotice> {
         let request = v1::ListIssuedNoticesRequest { page_size: 200, ..v1::ListIssuedNoticesRequest::default() };
@@ -199,6 +204,14 @@ impl World {
                 let request = v1::ListIssuedNoticesRequest { page_size, page_token: String::new(), outstanding: true };
                 let first = self.notice_desk("ncsc").list_issued_notices(request.clone()).await.unwrap().into_inner();
                 v1::ListIssuedNoticesRequest { page_token: first.next_page_token, ..request }.encode_to_vec()
+            }
+            "RecordDisclosure" if variant == 1 => {
+                let (release, _, _) = self.received_by_ico("nca", World::onward_scope).await;
+                let received = self.receive("ico", release, "ncsc").await;
+                let (permission, receipt) = self.permitted_to_pass_on(&received, "nca").await;
+                self.present(&received.held, receipt).await.unwrap();
+                let (permission_ids, call) = (vec![permission], self.telephone_call(&received.held, "ncsc"));
+                v1::RecordDisclosureRequest { request_id, revision: 1, permission_ids, ..call }.encode_to_vec()
             }
             "RecordDisclosure" => {
                 let Permitted { held, consent, authorisation } = self.permitted("ncsc").await;

@@ -35,10 +35,21 @@ statements! {
          WHERE incident_id = $1 AND idx IS NULL"
     );
     ERASE_REFERENCES = both ("DELETE FROM reference WHERE incident_id = $1");
-    ERASE_PERMISSIONS_SHOWN = both ("DELETE FROM permission_shown WHERE incident_id = $1");
-    // The reference is a part of the passage's JSON and of nothing else in it.
-    ERASE_PASSAGES = both (
-        "UPDATE permission SET passage = REPLACE(passage, $1, '-') WHERE upstream = $2 AND passage LIKE '%' || $1 || '%'"
+    // The reference is a part of the passage's JSON and of nothing else in it. None is found by what replaces it.
+    ERASE_PASSAGES = set (
+        "UPDATE permission SET passage = REPLACE(passage, reference, '-'), reference = '-'
+         WHERE upstream = $2 AND reference", ""
+    );
+    // What recipients said of notices about it, and why wrongful releases were closed that were about it and about nothing
+    // else that is still held. The first call about a wrongful release is its report, which says no reason.
+    ENTRIES_OF_REASONS = both (
+        "SELECT c.idx FROM notice n JOIN call c ON c.object = n.id WHERE n.incident_id = $1
+         UNION
+         SELECT c.idx FROM wrongful_disclosure w JOIN call c ON c.object = w.wrongful_release_id AND c.version > 1
+         WHERE w.incident_id = $1 AND NOT EXISTS (
+             SELECT 1 FROM wrongful_disclosure o JOIN incident i ON i.id = o.incident_id
+             WHERE o.wrongful_release_id = w.wrongful_release_id AND o.incident_id <> $1 AND i.erased_at IS NULL
+         )"
     );
     ERASE_STATISTIC = both ("DELETE FROM incident_statistic WHERE incident_id = $1");
     ERASE_EVIDENCE = both ("UPDATE consent SET wrapped_key = NULL, evidence = NULL WHERE id = $1 AND version = $2");
@@ -48,11 +59,20 @@ statements! {
         "UPDATE entry SET wrapped_key = NULL, openings = $2, facts = NULL
          WHERE idx = ANY(ARRAY(SELECT json_array_elements_text($1::json)::bigint))"
     );
-    STRIP_ENTRY = both (
-        "UPDATE entry SET wrapped_key = $1, openings = $2, facts = NULL WHERE idx = $3 AND facts IS NOT NULL"
+    // Each is the entry, its holder, and the key and the openings as hexadecimal.
+    STRIP_ENTRIES = each (
+        "UPDATE entry SET wrapped_key = unhex(k.value ->> 2), openings = unhex(k.value ->> 3), facts = NULL
+         FROM json_each($1) k WHERE entry.idx = k.value ->> 0 AND facts IS NOT NULL",
+        "UPDATE entry SET wrapped_key = decode(k ->> 2, 'hex'), openings = decode(k ->> 3, 'hex'), facts = NULL
+         FROM json_array_elements($1::json) k WHERE entry.idx = (k ->> 0)::bigint AND facts IS NOT NULL"
     );
-    SET_SLOTS = both ("UPDATE entry_party SET slots = $1 WHERE agency = $2 AND idx = $3");
-    DROP_EVENT = both ("DELETE FROM event WHERE id = $1");
+    SET_SLOTS = each (
+        "UPDATE entry_party SET slots = $2 FROM json_each($1) k
+         WHERE entry_party.idx = k.value ->> 0 AND entry_party.agency = k.value ->> 1",
+        "UPDATE entry_party SET slots = $2 FROM json_array_elements($1::json) k
+         WHERE entry_party.idx = (k ->> 0)::bigint AND entry_party.agency = k ->> 1"
+    );
+    DROP_EVENTS_BY_ID = set ("DELETE FROM event WHERE id", "");
     DROP_EVENTS_OF_REFERENCES = both ("DELETE FROM event WHERE kind NOT IN ('release-made', 'release-received')
            AND object IN (SELECT reference FROM reference WHERE incident_id = $1)");
     DROP_EVENTS_OF_AUTHORISATIONS = both ("DELETE FROM event WHERE kind NOT IN ('release-made', 'release-received')

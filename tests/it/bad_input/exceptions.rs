@@ -215,6 +215,8 @@ const EXCEPTIONS: &[Exception] = &[
     ("AcknowledgeNotice", "reason", NOT_BLANK, Accepted),
     ("AcknowledgeNotice", "passed_on_to", SLUG, Accepted),
     ("AcknowledgeNotice", "passed_on_to", ABSENT, Accepted),
+    ("RecordDisclosure/1", "recipient", SLUG, Accepted),
+    ("RecordDisclosure", "permission_ids", ABSENT, Accepted),
     ("RecordDisclosure", "recipient", SLUG, Invalid(Some("consent_id"))),
     ("RecordDisclosure", "revision", ABSENT, Accepted),
     ("RecordDisclosure", "disclosed_at", &["year 1970"], Accepted),
@@ -240,7 +242,6 @@ const EXCEPTIONS: &[Exception] = &[
     ("*", "theme.text", NOT_BLANK, Accepted),
     ("*", "theme.text", &["line feed"], Accepted),
     ("*", "theme.techniques", ABSENT, Accepted),
-    ("*", "incident_ids", VISIBLE, Status(Code::NotFound)),
     ("ConfirmTheme", "version", &["largest", "large"], Status(Code::FailedPrecondition)),
     // Looking first: with nobody named, naming is looked at by its ground alone.
     ("RequestRelease/3", "organisation", ABSENT, Accepted),

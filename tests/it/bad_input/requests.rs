@@ -212,7 +212,7 @@ impl World {
         let variants = match rpc {
             "RequestRelease" => 4,
             "OfferRelease" | "GiveAuthorisation" | "RegisterIncidents" | "PublishStatistics" | "ListDisclosures"
-            | "AskPermission" | "RecordConsent" | "ReconfirmConsent" => 2,
+            | "AskPermission" | "RecordConsent" | "ReconfirmConsent" | "RecordDisclosure" => 2,
             "ReportWrongfulRelease" => 3,
             _ => 1,
         };

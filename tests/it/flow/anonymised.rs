@@ -193,6 +193,23 @@ on_both_databases! {
         assert_eq!((notice.receipt_index, notice.reference.as_str()), (receipt.index, ""));
     }
 
+    async fn a_record_is_called_back_by_the_entry_that_its_recipient_knows_and_never_stopped(world: World) {
+        world = world.with_records_alone().await;
+        let quarter = Quarter::of(world.now());
+        let held = world.hold_alike(ENOUGH, 1_234).await;
+        let authorisation = world.authorise_record(&held[0]).await;
+        world.end_and_publish(quarter).await;
+        let first = index(&world.record_of(&held[0]).await);
+        let second = index(&world.record_of(&held[0]).await);
+        world.revoke(&held[0], &authorisation).await.unwrap();
+        assert_eq!(world.notices("ncsc").await, [], "stops of several would tell that they are of one incident");
+        world.report_releases("ico", &[second]).await.unwrap();
+        let [notice] = world.notices("ncsc").await.try_into().unwrap();
+        assert_eq!(notice.receipt_index, second);
+        world.report_releases("ico", &[first]).await.unwrap();
+        assert_eq!(world.notices("ncsc").await.len(), 2);
+    }
+
     async fn row_n3b_a_record_that_too_few_share_comes_out_coarser_or_not_at_all(world: World) {
         world = world.with_records_alone().await;
         let quarter = Quarter::of(world.now());

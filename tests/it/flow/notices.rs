@@ -156,6 +156,23 @@ on_both_databases! {
         assert_eq!(world.issued("ncsc").await[1].cause, format!("incident {} 4", held.incident));
     }
 
+    async fn whoever_has_the_newer_text_is_corrected_of_that_alone(world: World) {
+        let (permitted, _) = world.released_to_ico().await;
+        let held = &permitted.held;
+        world.amend_with(held, corrected(), v1::Markings::default()).await;
+        let notice = world.only_notice("ico").await;
+        let version = world.reconfirm_consent(held, &permitted.consent, world.scope(held)).await;
+        world.verify_consent(held, &permitted.consent, version).await.unwrap();
+        world.authorise_as(held, v1::GiveAuthorisationRequest { revision: 2, ..world.authorisation(held) }).await;
+        let index = world.release_to_recipient(held).await;
+        world.say("ico", &notice.id, "corrected").await.unwrap();
+        world.later(1);
+        let gone = v1::IncidentContent { timeline: None, ..content() };
+        world.amend_with(held, gone, v1::Markings::default()).await;
+        let notices = world.notices("ico").await;
+        assert_eq!((notices.len(), notices[1].receipt_index), (2, index));
+    }
+
     async fn a_recipient_says_what_it_did_and_may_say_otherwise_later(world: World) {
         let notice = world.stopped_by("ncsc").await;
         assert_invalid(world.say("ico", &notice, "corrected").await, "outcome");

@@ -3,7 +3,9 @@
 use concordat::proto::v1;
 use tonic::Code;
 
-use crate::builders::{assert_error, assert_invalid, assert_open_with, assert_released, content, names, released};
+use crate::builders::{
+    Permitted, assert_error, assert_invalid, assert_open_with, assert_released, content, names, released,
+};
 use crate::harness::{World, on_both_databases, request_id};
 
 const HOUR: i64 = 3_600;
@@ -43,7 +45,7 @@ on_both_databases! {
         world.say("ico", &notice.id, "deleted").await.unwrap();
         world.close("ncsc", &wrongful.id, "", false).await.unwrap();
         assert_open_with("closing it lifts nothing", &world.outcome(held).await);
-        assert_eq!(world.events_of("ncsc", "wrongful-release").await, []);
+        assert_eq!(world.events_of("ncsc", "wrongful-release").await.len(), 1, "the breach is not settled by it");
         assert_error(world.close("ncsc", &wrongful.id, "", false).await, Code::FailedPrecondition, "WRONG_STATE");
         world.close("ncsc", &wrongful.id, "", true).await.unwrap();
         assert_released(&world.outcome(held).await, &["identity", "timeline"]);
@@ -112,8 +114,8 @@ on_both_databases! {
         let (release, held, consent) = world.received_by_ico("ncsc", World::onward_scope).await;
         let received = world.receive("ico", release, "nca").await;
         let (permission, _) = world.permitted_to_pass_on(&received, "ncsc").await;
-        let pending = v1::AskPermissionRequest { recipient: "ncsc".into(), ..world.permission_for(&received, "ncsc") };
-        world.ask_permission("ico", pending).await.unwrap();
+        // What was asked and not permitted is no place.
+        world.ask_permission("ico", world.permission_for(&received, "ncsc")).await.unwrap();
         // What is said of another copy is not said of this one.
         let other = world.released_to_ico().await.1;
 
@@ -123,6 +125,7 @@ on_both_databases! {
         world.say_all("ico", &stop.id, "kept", "it is evidence", &["europol"]).await.unwrap();
         world.withdraw_permission("ncsc", &permission).await.unwrap();
 
+        world.later(1);
         let index = received.release.receipt.as_ref().unwrap().index;
         let wrongful = world.report_releases("ncsc", &[index, other]).await.unwrap();
         let mut copies = world.wrongful("ncsc", &wrongful).await.copies;
@@ -142,6 +145,8 @@ on_both_databases! {
         let (recalled, index) = world.released_to_ico().await;
         let (deleted, _) = world.released_to_ico().await;
         world.report_releases("ncsc", &[index]).await.unwrap();
+        // Notices of one instant are in no order.
+        world.later(1);
         world.withdraw_consent(&deleted.held, &deleted.consent).await.unwrap();
         let notices = world.notices("ico").await;
         assert_eq!(notices.iter().map(|one| one.kind.as_str()).collect::<Vec<_>>(), ["recall", "stop-further-use"]);
@@ -193,83 +198,96 @@ on_both_databases! {
         assert_released(&world.outcome(&permitted.held).await, &["identity", "timeline"]);
     }
 
-    async fn what_was_said_by_telephone_is_called_back_with_the_rest(world: World) {
-        let permitted = world.permitted("ncsc").await;
-        let held = &permitted.held;
-        let relied = |call: v1::RecordDisclosureRequest| v1::RecordDisclosureRequest {
-            consent_id: permitted.consent.clone(),
-            ..call
-        };
-        assert_invalid(world.record_disclosure("ncsc", world.telephone_call(held, "ncsc")).await, "recipient");
-        let early = v1::RecordDisclosureRequest { disclosed_at: world.in_seconds(1), ..world.telephone_call(held, "ico") };
-        assert_invalid(world.record_disclosure("ncsc", early).await, "disclosed_at");
-        assert_invalid(world.record_disclosure("ncsc", relied(world.telephone_call(held, "nca"))).await, "consent_id");
-
-        let made = world.record_disclosure("ncsc", relied(world.telephone_call(held, "ico"))).await.unwrap();
-        assert_eq!(world.notices("ico").await, []);
-        world.withdraw_consent(held, &permitted.consent).await.unwrap();
-        let [notice] = world.notices("ico").await.try_into().unwrap();
-        assert_eq!((notice.is_release, notice.means.as_str(), notice.reference.as_str()), (false, "telephone", ""));
-        assert_eq!(notice.disclosed_at, world.in_seconds(-HOUR));
-        assert_eq!(world.issued("ncsc").await[0].disclosure_id, made);
-        // What is written down only now was stopped already.
-        world.record_disclosure("ncsc", relied(world.telephone_call(held, "ico"))).await.unwrap();
-        assert_eq!(world.notices("ico").await.len(), 2);
-    }
-
-    async fn what_is_written_down_late_is_put_right_at_once(world: World) {
-        let mistaken = world.permitted("ncsc").await;
-        world.mark_in_error(&mistaken.held, &mistaken.consent).await.unwrap();
-        let call = world.telephone_call(&mistaken.held, "ico");
-        let relied = v1::RecordDisclosureRequest { consent_id: mistaken.consent.clone(), ..call };
-        world.record_disclosure("ncsc", relied).await.unwrap();
-        let kinds = async || world.notices("ico").await.into_iter().map(|one| one.kind).collect::<Vec<_>>();
-        assert_eq!(kinds().await, ["recall"], "it was never given");
-        assert_eq!(world.wrongful_releases("ncsc").await.len(), 1);
-
-        let held = world.hold("ncsc", "ico").await;
-        let another = Some(v1::Narrative { text: "another story".into() });
-        world.amend_with(&held, v1::IncidentContent { narrative: another, ..content() }, v1::Markings::default()).await;
-        let of = |revision: i64, category: &str| v1::RecordDisclosureRequest {
-            revision,
-            categories: names(&[category]),
-            ..world.telephone_call(&held, "ico")
-        };
-        for request in [of(1, "timeline"), of(2, "narrative")] {
-            world.record_disclosure("ncsc", request).await.unwrap();
+    async fn what_a_recall_kept_back_is_said_once_the_copy_is_kept_or_the_freeze_lifted(world: World) {
+        let (before, first) = world.released_to_ico().await;
+        let (after, second) = world.released_to_ico().await;
+        let (lifted, third) = world.released_to_ico().await;
+        let (gone, fourth) = world.released_to_ico().await;
+        for index in [first, second] {
+            world.report_releases("ncsc", &[index]).await.unwrap();
         }
-        assert_eq!(kinds().await.len(), 1, "it says the same now");
+        let wrongful = world.report_releases("ncsc", &[third, fourth]).await.unwrap();
+        let about = async |permitted: &Permitted| {
+            let mut notices = world.notices("ico").await;
+            notices.retain(|notice| notice.reference == permitted.held.reference);
+            notices
+        };
+        let say = async |permitted: &Permitted, outcome: &str| {
+            let recall = about(permitted).await.remove(0);
+            world.say_all("ico", &recall.id, outcome, "evidence", &[]).await.unwrap();
+        };
+        say(&before, "kept").await;
+        say(&gone, "deleted").await;
         world.later(1);
-        world.record_disclosure("ncsc", of(1, "narrative")).await.unwrap();
-        assert_eq!(kinds().await, ["recall", "correction"]);
+        for permitted in [&before, &after, &lifted, &gone] {
+            world.withdraw_consent(&permitted.held, &permitted.consent).await.unwrap();
+        }
+        let counts = async || {
+            let mut counts = Vec::new();
+            for permitted in [&before, &after, &lifted, &gone] {
+                counts.push(about(permitted).await.len());
+            }
+            counts
+        };
+        assert_eq!(counts().await, [2, 1, 1, 1], "it said before that it keeps it");
+        world.later(1);
+        say(&after, "kept").await;
+        assert_eq!(counts().await, [2, 2, 1, 1]);
+        assert_eq!(about(&after).await[1].kind, "stop-further-use");
+        world.close("ncsc", &wrongful, "they wrote that it is gone", true).await.unwrap();
+        assert_eq!(counts().await, [2, 2, 2, 1], "what is deleted needs no stop");
+        assert_eq!(about(&lifted).await[1].kind, "stop-further-use");
+        world.later(1);
+        say(&gone, "kept").await;
+        say(&gone, "kept").await;
+        assert_eq!(counts().await, [2, 2, 2, 2], "it is said once");
     }
 
-    async fn a_narrower_consent_reaches_what_was_said_by_telephone(world: World) {
-        let permitted = world.permitted("ncsc").await;
+    async fn what_was_kept_back_from_a_copy_that_was_gone_is_said_once_it_is_kept(world: World) {
+        let (permitted, _) = world.released_to_ico().await;
+        let held = &permitted.held;
+        let timeline = |text: &str| {
+            let timeline = Some(v1::Timeline { discovery: text.into(), ..v1::Timeline::default() });
+            v1::IncidentContent { timeline, ..content() }
+        };
+        world.amend_with(held, timeline("a customer noticed"), v1::Markings::default()).await;
+        let [correction] = world.notices("ico").await.try_into().unwrap();
+        world.say("ico", &correction.id, "deleted").await.unwrap();
+        world.later(1);
+        world.withdraw_consent(held, &permitted.consent).await.unwrap();
+        world.revoke(held, &permitted.authorisation).await.unwrap();
+        world.amend_with(held, timeline("an employee noticed"), v1::Markings::default()).await;
+        assert_eq!(world.kinds("ico").await, ["correction"]);
+        world.say_all("ico", &correction.id, "kept", "a copy turned up", &[]).await.unwrap();
+        let mut kinds = world.kinds("ico").await;
+        kinds.sort();
+        assert_eq!(kinds, ["correction", "correction", "stop-further-use", "stop-further-use"]);
+        let causes: Vec<String> = world.issued("ncsc").await.into_iter().map(|one| one.cause).collect();
+        assert!(causes.contains(&format!("incident {} 3", held.incident)), "{causes:?}");
+    }
+
+    async fn what_relied_on_an_error_is_one_whatever_was_said_since(world: World) {
+        let (permitted, first) = world.released_to_ico().await;
         let (held, consent) = (&permitted.held, permitted.consent.as_str());
-        let call = world.telephone_call(held, "ico");
-        let relied = v1::RecordDisclosureRequest { consent_id: consent.into(), ..call };
-        world.record_disclosure("ncsc", relied).await.unwrap();
-        let mut scope = world.scope(held);
-        assert!(scope.purposes.len() > 1);
-        scope.purposes.pop();
-        world.narrow_consent(held, consent, scope).await.unwrap();
-        assert_eq!(world.notices("ico").await.len(), 1, "it may have been for that purpose");
-    }
-
-    async fn a_notice_to_an_agency_without_a_system_is_sent_by_hand(world: World) {
-        let held = world.hold("ncsc", "ico").await;
-        let made = world.record_disclosure("ncsc", world.telephone_call(&held, "met-police")).await.unwrap();
-        let wrongful = world.report_disclosure("ncsc", &made).await.unwrap();
-        let [event] = world.events_of("ncsc", "notice-to-send").await.try_into().unwrap();
-        assert_eq!((event.agency.as_str(), event.has_entry), ("met-police", false));
-        let [issued] = world.issued("ncsc").await.try_into().unwrap();
-        assert_eq!((issued.by_hand, &issued.id), (true, &event.notice_id));
-        // Its officers write down what they are told.
-        assert_error(world.say("ico", &issued.id, "deleted").await, Code::NotFound, "NOT_FOUND");
-        world.say("ncsc", &issued.id, "deleted").await.unwrap();
-        assert_eq!(world.events_of("ncsc", "notice-to-send").await, []);
-        world.close("ncsc", &wrongful, "", true).await.unwrap();
+        world.mark_in_error(held, consent).await.unwrap();
+        let [opened] = world.wrongful_releases("ncsc").await.try_into().unwrap();
+        world.close("ncsc", &opened.id, "they asked the organisation", true).await.unwrap();
+        let version = world.reconfirm_consent(held, consent, world.scope(held)).await;
+        world.verify_consent(held, consent, version).await.unwrap();
+        let second = world.release_to_recipient(held).await;
+        let report = |receipt_indexes: Vec<u64>, consent_id: &str| v1::ReportWrongfulReleaseRequest {
+            cause: "consent-entered-in-error".into(),
+            receipt_indexes,
+            consent_id: consent_id.into(),
+            ..v1::ReportWrongfulReleaseRequest::default()
+        };
+        let by_entry = world.report("ncsc", report(vec![second], "")).await;
+        assert_error(by_entry, Code::FailedPrecondition, "WRONG_STATE");
+        let reported = world.report("ncsc", report(vec![], consent)).await.unwrap();
+        let copies = world.wrongful("ncsc", &reported).await.copies;
+        let entry = |copy: &v1::WrongfulCopy| copy.disclosure.as_ref().unwrap().receipt_index;
+        let wrongful: Vec<u64> = copies.iter().filter(|copy| copy.wrongful).map(entry).collect();
+        assert_eq!((wrongful, copies.len()), (vec![first], 2));
     }
 
     async fn a_duty_does_not_override_a_freeze(world: World) {
@@ -296,5 +314,12 @@ on_both_databases! {
         let wrongful = world.report("ncsc", request(-2 * HOUR)).await.unwrap();
         assert_eq!(world.wrongful("ncsc", &wrongful).await.breach_due_at, world.in_seconds(70 * HOUR));
         assert_eq!(world.events_of("ico", "wrongful-release").await, [], "the clock is the holder's own");
+        world.later(70 * HOUR - 1);
+        let overdue = async || world.node.exchange().alarm_overdue().await.unwrap();
+        assert_eq!(overdue().await, 0);
+        world.later(1);
+        assert_eq!(overdue().await, 1, "nobody closed it");
+        world.close("ncsc", &wrongful, "they wrote that it is gone", false).await.unwrap();
+        assert_eq!((overdue().await, world.events_of("ncsc", "wrongful-release").await), (0, vec![]));
     }
 }

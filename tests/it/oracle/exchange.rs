@@ -223,6 +223,7 @@ impl Door for Direct {
                     },
                     consent: None,
                     authorisation: None,
+                    permissions: std::collections::BTreeSet::new(),
                 };
                 let made = exchange.change(by(holder, "aut", "DisclosureService/RecordDisclosure"), change).await;
                 let made = made.map_err(|error| rejected(&error))?.object;

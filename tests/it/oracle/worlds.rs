@@ -346,8 +346,12 @@ impl Making<'_> {
                 }
                 85..=86 => {
                     let (name, incident, recipient) = (self.name(), self.some_incident(), self.recipient());
-                    self.change(Change::Freeze { name, incident, recipient });
-                    let _lifted = self.dice.chance(25) && self.change(Change::Lift { name });
+                    // What is written down of a frozen one is called back by that, and can't be reported again.
+                    let mut standing = self.records.freezes.values().filter(|one| !one.lifted);
+                    if !standing.any(|one| (one.incident, one.recipient) == (incident, recipient)) {
+                        self.change(Change::Freeze { name, incident, recipient });
+                        let _lifted = self.dice.chance(25) && self.change(Change::Lift { name });
+                    }
                 }
                 87..=91 => {
                     let names: Vec<Name> = self.records.authorisations.keys().copied().collect();
