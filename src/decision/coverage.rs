@@ -6,7 +6,7 @@
 
 use super::agreement::{Agreement, Clause, Modality};
 use super::cedar;
-use super::naming::naming_clauses;
+use super::naming::{naming_agreements, naming_clauses};
 use crate::domain::{AgencyId, Ask, Ground, Instant, Purpose, Subject};
 
 /// The agreements and clauses that speak of an ask.
@@ -58,6 +58,21 @@ pub struct NotCovered {
     pub reason: &'static str,
     /// The same in words, with what can be done.
     pub explanation: String,
+}
+
+impl NotCovered {
+    /// The reason where a clause erred: that is a denial, and an operator must look at it.
+    pub const CLAUSE_ERRED: &str = "CLAUSE_ERRED";
+
+    pub(super) fn erred(errors: &[String]) -> Self {
+        let explanation = format!("a clause could not be evaluated: {}", errors.join("; "));
+        Self { reason: Self::CLAUSE_ERRED, explanation }
+    }
+
+    /// Something that an operator must look at.
+    pub fn alarm(&self) -> Option<&str> {
+        (self.reason == Self::CLAUSE_ERRED).then_some(self.explanation.as_str())
+    }
 }
 
 fn not_covered<T>(reason: &'static str, explanation: String) -> Result<T, NotCovered> {
@@ -139,11 +154,14 @@ fn cover_naming<'a>(ask: &Ask, in_force: &[&'a Agreement], at: Instant) -> Resul
     if let Some(why) = lets_nobody_name(&naming, requester, holder, &ask.purpose, &named.ground) {
         return Err(why);
     }
-    let answer = cedar::may_name(in_force, ask, named, at);
+    let answer = cedar::may_name(&naming_agreements(in_force, requester, holder), ask, named, at);
+    if !answer.errors.is_empty() {
+        return Err(NotCovered::erred(&answer.errors));
+    }
     let lets_name = |clause: &&Clause| answer.permits.contains(clause.id.as_str());
     let mut permitting = naming.iter().copied().filter(lets_name);
     let permitted = permitting.any(|clause| !clause.consent_required || ask.naming.is_some());
-    if permitted && answer.forbids.is_empty() && answer.errors.is_empty() {
+    if permitted && answer.forbids.is_empty() {
         return Ok(naming);
     }
     match &ask.naming {

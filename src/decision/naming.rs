@@ -62,6 +62,11 @@ pub enum Naming {
         /// Why, for the grounds.
         why: String,
     },
+    /// A clause erred: that is a denial, and an operator must look at it.
+    Erred {
+        /// What went wrong, for the grounds.
+        alarm: String,
+    },
 }
 
 impl Naming {
@@ -100,6 +105,17 @@ pub(super) fn name_digest(salt: &Digest, identifier: &Identifier) -> Digest {
     Digest(bytes)
 }
 
+/// The agreements that speak of one agency's naming organisations to another, permitting or not: what errs or forbids in
+/// any other is not about these two.
+pub(super) fn naming_agreements<'a>(
+    agreements: &[&'a Agreement],
+    disclosing: &AgencyId,
+    receiving: &AgencyId,
+) -> Vec<&'a Agreement> {
+    let speaks = |clause: &Clause| clause.speaks(Activity::NameInRequest, disclosing, receiving);
+    agreements.iter().copied().filter(|agreement| agreement.clauses().any(speaks)).collect()
+}
+
 /// The clauses that let one agency name organisations to another.
 pub(super) fn naming_clauses<'a>(
     agreements: &[&'a Agreement],
@@ -122,7 +138,8 @@ pub fn decide_naming(facts: &NamingFacts, agreements: &[&Agreement]) -> Naming {
     }
     let enforcement = effective.iter().any(|agreement| agreement.is_enforcement(purpose));
     let consent = facts.consent(&naming, enforcement);
-    let answer = cedar::evaluate_naming(facts, consent, enforcement, &effective);
+    let speaking = naming_agreements(&effective, &requester.agency, recipient);
+    let answer = cedar::evaluate_naming(facts, consent, enforcement, &speaking);
 
     let withheld = |why: String| {
         let explanation = format!(
@@ -132,7 +149,7 @@ pub fn decide_naming(facts: &NamingFacts, agreements: &[&Agreement]) -> Naming {
         Naming::NotConsented { explanation, why }
     };
     if !answer.errors.is_empty() {
-        return withheld(format!("a clause could not be evaluated: {}", answer.errors.join("; ")));
+        return Naming::Erred { alarm: NotCovered::erred(&answer.errors).explanation };
     }
     if !answer.forbids.is_empty() {
         let forbids: Vec<&str> = answer.forbids.into_iter().collect();

@@ -249,8 +249,7 @@ fn against(facts: &SharingFacts, answer: &cedar::Answer<'_>, nothing_permits: bo
     let SharingFacts { requester, holder, wanted, .. } = facts;
     let not_covered = |reason, explanation| Some(NotCovered { reason, explanation });
     if !answer.errors.is_empty() {
-        let text = format!("a clause could not be evaluated: {}", answer.errors.join("; "));
-        return not_covered("CLAUSE_ERRED", text);
+        return Some(NotCovered::erred(&answer.errors));
     }
     let forbids: Vec<&str> = answer.forbids.iter().copied().collect();
     match wanted {

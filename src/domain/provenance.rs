@@ -207,6 +207,11 @@ impl Permission {
     /// How long a receipt of it lives: what bounds a withdrawal that nobody told this node of.
     pub const LIVES_MICROS: i64 = 60 * 60 * 1_000_000;
 
+    /// Until when a receipt of this time lives at most.
+    pub fn longest(shown_at: Instant) -> Instant {
+        Instant::from_micros(shown_at.micros().saturating_add(Self::LIVES_MICROS))
+    }
+
     /// Whether it seems to apply. This only picks which one the limits look at; they decide.
     pub(crate) fn seems_to_apply(&self, recipient: &AgencyId, purpose: &Purpose, at: Instant) -> bool {
         self.withdrawn_at.is_none()

@@ -153,6 +153,11 @@ impl<'a> Asking<'a> {
                 (question, false, pinned, naming)
             }
         };
+        // Not a denial, which would be this call's for ever: in a moment the clocks are no longer apart.
+        if earlier.is_none() && naming.as_ref().is_some_and(|receipt| at < receipt.given_at) {
+            let problem = "is from a clock that is ahead of this node's: try again in a moment";
+            return Err(Rejected::invalid("naming_receipt", problem).into());
+        }
         let (pinned, naming) = (pinned.clone(), naming.clone());
         Ok(Self { call, earlier: earlier.cloned(), question, is_new, pinned, naming })
     }

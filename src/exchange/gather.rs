@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::decision::{Agreement, Alike, Facts, InForce, MOST_MATCHES, Match, cover};
+use crate::decision::{Agreement, Alike, Facts, InForce, MOST_MATCHES, Match, NotCovered, cover};
 use crate::domain::{
     AgencyId, Ask, Authorisation, Category, Consent, Incident, IncidentId, Instant, Occurred, OrganisationId, Purpose,
     Question, Reference, RequestId, Requester, Subject, Unit, Urgency, frozen_since,
@@ -47,7 +47,13 @@ pub(super) async fn gather(node: &Node, reads: &mut Reads, puts: Vec<Put>, at: I
         agreements.iter().map(|agreement| InForce { id: agreement.id().clone(), digest: agreement.digest() }).collect();
     let borrowed: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();
     // Whom the requester was not entitled to name is not looked up.
-    let sought = |put: Put| Sought { covered: cover(&put.ask, &borrowed, at).is_ok(), put };
+    let sought = |put: Put| {
+        let covered = cover(&put.ask, &borrowed, at);
+        if let Some(alarm) = covered.as_ref().err().and_then(NotCovered::alarm) {
+            tracing::error!(holder = %put.ask.holder, alarm, "an ask was not covered by a fault, not by a rule");
+        }
+        Sought { covered: covered.is_ok(), put }
+    };
     let sought: Vec<Sought> = puts.into_iter().map(sought).collect();
 
     let found = Found::read(node, reads, &sought).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::decision::{Agreement, InForce, NamingFacts, decide_naming};
+use crate::decision::{Agreement, InForce, Naming, NamingFacts, decide_naming};
 use crate::domain::{
     AgencyId, Digest, Ground, Identifier, Instant, Invalid, NamingReceipt, OrganisationId, Purpose, Rejected,
     Requester, Unit,
@@ -67,6 +67,9 @@ impl Plan for AskToName {
         };
         let agreements: Vec<&Agreement> = agreements.iter().map(AsRef::as_ref).collect();
         let decision = decide_naming(&facts, &agreements);
+        if let Naming::Erred { alarm } = &decision {
+            tracing::error!(agency = %context.agency(), alarm, "naming was denied by a fault, not by a rule");
+        }
         let sealed = statement::naming_facts(&facts)?;
         let (outcome, grounds) = statement::of_naming(&facts, &sealed, &decision);
         let mut change = Change::new(&organisation.id, organisation.version, Vec::new());

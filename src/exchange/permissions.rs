@@ -26,7 +26,7 @@ use standing::standing;
 /// How long a permission lasts unless it says otherwise.
 const DEFAULT_DAYS: i64 = 90;
 
-/// The most permissions that an incident keeps.
+/// The most permissions that an incident keeps, and the most incidents for which one is kept.
 const MOST_SHOWN: usize = 64;
 
 /// Asks whether what was released may be passed on.
@@ -108,13 +108,16 @@ pub struct PermissionView {
 }
 
 /// The statement about a permission; `categories` are those asked for, or those permitted.
+///
+/// Only one that is given names the release: no other is presented for a record, and an erasure takes the reference away
+/// here, which the asker would see.
 fn stated(asked: &AskedPermission, state: &str, categories: &BTreeSet<Category>, until: Option<Instant>) -> Vec<u8> {
     PermissionStatement {
         state: state.to_owned(),
         permission: asked.id.to_string(),
         upstream: asked.upstream.to_string(),
         holder: asked.asker.agency.to_string(),
-        reference: asked.passage.reference.to_string(),
+        reference: if state == "given" { asked.passage.reference.to_string() } else { String::new() },
         recipient: asked.recipient.to_string(),
         purpose: asked.purpose.to_string(),
         categories: categories.iter().map(ToString::to_string).collect(),
@@ -172,6 +175,7 @@ impl Plan for AskPermission {
 
 impl Plan for AskPermissionAgain {
     const KIND: Kind = Kind::Permission;
+    const RELEASES: bool = true;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let asked = reads.permission(&self.id).await?.filter(|asked| asked.asker.agency == *context.agency());
@@ -184,12 +188,12 @@ impl Plan for AskPermissionAgain {
         let mut change = Change::new(&asked.id, 1, Vec::new());
         change.outcome = match asked.given.as_ref().filter(|_| asked.state(context.at) == "given") {
             Some((given, until)) => {
-                stands.retain(|category| given.contains(category));
-                let lives = Instant::from_micros(context.at.micros() + Permission::LIVES_MICROS);
-                if stands.is_empty() {
-                    pending(&asked)
-                } else {
-                    stated(&asked, "given", &stands, Some(lives.min(*until)))
+                stands.retain(|category, _| given.contains(category));
+                // No longer than what it rests on is known to last.
+                let ends = stands.values().min().map(|ends| Permission::longest(context.at).min(*until).min(*ends));
+                match ends {
+                    Some(ends) => stated(&asked, "given", &stands.into_keys().collect(), Some(ends)),
+                    None => pending(&asked),
                 }
             }
             None => pending(&asked),
@@ -207,6 +211,7 @@ async fn asked_of(context: Context<'_>, reads: &mut Reads, id: &PermissionId) ->
 
 impl Plan for GivePermission {
     const KIND: Kind = Kind::Permission;
+    const RELEASES: bool = true;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let asked = asked_of(context, reads, &self.id).await?;
@@ -222,7 +227,7 @@ impl Plan for GivePermission {
         }
         let categories = if self.categories.is_empty() { &asked.categories } else { &self.categories };
         let stands = standing(context, reads, &asked).await?.map_err(Rejected::WrongState)?;
-        if stands.is_disjoint(categories) {
+        if !categories.iter().any(|category| stands.contains_key(category)) {
             return Err(Rejected::WrongState("no consent in force allows any of these categories onward").into());
         }
         Ok(Change::new(&asked.id, 2, vec![Write::give_permission(&asked.id, categories, until)?]))
@@ -288,7 +293,6 @@ impl Presented {
     /// The permission as the limits look at it. A receipt never counts for longer than an hour, whatever it says.
     fn permission(&self) -> Result<Permission, Rejected> {
         let wrong = |_| Rejected::invalid("receipt", "has a recipient, purpose or category that cannot be read");
-        let longest = Instant::from_micros(self.receipt.at.micros().saturating_add(Permission::LIVES_MICROS));
         let categories = self.said.categories.iter().map(|text| Category::parse(text.as_str()));
         Ok(Permission {
             id: self.id.clone(),
@@ -297,7 +301,7 @@ impl Presented {
             purpose: Purpose::parse(self.said.purpose.as_str()).map_err(wrong)?,
             categories: categories.collect::<Result<_, _>>().map_err(wrong)?,
             shown_at: self.receipt.at,
-            until: longest.min(Instant::from_micros(self.said.until_micros)),
+            until: Permission::longest(self.receipt.at).min(Instant::from_micros(self.said.until_micros)),
             withdrawn_at: None,
         })
     }
@@ -328,7 +332,12 @@ impl Plan for PresentPermission {
         if shown.withdrawn_at.is_some() {
             return Err(Rejected::WrongState("the permission was withdrawn").into());
         }
-        let mut all = shown_for(reads, &incident.id).await?;
+        // Its withdrawal looks at each of them while it holds the ledger's head.
+        if shown.incidents.len() >= MOST_SHOWN && !shown.incidents.contains(&incident.id) {
+            return Err(Rejected::WrongState("the permission is shown for as many incidents as one can be").into());
+        }
+        let found = reads.incidents_by_id(&[incident.id.as_str()]).await?.pop();
+        let mut all = found.map(|found| found.permissions).unwrap_or_default();
         let is_same = |one: &Permission| (&one.of, &one.id) == (&permission.of, &permission.id);
         // What the upstream agency said last counts, in whatever order it comes.
         let newer = all.iter().find(|one| is_same(one) && one.shown_at > permission.shown_at).cloned();
@@ -363,12 +372,13 @@ impl Plan for PresentWithdrawal {
         let shown = reads.permission_shown(&presented.upstream, &presented.id).await?;
         let withdrawn_at = shown.withdrawn_at.unwrap_or(context.at);
         let mut writes = vec![Write::permission_withdrawn(&presented.upstream, &presented.id, withdrawn_at)];
-        for incident in &shown.incidents {
-            let mut all = shown_for(reads, incident).await?;
+        let incidents: Vec<&str> = shown.incidents.iter().map(IncidentId::as_str).collect();
+        for found in reads.incidents_by_id(&incidents).await? {
+            let mut all = found.permissions;
             for one in all.iter_mut().filter(|one| (&one.of, &one.id) == (&presented.upstream, &presented.id)) {
                 one.withdrawn_at = Some(withdrawn_at);
             }
-            writes.push(Write::permissions(incident, &all)?);
+            writes.push(Write::permissions(&found.incident.id, &all)?);
         }
         let incidents: Vec<&IncidentId> = shown.incidents.iter().collect();
         let mut made = reads.disclosures_of(&incidents).await?;
@@ -378,11 +388,6 @@ impl Plan for PresentWithdrawal {
         change.notices = notices::due(context, reads, NoticeKind::StopFurtherUse, &cause, made).await?;
         Ok(change)
     }
-}
-
-async fn shown_for(reads: &mut Reads, incident: &IncidentId) -> Result<Vec<Permission>> {
-    let found = reads.incidents_by_id(&[incident.as_str()]).await?.pop();
-    Ok(found.map(|found| found.permissions).unwrap_or_default())
 }
 
 /// What was asked of agencies, each for its own officers.

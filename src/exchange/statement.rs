@@ -386,6 +386,12 @@ pub(super) fn of_naming(facts: &NamingFacts, sealed: &[u8], decision: &Naming) -
         Naming::NotConsented { explanation, why } => {
             ("not-given", Naming::NOT_CONSENTED, explanation.as_str(), why.clone())
         }
+        Naming::Erred { alarm } => (
+            "not-given",
+            NotCovered::CLAUSE_ERRED,
+            "a clause could not be evaluated: tell your operator",
+            alarm.clone(),
+        ),
     };
     (outcome.answer, outcome.reason) = (answer.to_owned(), reason.to_owned());
     explanation.clone_into(&mut outcome.explanation);

@@ -30,6 +30,7 @@ mod row_a3b;
 mod row_a3c;
 mod row_a3d;
 mod row_a3d_naming;
+mod row_a3d_standing;
 mod row_n3a;
 mod row_n3b;
 mod row_n3c;

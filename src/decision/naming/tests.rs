@@ -8,6 +8,10 @@ const NCSC: (&str, &str) = (
     include_str!("../../../agreements/ico-ncsc-2023/agreement.toml"),
     include_str!("../../../agreements/ico-ncsc-2023/clauses.cedar"),
 );
+const NCA: (&str, &str) = (
+    include_str!("../../../agreements/ico-nca-2024/agreement.toml"),
+    include_str!("../../../agreements/ico-nca-2024/clauses.cedar"),
+);
 const AT: Instant = Instant::from_micros(1_790_000_000_000_000);
 
 fn after(micros: i64) -> Instant {
@@ -35,8 +39,21 @@ fn receipt(number: &str) -> NamingReceipt {
     }
 }
 
+fn loaded(terms: &str, clauses: &str) -> Agreement {
+    let proposal = Proposal { terms: terms.to_owned(), clauses: clauses.to_owned() };
+    Agreement::load(&proposal.text()).unwrap()
+}
+
+/// The agreement with an overflow where this clause begins.
+fn erring((terms, clauses): (&str, &str), clause: &str) -> Agreement {
+    let begins =
+        format!("@id(\"{clause}\")\npermit (principal, action == Action::\"name-in-request\", resource)\nwhen {{");
+    assert_eq!(clauses.matches(&begins).count(), 1);
+    loaded(terms, &clauses.replace(&begins, &format!("{begins} context.at + {} > 0 &&", i64::MAX)))
+}
+
 /// What becomes of the NCSC's asking the ICO about company 1, by what it shows.
-fn asked(agreement: &Agreement, naming: Option<NamingReceipt>) -> &'static str {
+fn asked(agreements: &[&Agreement], naming: Option<NamingReceipt>) -> &'static str {
     let ask = Ask {
         question: Question::known("req_1"),
         request_id: RequestId::known("request-1"),
@@ -54,16 +71,15 @@ fn asked(agreement: &Agreement, naming: Option<NamingReceipt>) -> &'static str {
         pinned: None,
         naming,
     };
-    cover(&ask, &[agreement], AT).map_or_else(|not_covered| not_covered.reason, |_| "COVERED")
+    cover(&ask, agreements, AT).map_or_else(|not_covered| not_covered.reason, |_| "COVERED")
 }
 
 #[test]
 fn a_receipt_counts_for_what_it_says_and_when() {
-    let proposal = Proposal { terms: NCSC.0.to_owned(), clauses: NCSC.1.to_owned() };
-    let agreement = Agreement::load(&proposal.text()).unwrap();
+    let agreement = loaded(NCSC.0, NCSC.1);
     let right = receipt("1");
-    assert_eq!(asked(&agreement, None), "NAMING_RECEIPT_REQUIRED");
-    assert_eq!(asked(&agreement, Some(right.clone())), "COVERED");
+    assert_eq!(asked(&[&agreement], None), "NAMING_RECEIPT_REQUIRED");
+    assert_eq!(asked(&[&agreement], Some(right.clone())), "COVERED");
     for (what, shown, reason) in [
         ("whose", NamingReceipt { disclosing: AgencyId::known("nca"), ..right.clone() }, "NAMING_RECEIPT_DIFFERS"),
         ("to whom", NamingReceipt { receiving: AgencyId::known("nca"), ..right.clone() }, "NAMING_RECEIPT_DIFFERS"),
@@ -75,8 +91,34 @@ fn a_receipt_counts_for_what_it_says_and_when() {
         ("over", NamingReceipt { until: AT, ..right.clone() }, "NAMING_RECEIPT_ENDED"),
         ("not begun", NamingReceipt { given_at: after(1), until: after(2), ..right.clone() }, "NAMING_RECEIPT_ENDED"),
     ] {
-        assert_eq!(asked(&agreement, Some(shown)), reason, "{what}");
+        assert_eq!(asked(&[&agreement], Some(shown)), reason, "{what}");
     }
+}
+
+#[test]
+fn a_clause_that_errs_is_not_put_down_to_the_receipt_or_the_consent() {
+    let facts = NamingFacts {
+        format: 1,
+        at: AT,
+        requester: Requester { agency: AgencyId::known("ncsc"), unit: Unit::known("desk"), pseudonym: String::new() },
+        request_id: RequestId::known("request-1"),
+        recipient: AgencyId::known("ico"),
+        purpose: Purpose::known("harm-reduction"),
+        ground: Ground::known("isa-1994-s4-2-a"),
+        organisation: OrganisationId::known("org_1"),
+        identifiers: [company("1")].into(),
+        merger_recorded_at: None,
+        consents: Vec::new(),
+        salt: Digest([7; 32]),
+        in_force: Vec::new(),
+    };
+    let (sound, errs) = (loaded(NCSC.0, NCSC.1), erring(NCSC, "ico-ncsc-2023/name-to-ico"));
+    assert_eq!(asked(&[&errs], Some(receipt("1"))), "CLAUSE_ERRED");
+    assert!(matches!(decide_naming(&facts, &[&errs]), Naming::Erred { .. }));
+    // What errs in the agreement with the NCA is not about the NCSC's naming anybody.
+    let elsewhere = erring(NCA, "ico-nca-2024/name-to-ico");
+    assert_eq!(asked(&[&sound, &elsewhere], Some(receipt("1"))), "COVERED");
+    assert!(matches!(decide_naming(&facts, &[&sound, &elsewhere]), Naming::NotConsented { .. }));
 }
 
 #[test]

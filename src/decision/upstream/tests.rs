@@ -3,14 +3,18 @@
 use super::*;
 use crate::decision::{Agreement, Decision, Facts, Proposal, decide};
 use crate::domain::{
-    AgreementId, Authorisation, AuthorisationId, Digest, Ground, Incident, IncidentId, Markings, Occurred,
-    OrganisationId, Passage, PermissionRule, Purpose, Question, Reference, RequestId, Requester, Subject, Tlp, Unit,
-    Urgency,
+    AgreementId, Authorisation, AuthorisationId, Consent, ConsentId, ConsentScope, ConsentState, Coverage, Digest,
+    Ground, Incident, IncidentId, Markings, Occurred, OfficerId, OrganisationId, Passage, PermissionRule, Purpose,
+    Question, Reference, RequestId, Requester, Subject, Tlp, Unit, Urgency,
 };
 
 const NCA: (&str, &str) = (
     include_str!("../../../agreements/ico-nca-2024/agreement.toml"),
     include_str!("../../../agreements/ico-nca-2024/clauses.cedar"),
+);
+const NCSC: (&str, &str) = (
+    include_str!("../../../agreements/ico-ncsc-2023/agreement.toml"),
+    include_str!("../../../agreements/ico-ncsc-2023/clauses.cedar"),
 );
 const PURPOSE: &str = "serious-organised-crime";
 /// The time of every ask.
@@ -303,4 +307,97 @@ fn a_release_decided_on_facts_of_format_1_states_no_chain() {
     assert_eq!((handling(1).provenance(&reference), handling(1).disposal), (None, None));
     let chain = handling(2).provenance(&reference).unwrap();
     assert_eq!(chain.originator(), Some(&agency("ico")));
+}
+
+/// The agreement of the ICO and the NCSC under another name, with this rule.
+fn ncsc_agreement(name: &str, permission: &str) -> Agreement {
+    let named = |text: &str| text.replace("ico-ncsc-2023", name);
+    let rule = "permission = \"chain\"";
+    assert_eq!(NCSC.0.matches(rule).count(), 1);
+    let terms = named(NCSC.0).replace(rule, &format!("permission = \"{permission}\""));
+    Agreement::load(&Proposal { terms, clauses: named(NCSC.1) }.text()).unwrap()
+}
+
+/// What the NCSC is asked for by the ICO, under a consent with this scope.
+fn asked_of_the_ncsc(before: Option<Provenance>, scope: ConsentScope) -> Facts {
+    let mut facts = of_the_ncsc(&[]);
+    facts.format = 2;
+    (facts.ask.holder, facts.ask.requester.agency) = (agency("ncsc"), agency("ico"));
+    facts.ask.purpose = Purpose::known("regulatory-enforcement");
+    let found = &mut facts.matches[0];
+    found.incident.provenance = before;
+    found.incident.holder = agency("ncsc");
+    for given in &mut found.authorisations {
+        (given.holder, given.recipient) = (agency("ncsc"), agency("ico"));
+        given.purposes = [facts.ask.purpose.clone()].into();
+        given.ground = Ground::known("isa-1994-s4-2-a");
+    }
+    found.consents = vec![Consent {
+        id: ConsentId::known("con_1"),
+        version: 1,
+        holder: agency("ncsc"),
+        organisation: found.incident.organisation.clone(),
+        recipient: agency("ico"),
+        state: ConsentState::Given,
+        scope: Some(scope),
+        evidence: None,
+        recorded_by: OfficerId::known("rec"),
+        recorded_at: Instant::from_micros(0),
+        confirmed_at: Instant::from_micros(0),
+    }];
+    facts
+}
+
+/// What a decision says of a release is what binds whoever passes it on: the strictest rule of the agreements under which it
+/// was released, whichever comes first, and all of the consent's terms.
+#[test]
+fn the_chain_of_a_release_says_what_its_agreements_and_its_consent_do() {
+    let rules = [("chain", PermissionRule::Chain), ("originator", PermissionRule::Originator)];
+    let agreements: Vec<[Agreement; 2]> = rules
+        .iter()
+        .map(|(word, _)| ["ico-ncsc-2023", "ico-ncsc-also"].map(|name| ncsc_agreement(name, word)))
+        .collect();
+    let (mut chained, mut refused) = (0, 0);
+    for seed in 0..400 {
+        let mut dice = Dice(seed);
+        let enforcement = Purpose::known("regulatory-enforcement");
+        let also = dice.rarely(2).then(|| Purpose::known("harm-reduction"));
+        let scope = ConsentScope {
+            recipient: agency("ico"),
+            purposes: also.into_iter().chain([enforcement]).collect(),
+            enforcement: true,
+            categories: set(&["identity", "timeline"]),
+            coverage: Coverage::AllIncidents,
+            onward: dice.rarely(2),
+            valid_from: Instant::from_micros(0),
+            valid_until: Instant::from_micros(AT + 1 + i64::try_from(dice.next() % 9).unwrap()),
+        };
+        let before = dice.rarely(2).then(|| {
+            let first = Passage { onward: Onward::Yes, consent: None, ..passage(&mut dice, "nca", "ncsc") };
+            Provenance::new(vec![Passage { markings: Markings::default(), ..first }]).unwrap()
+        });
+        let (one, other) = (usize::from(dice.rarely(2)), usize::from(dice.rarely(2)));
+        let facts = asked_of_the_ncsc(before.clone(), scope.clone());
+        let Decision::Permit(permit) = decide(&facts, &[&agreements[one][0], &agreements[other][1]]) else {
+            panic!("nothing passed")
+        };
+        let chain = permit.permitted()[0].handling.provenance(&Reference::known("ref_1")).unwrap();
+        let (last, earlier) = chain.passages().split_last().unwrap();
+        assert_eq!(earlier, before.as_ref().map_or(&[][..], Provenance::passages));
+        let is_chain = [one, other].iter().any(|rule| rules[*rule].1 == PermissionRule::Chain);
+        assert_eq!(last.permission == PermissionRule::Chain, is_chain, "{one} {other}");
+        assert_eq!((&last.from, &last.to, last.agreements.len()), (&agency("ncsc"), &agency("ico"), 2));
+        let ConsentScope { purposes, enforcement, onward, valid_until: until, .. } = scope;
+        assert_eq!(last.onward == Onward::No, !onward);
+        assert_eq!(last.consent, Some(ConsentTerms { purposes, enforcement, onward, until }));
+
+        // So whoever has it from the ICO next needs whom these rows say.
+        let ncsc = agency("ncsc");
+        let originator = if before.is_some() { agency("nca") } else { ncsc.clone() };
+        let both: BTreeSet<&AgencyId> = [&originator].into_iter().chain(is_chain.then_some(&ncsc)).collect();
+        assert_eq!(chain.permissions_needed(&agency("fca")), both);
+        chained += usize::from(is_chain && before.is_some());
+        refused += usize::from(!onward);
+    }
+    assert!(chained > 50 && refused > 50, "{chained} {refused}");
 }

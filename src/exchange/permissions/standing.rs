@@ -1,22 +1,28 @@
 //! What the upstream agency's own records still allow of a permission that it gave: looked at whenever the permission is
 //! given or shown, by what the clauses look at for this incident.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Category, Consent, ConsentState, Disclosure, DisclosureTerms, frozen_since};
+use crate::domain::{
+    Category, Consent, ConsentScope, ConsentState, Disclosure, DisclosureTerms, Instant, Requester, Unit, frozen_since,
+};
 use crate::store::{AskedPermission, Reads};
 
 use super::{Context, Result};
 
-/// The categories that may still be passed on; or why there are none, for the upstream agency's own officers alone.
+/// The categories that may still be passed on, each until the consents that allow it end; or why there are none, for the
+/// upstream agency's own officers alone.
 ///
 /// Each answer takes the same statements, so that the asker can tell none from another.
 pub(super) async fn standing(
     context: Context<'_>,
     reads: &mut Reads,
     asked: &AskedPermission,
-) -> Result<Result<BTreeSet<Category>, &'static str>> {
+) -> Result<Result<BTreeMap<Category, Instant>, &'static str>> {
     let passage = &asked.passage;
+    let everybody = |agency| Requester { agency, unit: Unit::known(""), pseudonym: String::new() };
+    let on_the_way = [&passage.to, &asked.asker.agency, &asked.recipient].map(|agency| everybody(agency.clone()));
+    let suspensions = reads.suspensions_of(&on_the_way).await?;
     let found = reads.incidents_by_reference(&[passage.reference.as_str()].into()).await?;
     let incidents: Vec<_> = found.iter().map(|key| &key.incident.id).collect();
     let organisations: Vec<_> = found.iter().map(|key| &key.incident.organisation).collect();
@@ -26,6 +32,9 @@ pub(super) async fn standing(
     let agreements = context.node.in_force(reads).await?;
     let enforcement = agreements.iter().any(|agreement| agreement.is_enforcement(&asked.purpose));
 
+    if on_the_way.iter().any(|one| suspensions.between(&asked.upstream, one).is_some()) {
+        return Ok(Err("one of the agencies that it would go to, or through, is suspended"));
+    }
     let own = found.iter().find(|key| key.incident.holder == asked.upstream && key.recipient == passage.to.as_str());
     let Some(key) = own else {
         return Ok(Err("the incident is erased, or its reference leads nowhere any more"));
@@ -41,29 +50,35 @@ pub(super) async fn standing(
             && key.merger_recorded_at.is_none_or(|merger| consent.confirmed_at > merger)
     };
     let consents: Vec<_> = consents.get(&key.incident.organisation).into_iter().flatten().filter(counts).collect();
-    let stands = |made: &Disclosure, category: &Category| {
-        if passage.consent.is_none() {
-            return true;
+    // None where nothing allows it. What was released is what the agency's own record of that says, whatever the receipt of
+    // whoever released it last says of it.
+    let allowed_until = |made: &Disclosure, category: &Category| {
+        if made.terms.consent.is_none() {
+            return Some(Instant::MAX);
         }
         let purpose = Some(asked.purpose.clone());
         let onward = DisclosureTerms { purpose, enforcement, onward: true, ..DisclosureTerms::default() };
         let onward = Disclosure { terms: onward, ..made.clone() };
-        consents.iter().filter_map(|consent| consent.scope.as_ref()).any(|scope| {
+        let allows = |scope: &&ConsentScope| {
             scope.valid_from <= context.at
                 && scope.still_permits(&onward, context.at)
                 && scope.categories.contains(category)
-        })
+        };
+        consents.iter().filter_map(|consent| consent.scope.as_ref()).filter(allows).map(|scope| scope.valid_until).max()
     };
-    let mut categories = BTreeSet::new();
+    let mut categories: BTreeMap<Category, Instant> = BTreeMap::new();
     for made in &made {
         let terms = &made.terms;
         let is_it = made.recipient == passage.to && terms.reference.as_ref() == Some(&passage.reference);
         let relies_on_revoked = terms.authorisation.as_ref().is_some_and(|id| revoked.contains(id));
-        if is_it && !relies_on_revoked {
-            categories.extend(terms.categories.iter().filter(|category| stands(made, category)).cloned());
+        if !is_it || relies_on_revoked {
+            continue;
+        }
+        for category in terms.categories.intersection(&asked.categories) {
+            let until = allowed_until(made, category).max(categories.get(category).copied());
+            categories.extend(until.map(|until| (category.clone(), until)));
         }
     }
-    categories.retain(|category| asked.categories.contains(category));
     Ok(if categories.is_empty() {
         Err("the release's authorisation is revoked, or no consent in force allows any of it onward")
     } else {

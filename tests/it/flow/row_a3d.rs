@@ -304,27 +304,6 @@ on_both_databases! {
         assert_invalid(world.register_received("ico", world.received_at(&there, &release)).await, "receipt");
     }
 
-    async fn row_a3d_an_undecided_and_a_declined_permission_look_alike(world: World) {
-        let (ico, nca) = match world.parted("nca").await {
-            Ok(both) => both,
-            Err(world) => return *world,
-        };
-        let received = from_the_nca(&ico, &nca).await;
-        let ask = async || nca.ask_permission("ico", nca.permission_for(&received, "nca")).await.unwrap();
-        let (undecided, declined) = (ask().await, ask().await);
-        nca.decline_permission("nca", &declined.permission_id).await.unwrap();
-        let seen = async |permission: &str| {
-            let response = nca.ask_permission_again("ico", permission).await;
-            let receipt = response.receipt.unwrap();
-            let said = nca.verified(Some(&receipt)).permission.unwrap();
-            let length = receipt.encoded_len() - receipt.inclusion.len() * 34 - receipt.checkpoint.len();
-            (response.answer, v1::PermissionStatement { permission: String::new(), ..said }, receipt.openings.len(), length)
-        };
-        assert_eq!(seen(&undecided.permission_id).await, seen(&declined.permission_id).await);
-        nca.finish().await;
-        world = ico;
-    }
-
     /// NCSC to ICO to NCA, and back to the ICO: the NCSC is asked on each way but its own.
     async fn row_a3d_a_round_trip_takes_no_restriction_off(world: World) {
         let (release, ..) = world.received_by_ico("ncsc", World::onward_scope).await;

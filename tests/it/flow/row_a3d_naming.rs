@@ -363,6 +363,28 @@ on_both_databases! {
         world = ico;
     }
 
+    async fn row_a3d_naming_with_a_receipt_from_a_clock_that_is_ahead_is_no_denial(world: World) {
+        let (ico, ncsc) = match world.parted("ncsc").await {
+            Ok(both) => both,
+            Err(world) => return *world,
+        };
+        let held = ico.hold_at("ico", "ncsc", vec![identifier(1)]).await;
+        ico.authorise(&held).await;
+        let (known, _) = ncsc.nameable("ncsc", vec![identifier(1)]).await;
+        let now = ico.now();
+        ncsc.later(1);
+        let receipt = ncsc.receipt_to_name(&known, vec![identifier(1)]).await;
+        ico.hand.set(now);
+        let ask = ico.ask_ico_by_name("ncsc", vec![identifier(1)], receipt);
+        assert_invalid(ico.put_as("ncsc", ask.clone()).await, "naming_receipt");
+        // The same call, once the clock has caught up.
+        ico.later(1);
+        let released = ico.put_as("ncsc", ask).await.unwrap().outcome.unwrap();
+        assert_released(&released, &["identity", "timeline"]);
+        ncsc.finish().await;
+        world = ico;
+    }
+
     async fn row_a3d_naming_stops_while_the_clock_cannot_be_trusted(world: World) {
         let (known, _) = world.nameable("ncsc", vec![identifier(1)]).await;
         let ask = world.naming_of(&known, vec![identifier(1)]);
