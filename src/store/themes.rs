@@ -121,7 +121,7 @@ impl Reads {
     /// One of the holder's themes, with all of its versions and what each rests on.
     pub async fn theme(&mut self, holder: &AgencyId, id: &ThemeId, seal: &Seal) -> Result<Option<ThemeRow>> {
         let found = row!(self, sql::THEME, Row, holder.as_str(), id.as_str());
-        let set = key_set([id.as_str()].into_iter());
+        let set = key_set([id.as_str()]);
         let versions = rows!(self, sql::THEME_VERSIONS, VersionRow, set.as_str());
         let rests = rows!(self, sql::THEME_INCIDENTS, Rests, set.as_str());
         Ok(assembled(found.into_iter().collect(), versions, rests, seal)?.pop())
@@ -130,7 +130,7 @@ impl Reads {
     /// The same without versions that are out of use: with the newest, what that rests on, and the one confirmed last.
     pub async fn theme_now(&mut self, holder: &AgencyId, id: &ThemeId, seal: &Seal) -> Result<Option<ThemeRow>> {
         let found = row!(self, sql::THEME, Row, holder.as_str(), id.as_str());
-        let versions = rows!(self, sql::CURRENT_VERSIONS, VersionRow, key_set([id.as_str()].into_iter()));
+        let versions = rows!(self, sql::CURRENT_VERSIONS, VersionRow, key_set([id.as_str()]));
         let rests = rows!(self, sql::NEWEST_INCIDENTS, Rests, id.as_str());
         Ok(assembled(found.into_iter().collect(), versions, rests, seal)?.pop())
     }
