@@ -137,7 +137,8 @@ const RULES: &[Rule] = &[
     Rule {
         module: "store",
         modules: &["decision", "domain", "ledger", "proto", "seal", "statistics"],
-        crates: &["prost", "rustix", "serde", "serde_json", "sqlx", "thiserror"],
+        // Bytes go into a set of a statement as text.
+        crates: &["data_encoding", "prost", "rustix", "serde", "serde_json", "sqlx", "thiserror"],
         outside: &["fs", "time"],
     },
     // The use cases know neither the wire's framework nor the database's.

@@ -206,11 +206,13 @@ impl World {
                 v1::ListIssuedNoticesRequest { page_token: first.next_page_token, ..request }.encode_to_vec()
             }
             "RecordDisclosure" if variant == 1 => {
-                let (release, _, _) = self.received_by_ico("nca", World::onward_scope).await;
-                let received = self.receive("ico", release, "ncsc").await;
-                let (permission, receipt) = self.permitted_to_pass_on(&received, "nca").await;
+                let held = self.hold("ico", "ncsc").await;
+                self.authorise(&held).await;
+                let release = self.put(&held, self.ask(&held)).await.unwrap();
+                let received = self.receive("ncsc", release, "nca").await;
+                let (permission, receipt) = self.permitted_to_pass_on(&received, "ico").await;
                 self.present(&received.held, receipt).await.unwrap();
-                let (permission_ids, call) = (vec![permission], self.telephone_call(&received.held, "ncsc"));
+                let (permission_ids, call) = (vec![permission], self.telephone_call(&received.held, "nca"));
                 v1::RecordDisclosureRequest { request_id, revision: 1, permission_ids, ..call }.encode_to_vec()
             }
             "RecordDisclosure" => {
