@@ -217,7 +217,9 @@ impl World {
             }
             "RecordDisclosure" => {
                 let Permitted { held, consent, authorisation } = self.permitted("ncsc").await;
-                let call = self.telephone_call(&held, "ico");
+                // The consent must have been given by then, or this stops it as well.
+                let disclosed_at = self.in_seconds(0);
+                let call = v1::RecordDisclosureRequest { disclosed_at, ..self.telephone_call(&held, "ico") };
                 let (consent_id, authorisation_id) = (consent, authorisation);
                 v1::RecordDisclosureRequest { request_id, revision: 1, consent_id, authorisation_id, ..call }
                     .encode_to_vec()

@@ -217,7 +217,7 @@ const EXCEPTIONS: &[Exception] = &[
     ("AcknowledgeNotice", "passed_on_to", ABSENT, Accepted),
     ("RecordDisclosure/1", "recipient", SLUG, Accepted),
     ("RecordDisclosure", "permission_ids", ABSENT, Accepted),
-    ("RecordDisclosure", "recipient", SLUG, Invalid(Some("consent_id"))),
+    ("RecordDisclosure", "recipient", SLUG, Invalid(Some("authorisation_id"))),
     ("RecordDisclosure", "revision", ABSENT, Accepted),
     ("RecordDisclosure", "disclosed_at", &["year 1970"], Accepted),
     ("RecordDisclosure", "ground", SLUG, Accepted),
