@@ -191,9 +191,9 @@ impl World {
                 v1::ListDisposalsRequest { page_token: first.next_page_token, ..request }.encode_to_vec()
             }
             // A new RPC has its valid request to add here, in `requests`, in `remedies` or in `onward`.
-            _ => match self.valid_remedy(rpc, request_id.clone(), variant).await {
+            _ => match Box::pin(self.valid_remedy(rpc, request_id.clone(), variant)).await {
                 Some(bytes) => bytes,
-                None => return self.valid_onward_request(rpc, request_id, variant).await,
+                None => return Box::pin(self.valid_onward_request(rpc, request_id, variant)).await,
             },
         })
     }
