@@ -219,8 +219,7 @@ impl World {
         if variant >= variants {
             return None;
         }
-        let page_size = 1;
-        let request_id = request_id();
+        let (page_size, request_id) = (1, request_id());
         Some(match rpc {
             "ListAgreements" => {
                 let page_token = self.second_page(rpc, "").await;
