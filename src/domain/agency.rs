@@ -75,6 +75,13 @@ pub struct Requester {
     pub pseudonym: String,
 }
 
+impl Requester {
+    /// No officer in particular of an agency: a suspension of the agency is about it, one of an officer is not.
+    pub fn anyone_of(agency: AgencyId) -> Self {
+        Self { agency, unit: Unit::known(""), pseudonym: String::new() }
+    }
+}
+
 impl From<&Actor> for Requester {
     fn from(actor: &Actor) -> Self {
         Self { agency: actor.agency.clone(), unit: actor.unit.clone(), pseudonym: actor.pseudonym.clone() }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::decision::{Agreement, Alike, Facts, InForce, MOST_MATCHES, Match, NotCovered, cover};
 use crate::domain::{
     AgencyId, Ask, Authorisation, Category, Consent, Incident, IncidentId, Instant, Occurred, OrganisationId, Purpose,
-    Question, Reference, RequestId, Requester, Subject, Unit, Urgency, frozen_since,
+    Question, Reference, RequestId, Requester, Subject, Urgency, frozen_since,
 };
 use crate::store::{IncidentKey, Reads};
 
@@ -77,7 +77,7 @@ pub(super) fn supposed(
     let ask = Ask {
         question: Question::known("-"),
         request_id: RequestId::known("-"),
-        requester: Requester { agency: recipient, unit: Unit::known(""), pseudonym: String::new() },
+        requester: Requester::anyone_of(recipient),
         holder: incident.holder.clone(),
         subject: Subject::Reference(reference),
         purpose,

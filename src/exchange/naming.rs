@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::decision::{Agreement, InForce, Naming, NamingFacts, decide_naming};
 use crate::domain::{
-    AgencyId, Digest, Ground, Identifier, Instant, Invalid, NamingReceipt, OrganisationId, Purpose, Rejected,
-    Requester, Unit,
+    AgencyId, Digest, Ground, Identifier, Instant, Invalid, NamingReceipt, OrganisationId, Purpose, Rejected, Requester,
 };
 use crate::ledger::Kind;
 use crate::seal;
@@ -42,7 +41,7 @@ impl Plan for AskToName {
             let problem = "is not one that your register has for the organisation";
             return Err(Rejected::invalid(format!("identifiers[{place}]"), problem).into());
         }
-        let learns = Requester { agency: self.recipient.clone(), unit: Unit::known(""), pseudonym: String::new() };
+        let learns = Requester::anyone_of(self.recipient.clone());
         if reads.suspensions_of([&learns]).await?.between(context.agency(), &learns).is_some() {
             return Err(Rejected::WrongState("whoever would receive it is suspended").into());
         }

@@ -14,7 +14,7 @@ use prost::Message;
 use crate::decision::{Activity, SharedTheme, may_list, publishing_rule};
 use crate::domain::{
     AgencyId, Backing, Confirmation, Digest, Event, EventDetail, EventKind, HeldTheme, IncidentId, Instant, Invalid,
-    OrganisationId, Rejected, RequestId, Requester, Theme, ThemeId, ThemeVersion, Unit,
+    OrganisationId, Rejected, RequestId, Requester, Theme, ThemeId, ThemeVersion,
 };
 use crate::ledger::Kind;
 use crate::menu::MENU;
@@ -381,7 +381,7 @@ async fn shared_with(
     wanted: i64,
     now: Instant,
 ) -> Result<Vec<ThemeRow>> {
-    let requester = Requester { agency: agency.clone(), unit: Unit::known(""), pseudonym: String::new() };
+    let requester = Requester::anyone_of(agency.clone());
     let most = usize::try_from(wanted).unwrap_or_default();
     let mut permitted = Vec::new();
     loop {

@@ -289,6 +289,8 @@ pub(super) async fn written_down_late(
 
 impl Plan for CloseWrongfulRelease {
     const KIND: Kind = Kind::WrongfulRelease;
+    // What is made up at a lift is looked at copy by copy.
+    const BULK: bool = true;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let present = reads.wrongful_release(context.agency(), &self.id, context.seal()).await?;

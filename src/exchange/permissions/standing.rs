@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
-    Category, Consent, ConsentScope, ConsentState, Disclosure, DisclosureTerms, Instant, Requester, Unit, frozen_since,
+    Category, Consent, ConsentScope, ConsentState, Disclosure, DisclosureTerms, Instant, Requester, frozen_since,
 };
 use crate::store::{AskedPermission, Reads};
 
@@ -20,8 +20,8 @@ pub(super) async fn standing(
     asked: &AskedPermission,
 ) -> Result<Result<BTreeMap<Category, Instant>, &'static str>> {
     let passage = &asked.passage;
-    let everybody = |agency| Requester { agency, unit: Unit::known(""), pseudonym: String::new() };
-    let on_the_way = [&passage.to, &asked.asker.agency, &asked.recipient].map(|agency| everybody(agency.clone()));
+    let on_the_way = [&passage.to, &asked.asker.agency, &asked.recipient];
+    let on_the_way = on_the_way.map(|agency| Requester::anyone_of(agency.clone()));
     let suspensions = reads.suspensions_of(&on_the_way).await?;
     let found = reads.incidents_by_reference(&[passage.reference.as_str()].into()).await?;
     let incidents: Vec<_> = found.iter().map(|key| &key.incident.id).collect();
