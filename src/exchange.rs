@@ -13,11 +13,11 @@ mod batch;
 mod consents;
 #[cfg(feature = "control-reads-before-lock")]
 mod control;
+mod deconfliction;
 mod disclosures;
 mod docket;
 mod error;
 mod events;
-#[expect(dead_code, reason = "what refers to an incident is built on it")]
 mod existence;
 mod gate;
 mod gather;
@@ -56,6 +56,9 @@ pub use authorisations::{GiveAuthorisation, RevokeAuthorisation};
 pub use consents::{
     MarkConsentInError, NarrowConsent, ReconfirmConsent, RecordConsent, RefuseConsent, ScopeTerms, SeekConsent,
     VerifyConsent, WithdrawConsent,
+};
+pub use deconfliction::{
+    AmendEngagement, DeclareEngagement, EndEngagement, EngagedView, EngagementView, PutEngagement, RecordAskOfVictim,
 };
 pub use disclosures::RecordDisclosure;
 pub use error::Error;

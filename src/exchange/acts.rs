@@ -111,6 +111,11 @@ impl Acts {
             "RetentionService/ProposeErasure"
             | "RetentionService/ConfirmDisposal"
             | "PermissionService/AskToName"
+            | "DeconflictionService/DeclareEngagement"
+            | "DeconflictionService/AmendEngagement"
+            | "DeconflictionService/RecordAskOfVictim"
+            | "DeconflictionService/PutEngagement"
+            | "DeconflictionService/EndEngagement"
             // A permission counts where its receipt is presented.
             | "PermissionService/AskPermission"
             | "PermissionService/GivePermission"

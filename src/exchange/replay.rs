@@ -150,10 +150,11 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
     }
     let (openings, sealed) = match entry.inside {
         Inside::Erased => {
-            // What is erased is asks and offers: an act that took effect is followed for ever.
+            // What is erased is asks and offers, and what was decided of existence: an act that took effect is followed for
+            // ever.
             if let Some(acts) = known.acts.as_mut().filter(|_| matches!(leaf.kind(), Kind::Ask | Kind::Offer)) {
                 acts.forget_references();
-            } else {
+            } else if leaf.kind() != Kind::Existence {
                 known.acts = None;
             }
             return Ok(Replayed::Erased);

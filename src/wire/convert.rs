@@ -340,6 +340,7 @@ pub(super) fn event(value: Event) -> v1::Event {
         EventKind::RequestToLookAt => (shown.request, shown.incident_id) = (value.object, incident),
         EventKind::ConsentEnds => shown.consent_id = value.object,
         EventKind::AuthorisationEnds => (shown.authorisation_id, shown.incident_id) = (value.object, incident),
+        EventKind::Engagement => shown.engagement_id = value.object,
         EventKind::DutyOverdue => shown.incident_id = incident,
         EventKind::ThemeRevised | EventKind::ThemeWithdrawn => shown.theme_id = value.object,
         EventKind::Notice | EventKind::NoticeToSend | EventKind::NoticeAcknowledged => shown.notice_id = value.object,
