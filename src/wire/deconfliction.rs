@@ -72,7 +72,7 @@ fn view(view: EngagementView, reader: &AgencyId) -> v1::Engagement {
         asked_at: Some(convert::timestamp(ask.asked_at)),
     };
     v1::Engagement {
-        engagement_id: engagement.id.to_string(),
+        id: engagement.id.to_string(),
         agency: engagement.holder.to_string(),
         // Another agency's: what the holder calls the incident, and to whom else it put this, stay with the holder.
         incident_id: if is_own { engagement.incident.to_string() } else { String::new() },

@@ -10,6 +10,7 @@ mod cancelled;
 mod cli;
 mod completeness;
 mod config;
+mod deconfliction;
 mod disclosure;
 mod erased;
 mod flow;
