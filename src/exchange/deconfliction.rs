@@ -290,7 +290,7 @@ async fn engaged(node: &Node, reads: &mut Reads, reader: &AgencyId, at: Instant)
     let of_one = groups.into_iter().map(|places| {
         let taken = places.into_iter().filter_map(|place| views.get_mut(place).and_then(|(_, view)| view.take()));
         let mut engagements: Vec<EngagementView> = taken.collect();
-        engagements.sort_by_key(|view| view.engagement.holder != *reader);
+        engagements.sort_by_key(|view| (view.engagement.holder != *reader, view.engagement.holder.clone()));
         let pause_until = engagements.iter().filter_map(|view| view.engagement.pause(at)).max();
         EngagedView { engagements, pause_until }
     });

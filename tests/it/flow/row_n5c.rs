@@ -161,15 +161,22 @@ on_both_databases! {
         assert_eq!((left.agencies.len(), left.lead_state.as_str(), left.asks), (1, "proposed", 0));
     }
 
-    async fn row_n5c_what_is_suspended_or_wrongly_released_is_not_seen(world: World) {
+    async fn row_n5c_what_is_marked_or_amended_is_hidden_and_what_no_agreement_speaks_of_is_not_put(world: World) {
         let ((ncscs, theirs), (icos, ours)) = world.both_engaged().await;
-        let whole = v1::GetIncidentRequest { incident_id: ncscs.incident.clone() };
-        world.incidents("ncsc").get_incident(whole).await.unwrap();
         world.let_see(&ncscs, &theirs).await;
         world.let_see(&icos, &ours).await;
+        let covering = v1::GiveAuthorisationRequest { covers_updates: true, ..world.authorisation(&icos) };
+        world.authorise_as(&icos, covering).await;
+        let agencies = async |agency: &str| World::only_engaged(world.meeting_list(agency).await).agencies;
+        // The NCSC's authorisation was of the first revision; the ICO's covers the second, until that is TLP RED.
+        world.amend(&ncscs).await;
+        world.amend(&icos).await;
+        assert_eq!((agencies("ico").await, agencies("ncsc").await.len()), (vec!["ico".to_owned()], 2));
         let red = v1::Markings { tlp: "red".into(), ..v1::Markings::default() };
-        world.amend_with(&ncscs, crate::builders::content(), red).await;
-        assert_eq!(World::only_engaged(world.meeting_list("ico").await).agencies, ["ico"], "TLP RED, and amended");
+        world.amend_with(&icos, crate::builders::content(), red).await;
+        assert_eq!(agencies("ncsc").await, ["ncsc"]);
+
+        let nothing = world.glimpse("nca").await;
         let request = v1::PutEngagementRequest {
             request_id: request_id(),
             engagement_id: theirs.clone(),
@@ -179,6 +186,6 @@ on_both_databases! {
         let put = world.deconfliction("ncsc").put_engagement(request).await.unwrap().into_inner();
         assert_eq!(put.answer, "not-covered", "{}", put.explanation);
         assert!(put.explanation.contains("confirm existence"), "{}", put.explanation);
-        assert_eq!(world.glimpse("nca").await.2, 3, "the NCA has its own agreements' entries, and none of this");
+        assert_eq!(world.glimpse("nca").await, nothing);
     }
 }
