@@ -42,7 +42,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Messages that carry what an organisation told in confidence.
-const UNPRINTED: [&str; 20] = [
+const UNPRINTED: [&str; 25] = [
     "concordat.v1.IncidentContent",
     "concordat.v1.Identity",
     "concordat.v1.Identifier",
@@ -63,6 +63,11 @@ const UNPRINTED: [&str; 20] = [
     "concordat.v1.SubjectStatement",
     "concordat.v1.Opening",
     "concordat.v1.ThemeContent",
+    "concordat.v1.EngagedOrganisation",
+    "concordat.v1.Engagement",
+    "concordat.v1.EngagementTerms",
+    "concordat.v1.AskOfVictim",
+    "concordat.v1.RecordAskOfVictimRequest",
 ];
 
 /// `(id, what it is for, whether it may see content)` for each role.

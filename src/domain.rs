@@ -1,5 +1,6 @@
 //! The nouns of this field and their rules. Nothing here does I/O, reads a clock or draws a random number.
 
+mod activity;
 mod agency;
 mod anonymised;
 mod ask;
@@ -8,6 +9,7 @@ mod call;
 mod consent;
 mod consent_history;
 mod disclosure;
+mod engagement;
 mod event;
 mod id;
 mod identifier;
@@ -27,6 +29,7 @@ mod suspension;
 mod theme;
 mod wrongful;
 
+pub use activity::Activity;
 pub use agency::{Actor, Agency, AgencyName, AgencyNames, Requester};
 pub use anonymised::{AnonymisedRecord, AnonymisedValue};
 pub use ask::{Ask, NamedOrganisation, Subject, Urgency};
@@ -35,11 +38,12 @@ pub use call::{CallKey, Digest};
 pub use consent::{Consent, ConsentScope, ConsentState, Coverage, Evidence, Oral};
 pub use consent_history::{ConsentHistory, ConsentStep};
 pub use disclosure::{Disclosure, DisclosureTerms, Elsewhere};
+pub use engagement::{AskOfVictim, Engaged, Engagement, EngagementPut, EngagementTerms, Lead, together};
 pub use event::{Event, EventDetail, EventKind, notice_before};
 pub use id::{
-    AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, EventId, Ground, IncidentId,
-    Means, NoticeId, ObligationId, OfficerId, OrganisationId, PermissionId, Purpose, Question, Reference, RequestId,
-    Role, Sector, Technique, ThemeId, Unit, WrongfulReleaseId,
+    AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, EngagementId, EventId, Ground,
+    IncidentId, Means, NoticeId, ObligationId, OfficerId, OrganisationId, PermissionId, Purpose, Question, Reference,
+    RequestId, Role, Sector, Technique, ThemeId, Unit, WrongfulReleaseId,
 };
 pub use identifier::Identifier;
 pub use incident::{Incident, Notification, Occurred};

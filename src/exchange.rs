@@ -13,10 +13,12 @@ mod batch;
 mod consents;
 #[cfg(feature = "control-reads-before-lock")]
 mod control;
+mod deconfliction;
 mod disclosures;
 mod docket;
 mod error;
 mod events;
+mod existence;
 mod gate;
 mod gather;
 mod health;
@@ -54,6 +56,9 @@ pub use authorisations::{GiveAuthorisation, RevokeAuthorisation};
 pub use consents::{
     MarkConsentInError, NarrowConsent, ReconfirmConsent, RecordConsent, RefuseConsent, ScopeTerms, SeekConsent,
     VerifyConsent, WithdrawConsent,
+};
+pub use deconfliction::{
+    AmendEngagement, DeclareEngagement, EndEngagement, EngagedView, EngagementView, PutEngagement, RecordAskOfVictim,
 };
 pub use disclosures::RecordDisclosure;
 pub use error::Error;

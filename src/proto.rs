@@ -33,6 +33,11 @@ pub mod v1 {
         SubjectStatement,
         Opening,
         ThemeContent,
+        EngagedOrganisation,
+        Engagement,
+        EngagementTerms,
+        AskOfVictim,
+        RecordAskOfVictimRequest,
     );
 }
 

@@ -10,6 +10,7 @@ mod candidates;
 mod check;
 mod consents;
 mod disclosures;
+mod engagements;
 mod entries;
 mod events;
 mod fault;

@@ -11,6 +11,7 @@ mod authorisations;
 mod consents;
 mod content;
 mod convert;
+mod deconfliction;
 mod disclosures;
 mod duties;
 mod events;
@@ -99,6 +100,7 @@ impl Desk {
             v1::duty_service_server::DutyServiceServer,
             v1::event_service_server::EventServiceServer,
             v1::disclosure_service_server::DisclosureServiceServer,
+            v1::deconfliction_service_server::DeconflictionServiceServer,
             v1::notice_service_server::NoticeServiceServer,
             v1::wrongful_release_service_server::WrongfulReleaseServiceServer,
             v1::statistics_service_server::StatisticsServiceServer,

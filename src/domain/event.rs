@@ -26,6 +26,8 @@ pub enum EventKind {
     AskAgain,
     /// The holder would release now what was not asked for.
     Offer,
+    /// Another agency lets this one see that it is engaged with an organisation.
+    Engagement,
     /// What the agency must let another have was not fetched in time.
     DutyOverdue,
     /// A theme that the agency has was confirmed in a new version.
@@ -43,7 +45,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::RequestToLookAt,
         Self::ConsentEnds,
         Self::AuthorisationEnds,
@@ -51,6 +53,7 @@ impl EventKind {
         Self::ReleaseReceived,
         Self::AskAgain,
         Self::Offer,
+        Self::Engagement,
         Self::DutyOverdue,
         Self::ThemeRevised,
         Self::ThemeWithdrawn,
@@ -70,6 +73,7 @@ impl EventKind {
             Self::ReleaseReceived => "release-received",
             Self::AskAgain => "ask-again",
             Self::Offer => "offer",
+            Self::Engagement => "engagement",
             Self::DutyOverdue => "duty-overdue",
             Self::ThemeRevised => "theme-revised",
             Self::ThemeWithdrawn => "theme-withdrawn",
@@ -90,6 +94,11 @@ impl EventKind {
         EventId::known(format!("{}.{}", self.as_str(), parts.join(".")))
     }
 
+    /// Whether it tells an agency what another lets it see: then it is shown only while that is so.
+    pub fn is_sight(self) -> bool {
+        self == Self::Engagement
+    }
+
     /// Whether it tells an agency what another would release: then it is shown only while that is so.
     pub fn is_offer(self) -> bool {
         matches!(self, Self::AskAgain | Self::Offer)
@@ -107,8 +116,8 @@ pub struct Event {
     pub kind: EventKind,
     /// When it becomes due.
     pub at: Instant,
-    /// The record that it is about: a request, a consent, an authorisation, an obligation, a theme, a reference, a
-    /// notice or a wrongful release.
+    /// The record that it is about: a request, a consent, an authorisation, an obligation, a theme, a reference, an
+    /// engagement, a notice or a wrongful release.
     pub object: String,
     /// The rest.
     pub detail: EventDetail,

@@ -115,10 +115,17 @@ names! {
     ObligationId: |t| is_visible(t, 1, 64), "is not an obligation id";
     /// A release or a recorded disclosure of a holder's.
     DisclosureId: |t| is_visible(t, 1, 64), "is not a disclosure id";
+    /// An agency's dealing with an organisation; shown to those to whom it was put.
+    EngagementId: |t| is_visible(t, 1, 64), "is not an engagement id";
     /// By what means something was disclosed elsewhere, such as `telephone`.
     Means: |t| is_slug(t, 64, "-"), "is not a means: 1 to 64 of a-z, 0-9 and `-`";
     /// A notice.
     NoticeId: |t| is_visible(t, 1, 64), "is not a notice id";
     /// A holder's wrongful release.
     WrongfulReleaseId: |t| is_visible(t, 1, 64), "is not the id of a wrongful release";
+}
+
+impl Category {
+    /// Who the organisation is.
+    pub const IDENTITY: &'static str = "identity";
 }

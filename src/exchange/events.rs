@@ -10,6 +10,7 @@ use crate::domain::{
 use crate::ledger::Kind;
 use crate::store::{QuestionRow, Reads, Write};
 
+use super::existence::{self, Sight};
 use super::gather::{Gathered, Put, gather, supposed};
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
@@ -155,7 +156,8 @@ pub(super) fn authorisation_ends(given: &Authorisation) -> Event {
 impl Exchange {
     /// The agency's events that are due and not acknowledged, the oldest first.
     ///
-    /// What another agency offers is listed only while the gate, on the facts as they are now, would release it.
+    /// What another agency offers or lets it see is listed only while the gate, on the facts as they are now, would permit
+    /// that.
     pub async fn events(&self, page: Page) -> Result<Pages<Event>> {
         self.read(move |node, reads| {
             Box::pin(async move {
@@ -166,8 +168,10 @@ impl Exchange {
                 let rows = reads.events_due(&page.agency, at, (since, id), read).await?;
                 let key = |event: &Event| format!("{} {}", event.at.micros(), event.id);
                 let (mut events, next) = page.turn(node, rows, read, key)?;
-                let stands = offers_stand(node, reads, &events, at).await?;
-                events.retain(|event| !event.kind.is_offer() || stands.contains(&event.id));
+                let mut stands = offers_stand(node, reads, &events, at).await?;
+                stands.extend(sights_stand(node, reads, &events, at).await?);
+                let is_anothers = |event: &Event| event.kind.is_offer() || event.kind.is_sight();
+                events.retain(|event| !is_anothers(event) || stands.contains(&event.id));
                 Ok((events, next))
             })
         })
@@ -195,6 +199,22 @@ async fn offers_stand(node: &Node, reads: &mut Reads, events: &[Event], at: Inst
     Ok(ids.into_iter().zip(stands).filter(|(_, stands)| *stands).map(|(id, _)| id).collect())
 }
 
+/// Which of these tell an agency what it may see now.
+async fn sights_stand(node: &Node, reads: &mut Reads, events: &[Event], at: Instant) -> Result<Vec<EventId>> {
+    let sight = |event: &Event| {
+        let EventDetail { other: Some(holder), incident: Some(incident), purpose: Some(purpose), .. } = &event.detail
+        else {
+            return None;
+        };
+        let (holder, incident, recipient) = (holder.clone(), incident.clone(), event.agency.clone());
+        Some((event.id.clone(), Sight { holder, incident, recipient, purpose: purpose.clone() }))
+    };
+    let of_sights = events.iter().filter(|event| event.kind.is_sight());
+    let (ids, sights): (Vec<EventId>, Vec<Sight>) = of_sights.filter_map(sight).unzip();
+    let stands = existence::stand(node, reads, at, &sights).await?;
+    Ok(ids.into_iter().zip(stands).filter(|(_, stands)| *stands).map(|(id, _)| id).collect())
+}
+
 /// What an agency that was offered something would ask.
 async fn offered(node: &Node, reads: &mut Reads, event: &Event, at: Instant) -> Result<Option<Put>> {
     let EventDetail { other: Some(holder), incident, purpose, categories, .. } = &event.detail else {
@@ -210,5 +230,8 @@ async fn offered(node: &Node, reads: &mut Reads, event: &Event, at: Instant) -> 
     };
     let found = reads.incident(holder, incident).await?;
     let reference = Reference::known(&event.object);
-    Ok(found.map(|found| supposed(&found, reference, event.agency.clone(), purpose.clone(), categories.clone())))
+    Ok(found.map(|found| {
+        let (recipient, purpose) = (event.agency.clone(), purpose.clone());
+        supposed(&found.holder, &found.id, reference, recipient, purpose, categories.clone())
+    }))
 }

@@ -117,10 +117,12 @@ impl Plan for Erasing {
         let gone: BTreeSet<u64> = remains().flat_map(|remains| remains.gone.iter().copied()).collect();
         let requests: Vec<&str> = known.into_iter().chain(new).collect();
         let offers = offers_about(reads, id, &requests).await?;
-        let reasons = reads.entries_of_reasons(id).await?.into_iter().collect();
-        let entries = &(&gone | &offers) | &reasons;
+        let mut decided: BTreeSet<u64> = reads.entries_of_reasons(id).await?.into_iter().collect();
+        decided.extend(reads.entries_of_engagements(id).await?);
+        let entries = &(&gone | &offers) | &decided;
         let references = reads.references_of(id).await?;
         let mut writes = Write::erase_incident(id, context.at);
+        writes.extend(Write::erase_engagements(id));
         writes.push(Write::erase_passages(context.agency(), &references));
         writes.push(Write::unmatch(&requests, id));
         let kept: BTreeMap<u64, &Kept> =

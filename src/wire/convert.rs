@@ -340,6 +340,7 @@ pub(super) fn event(value: Event) -> v1::Event {
         EventKind::RequestToLookAt => (shown.request, shown.incident_id) = (value.object, incident),
         EventKind::ConsentEnds => shown.consent_id = value.object,
         EventKind::AuthorisationEnds => (shown.authorisation_id, shown.incident_id) = (value.object, incident),
+        EventKind::Engagement => shown.engagement_id = value.object,
         EventKind::DutyOverdue => shown.incident_id = incident,
         EventKind::ThemeRevised | EventKind::ThemeWithdrawn => shown.theme_id = value.object,
         EventKind::Notice | EventKind::NoticeToSend | EventKind::NoticeAcknowledged => shown.notice_id = value.object,
@@ -349,7 +350,7 @@ pub(super) fn event(value: Event) -> v1::Event {
 }
 
 pub(super) fn agreement(view: &AgreementView) -> v1::Agreement {
-    use crate::decision::{Activity, Modality};
+    use crate::decision::Modality;
     let agreement = &view.agreement;
     let (effective_from, effective_until, review_by) = agreement.dates();
     let clause = |clause: &crate::decision::Clause| v1::Clause {
@@ -362,13 +363,7 @@ pub(super) fn agreement(view: &AgreementView) -> v1::Agreement {
             Modality::Prohibition => "prohibition",
         }
         .to_owned(),
-        activity: match clause.activity {
-            Activity::Disclose => "disclose",
-            Activity::NameInRequest => "name-in-request",
-            Activity::ShareStatistics => "share-statistics",
-            Activity::ShareThemes => "share-themes",
-        }
-        .to_owned(),
+        activity: clause.activity.as_str().to_owned(),
         disclosing: clause.disclosing.to_string(),
         receiving: clause.receiving.to_string(),
         form: clause.form.clone(),

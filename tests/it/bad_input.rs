@@ -5,6 +5,7 @@
 //! only has to be in a valid request in [`requests`]. What is accepted, or turned away otherwise than by its own
 //! name, stands in [`exceptions`].
 
+mod deconfliction;
 mod exceptions;
 mod holders;
 mod mutants;
@@ -98,6 +99,9 @@ impl Rpc {
             "RequestTheme",
             "AcknowledgeNotice",
             "RecordDisclosure",
+            "AmendEngagement",
+            "RecordAskOfVictim",
+            "PutEngagement",
         ];
         !self.changes() || again.contains(&self.name())
     }

@@ -39,6 +39,11 @@ impl World {
         let consent = self.consents("ncsc").record_consent(request).await.unwrap().into_inner().consent_id;
         self.verify_consent(&held, &consent, 1).await.unwrap();
         let authorisation = self.authorise(&held).await;
+        let engagement = self.engaged(&held).await;
+        let terms = v1::EngagementTerms { contact: CONTENT.into(), ..crate::deconfliction::plain_terms() };
+        self.amend_engagement("ncsc", &engagement, terms).await;
+        self.ask_victim("ncsc", &engagement, CONTENT).await;
+        self.let_see(&held, &engagement).await;
         assert_released(&self.outcome(&held).await, &["identity", "timeline"]);
         Permitted { held, consent, authorisation }
     }

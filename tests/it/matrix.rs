@@ -145,8 +145,11 @@ fn listed(rpc: &Rpc, answer: &Answer) -> BTreeSet<String> {
     let lists = answer.fields().filter_map(|(_, value)| value.as_list().map(<[Value]>::to_vec));
     let id = |item: &Value| {
         let item = item.as_message().unwrap();
-        let field = ["id", "index", "request", "incident_id"].into_iter().find(|field| item.has_field_by_name(field));
+        let field = ["id", "index", "request", "incident_id", "engagements"]
+            .into_iter()
+            .find(|field| item.has_field_by_name(field));
         let field = field.or(item.fields().next().map(|_| "id")).unwrap();
+        // An organisation of the meeting list has no id: it is known by its engagements.
         item.get_field_by_name(field).map(|id| format!("{id:?}")).unwrap()
     };
     lists.flatten().map(|item| id(&item)).collect()
@@ -193,6 +196,7 @@ impl World {
             }
             "notice_id" => self.stopped_for(STRANGER).await,
             "wrongful_release_id" => self.reported(STRANGER).await,
+            "engagement_id" => self.engaged(&self.hold(STRANGER, "ico").await).await,
             "permission_id" => self.asked_by_the_nca().await,
             "reference" => self.hold("ncsc", STRANGER).await.reference,
             "theme_id" => {

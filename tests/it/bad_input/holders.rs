@@ -193,7 +193,10 @@ impl World {
             // A new RPC has its valid request to add here, in `requests`, in `remedies` or in `onward`.
             _ => match Box::pin(self.valid_remedy(rpc, request_id.clone(), variant)).await {
                 Some(bytes) => bytes,
-                None => return Box::pin(self.valid_onward_request(rpc, request_id, variant)).await,
+                None => match Box::pin(self.valid_deconfliction(rpc, request_id.clone(), variant)).await {
+                    Some(bytes) => bytes,
+                    None => return Box::pin(self.valid_onward_request(rpc, request_id, variant)).await,
+                },
             },
         })
     }

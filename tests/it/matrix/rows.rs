@@ -95,6 +95,12 @@ pub(super) const ROWS: &[(&str, usize, Object)] = &[
     ("PresentPermission", 0, Record("incident_id")),
     ("AskToName", 0, Record("organisation_id")),
     ("PresentWithdrawal", 0, Nothing),
+    ("DeclareEngagement", 0, Record("incident_id")),
+    ("AmendEngagement", 0, Record("engagement_id")),
+    ("RecordAskOfVictim", 0, Record("engagement_id")),
+    ("PutEngagement", 0, Record("engagement_id")),
+    ("EndEngagement", 0, Record("engagement_id")),
+    ("ListDeconfliction", 0, List),
     // A table or a theme that may not be shared is an outcome, and which are published is no secret to the parties.
     ("PublishStatistics", 0, Nothing),
     ("GetStatistics", 0, Nothing),
