@@ -42,7 +42,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Messages that carry what an organisation told in confidence.
-const UNPRINTED: [&str; 20] = [
+const UNPRINTED: [&str; 24] = [
     "concordat.v1.IncidentContent",
     "concordat.v1.Identity",
     "concordat.v1.Identifier",
@@ -63,6 +63,10 @@ const UNPRINTED: [&str; 20] = [
     "concordat.v1.SubjectStatement",
     "concordat.v1.Opening",
     "concordat.v1.ThemeContent",
+    "concordat.v1.ProposalContent",
+    "concordat.v1.ProposalAnswer",
+    "concordat.v1.ProposalMessage",
+    "concordat.v1.Attachment",
 ];
 
 /// `(id, what it is for, whether it may see content)` for each role.

@@ -33,6 +33,10 @@ pub mod v1 {
         SubjectStatement,
         Opening,
         ThemeContent,
+        ProposalContent,
+        ProposalAnswer,
+        ProposalMessage,
+        Attachment,
     );
 }
 

@@ -32,6 +32,16 @@ pub enum EventKind {
     ThemeRevised,
     /// A theme that the agency has was withdrawn.
     ThemeWithdrawn,
+    /// A text was put to the agency for an answer.
+    ProposalPut,
+    /// An agency answered what was put to it.
+    ProposalAnswered,
+    /// A message about a proposal came.
+    ProposalMessage,
+    /// What was put to the agency is concluded.
+    ProposalConcluded,
+    /// What was put to the agency was published.
+    ProposalPublished,
     /// The agency is to stop, to correct or to give back something that it was given.
     Notice,
     /// The agency's officers are to send a notice to an agency that has no system here.
@@ -43,7 +53,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 19] = [
         Self::RequestToLookAt,
         Self::ConsentEnds,
         Self::AuthorisationEnds,
@@ -54,6 +64,11 @@ impl EventKind {
         Self::DutyOverdue,
         Self::ThemeRevised,
         Self::ThemeWithdrawn,
+        Self::ProposalPut,
+        Self::ProposalAnswered,
+        Self::ProposalMessage,
+        Self::ProposalConcluded,
+        Self::ProposalPublished,
         Self::Notice,
         Self::NoticeToSend,
         Self::NoticeAcknowledged,
@@ -73,6 +88,11 @@ impl EventKind {
             Self::DutyOverdue => "duty-overdue",
             Self::ThemeRevised => "theme-revised",
             Self::ThemeWithdrawn => "theme-withdrawn",
+            Self::ProposalPut => "proposal-put",
+            Self::ProposalAnswered => "proposal-answered",
+            Self::ProposalMessage => "proposal-message",
+            Self::ProposalConcluded => "proposal-concluded",
+            Self::ProposalPublished => "proposal-published",
             Self::Notice => "notice",
             Self::NoticeToSend => "notice-to-send",
             Self::NoticeAcknowledged => "notice-acknowledged",
@@ -88,6 +108,18 @@ impl EventKind {
     /// The id of an event of this kind: the same parts give the same id for ever.
     pub fn id(self, parts: &[&str]) -> EventId {
         EventId::known(format!("{}.{}", self.as_str(), parts.join(".")))
+    }
+
+    /// Whether it is about a proposal: then it is shown only while its agency may know of that.
+    pub fn is_about_a_proposal(self) -> bool {
+        matches!(
+            self,
+            Self::ProposalPut
+                | Self::ProposalAnswered
+                | Self::ProposalMessage
+                | Self::ProposalConcluded
+                | Self::ProposalPublished
+        )
     }
 
     /// Whether it tells an agency what another would release: then it is shown only while that is so.
@@ -108,7 +140,7 @@ pub struct Event {
     /// When it becomes due.
     pub at: Instant,
     /// The record that it is about: a request, a consent, an authorisation, an obligation, a theme, a reference, a
-    /// notice or a wrongful release.
+    /// proposal, a notice or a wrongful release.
     pub object: String,
     /// The rest.
     pub detail: EventDetail,

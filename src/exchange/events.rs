@@ -13,7 +13,7 @@ use crate::store::{QuestionRow, Reads, Write};
 use super::gather::{Gathered, Put, gather, supposed};
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
-use super::{Exchange, Node, Result, asks, suspensions};
+use super::{Exchange, Node, Result, asks, proposals, suspensions};
 
 /// Notes that the caller's agency has dealt with events.
 #[derive(Debug)]
@@ -155,7 +155,8 @@ pub(super) fn authorisation_ends(given: &Authorisation) -> Event {
 impl Exchange {
     /// The agency's events that are due and not acknowledged, the oldest first.
     ///
-    /// What another agency offers is listed only while the gate, on the facts as they are now, would release it.
+    /// What another agency offers is listed only while the gate, on the facts as they are now, would release it; what it
+    /// proposes, only while this agency may know of it.
     pub async fn events(&self, page: Page) -> Result<Pages<Event>> {
         self.read(move |node, reads| {
             Box::pin(async move {
@@ -168,6 +169,8 @@ impl Exchange {
                 let (mut events, next) = page.turn(node, rows, read, key)?;
                 let stands = offers_stand(node, reads, &events, at).await?;
                 events.retain(|event| !event.kind.is_offer() || stands.contains(&event.id));
+                let shown = proposals::shown(node, reads, &events, at).await?;
+                events.retain(|event| !event.kind.is_about_a_proposal() || shown.contains(&event.id));
                 Ok((events, next))
             })
         })

@@ -7,7 +7,7 @@ use super::entry::commit_to;
 use super::{Checkpoint, Keyring, Kind, tree};
 use crate::proto::v1::{
     Act, AskStatement, ErasureStatement, GroundsStatement, LedgerEntry, NamingStatement, NoticeStatement,
-    OfferStatement, OutcomeStatement, PermissionStatement, PublicationStatement, Receipt, Slot, StatisticsAskStatement,
+    OfferStatement, OutcomeStatement, PermissionStatement, ProposalStatement, PublicationStatement, Receipt, Slot, StatisticsAskStatement,
     StatisticsOutcomeStatement, SubjectStatement, ThemeAskStatement, ThemeStatement, WrongfulReleaseStatement,
 };
 
@@ -46,6 +46,8 @@ pub struct Verified {
     pub sharing_outcome: Option<StatisticsOutcomeStatement>,
     /// What was said of passing on, if this is about a permission.
     pub permission: Option<PermissionStatement>,
+    /// What happened to a proposal, if this is about one and it was opened.
+    pub proposal: Option<ProposalStatement>,
     /// What was decided about naming an organisation, if this is that.
     pub naming: Option<NamingStatement>,
     /// Why, if that was opened.
@@ -103,6 +105,7 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         theme_ask: None,
         sharing_outcome: None,
         permission: None,
+        proposal: None,
         naming: None,
         grounds: None,
     };
@@ -138,6 +141,9 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
             }
             (Slot::Outcome, Kind::Permission) => {
                 verified.permission = Some(PermissionStatement::decode(payload).map_err(unreadable)?);
+            }
+            (Slot::Outcome, Kind::Proposal) => {
+                verified.proposal = Some(ProposalStatement::decode(payload).map_err(unreadable)?);
             }
             (Slot::Outcome, Kind::Naming) => {
                 verified.naming = Some(NamingStatement::decode(payload).map_err(unreadable)?);
