@@ -39,8 +39,8 @@ pub use disclosure::{Disclosure, DisclosureTerms, Elsewhere};
 pub use event::{Event, EventDetail, EventKind, notice_before};
 pub use id::{
     AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, EventId, Ground, IncidentId,
-    Means, NoticeId, ObligationId, OfficerId, OrganisationId, PermissionId, ProposalId, ProposalKind, Purpose, Question,
-    Reference, RequestId, Role, Sector, Technique, ThemeId, Unit, WrongfulReleaseId,
+    Means, NoticeId, ObligationId, OfficerId, OrganisationId, PermissionId, ProposalId, ProposalKind, Purpose,
+    Question, Reference, RequestId, Role, Sector, Technique, ThemeId, Unit, WrongfulReleaseId,
 };
 pub use identifier::Identifier;
 pub use incident::{Incident, Notification, Occurred};

@@ -74,11 +74,11 @@ pub use permissions::{
 };
 pub use plan::{By, Done};
 pub use preview::{Covering, Preview, PreviewFor};
-pub(crate) use proposals::{content as proposal_content, message as proposal_message};
 pub use proposals::{
     AmendProposal, AnswerProposal, ConcludeProposal, EraseProposal, OpenProposal, ProposalFilter, ProposalView,
     PublishProposal, PutProposal, Reader, SendMessage,
 };
+pub(crate) use proposals::{content as proposal_content, message as proposal_message};
 pub use reading::{Page, Pages};
 pub use received::{ReceivedCategory, RegisterReceived};
 pub use registration::{NewIncident, NewOrganisation, RegisterIncidents};

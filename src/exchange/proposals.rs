@@ -24,8 +24,8 @@ pub use messages::SendMessage;
 pub use outcome::{ConcludeProposal, EraseProposal, PublishProposal};
 pub(crate) use seen::message;
 pub(super) use seen::shown;
-pub use seen::{ProposalFilter, ProposalView, Reader};
 use seen::{Kinds, own, seen};
+pub use seen::{ProposalFilter, ProposalView, Reader};
 
 /// The most versions of a text: all are read for whoever looks at it.
 const MOST_VERSIONS: i64 = 100;
@@ -292,9 +292,9 @@ fn said(proposal: &Proposal, step: &str) -> v1::ProposalStatement {
 
 fn check_words(words: &ProposalWords, published: bool, at: Instant) -> Result<(), Rejected> {
     let problem = "must not be set: this kind is not published";
-    check(published || words.embargo_until.is_none(), "content.embargo_until", problem)?;
+    check(published || words.embargo_until.is_none(), "proposal.embargo_until", problem)?;
     let is_over = words.due_at.is_some_and(|due| due <= at);
-    check(!is_over, "content.due_at", "must be in the future")?;
+    check(!is_over, "proposal.due_at", "must be in the future")?;
     Ok(())
 }
 

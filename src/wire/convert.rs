@@ -18,8 +18,8 @@ use crate::proto::{CATEGORIES, v1};
 
 pub(super) use crate::exchange::{passages, timestamp};
 pub(super) use notice::{disclosure, issued_notice, notice, permission, wrongful_release, wrongful_view};
-pub(super) use proposal::{proposal, proposal_summary};
 pub(super) use organisation::{found, identifier, identifiers, organisation, profile};
+pub(super) use proposal::{proposal, proposal_summary};
 
 /// Reads a field of text.
 pub(super) fn field<T>(name: &str, text: &str, parse: impl Fn(String) -> Result<T, Invalid>) -> Result<T, Invalid> {

@@ -46,7 +46,7 @@ fn required(name: &str, text: &str, most: usize) -> Result<String, Invalid> {
 }
 
 fn words(value: Option<&v1::ProposalContent>) -> Result<ProposalWords, Invalid> {
-    let value = value.ok_or_else(|| Invalid::new("content", "is required"))?;
+    let value = value.ok_or_else(|| Invalid::new("proposal", "is required"))?;
     let read = || {
         Ok(ProposalWords {
             title: convert::required("title", &value.title, 200)?,
@@ -55,7 +55,7 @@ fn words(value: Option<&v1::ProposalContent>) -> Result<ProposalWords, Invalid> 
             due_at: convert::instant("due_at", value.due_at)?,
         })
     };
-    read().map_err(|problem: Invalid| problem.within("content"))
+    read().map_err(|problem: Invalid| problem.within("proposal"))
 }
 
 fn digest_of(bytes: &[u8]) -> Vec<u8> {
@@ -141,7 +141,7 @@ impl ProposalService for Desk {
             Ok(OpenProposal {
                 kind: convert::field("kind", &call.message.kind, ProposalKind::parse)?,
                 incident: convert::optional("incident_id", &call.message.incident_id, IncidentId::parse)?,
-                words: words(call.message.content.as_ref())?,
+                words: words(call.message.proposal.as_ref())?,
             })
         };
         let open = read().map_err(invalid)?;
@@ -166,7 +166,7 @@ impl ProposalService for Desk {
             Ok(AmendProposal {
                 id: proposal_id(&call.message.proposal_id)?,
                 version: convert::etag(&call.message.etag)?,
-                words: words(call.message.content.as_ref())?,
+                words: words(call.message.proposal.as_ref())?,
             })
         };
         let amend = read().map_err(invalid)?;

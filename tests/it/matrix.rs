@@ -194,6 +194,7 @@ impl World {
             "notice_id" => self.stopped_for(STRANGER).await,
             "wrongful_release_id" => self.reported(STRANGER).await,
             "permission_id" => self.asked_by_the_nca().await,
+            "proposal_id" => self.open(STRANGER, "consultation").await.proposal_id,
             "reference" => self.hold("ncsc", STRANGER).await.reference,
             "theme_id" => {
                 // No agreement lets the NCA share themes, so it cannot draft one.

@@ -52,7 +52,8 @@ impl Plan for SendMessage {
             check(proposal.put_to(with).is_some(), "agency", "is not an agency to which the proposal was put")?;
             let kinds = Kinds::read(context.node, reads, context.at).await?;
             if !may_know(context.node, reads, &kinds, &proposal, with).await? {
-                let problem = "the agency may not know of it now: the agreement, the incident or a suspension forbids it";
+                let problem =
+                    "the agency may not know of it now: the agreement, the incident or a suspension forbids it";
                 return Err(Rejected::WrongState(problem).into());
             }
         }

@@ -2,15 +2,13 @@
 
 use prost::Message as _;
 
-use crate::domain::{
-    AgencyId, Concluded, Digest, EventKind, Proposal, ProposalId, ProposalOutcome, Rejected,
-};
+use crate::domain::{AgencyId, Concluded, Digest, EventKind, Proposal, ProposalId, ProposalOutcome, Rejected};
 use crate::ledger::Kind;
 use crate::proto::v1;
 use crate::store::{Reads, Write};
 
-use super::super::plan::{Change, Context, Plan};
 use super::super::Result;
+use super::super::plan::{Change, Context, Plan};
 use super::seen::{Kinds, may_know, own};
 use super::{Happened, said};
 
@@ -78,8 +76,7 @@ impl Plan for PublishProposal {
         proposal.check_publishable(self.digest, context.at)?;
         let mut change = Change::new(&self.id, proposal.newest(), Vec::new());
         change.writes = vec![Write::proposal_published(&self.id, context.at)];
-        let stated =
-            v1::ProposalStatement { digest: self.digest.as_bytes().to_vec(), ..said(&proposal, "published") };
+        let stated = v1::ProposalStatement { digest: self.digest.as_bytes().to_vec(), ..said(&proposal, "published") };
         change.outcome = stated.encode_to_vec();
         tell(context, reads, &kinds, &proposal, EventKind::ProposalPublished, &mut change).await?;
         Ok(change)

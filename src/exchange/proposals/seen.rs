@@ -264,12 +264,7 @@ impl Exchange {
     /// An agency's proposals: one's own, or those that were put to the reader's and of which it may know now.
     ///
     /// How many others there are shows in nothing: a page is full, or it is the last.
-    pub async fn proposals(
-        &self,
-        page: Page,
-        reader: Reader,
-        wanted: ProposalFilter,
-    ) -> Result<Pages<ProposalView>> {
+    pub async fn proposals(&self, page: Page, reader: Reader, wanted: ProposalFilter) -> Result<Pages<ProposalView>> {
         self.read(move |node, reads| {
             Box::pin(async move {
                 let (mut after, read, at) = (page.after(node)?, page.rows()?, node.now(reads).await?);
