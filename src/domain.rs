@@ -1,5 +1,6 @@
 //! The nouns of this field and their rules. Nothing here does I/O, reads a clock or draws a random number.
 
+mod activity;
 mod agency;
 mod anonymised;
 mod ask;
@@ -28,6 +29,7 @@ mod suspension;
 mod theme;
 mod wrongful;
 
+pub use activity::Activity;
 pub use agency::{Actor, Agency, AgencyName, AgencyNames, Requester};
 pub use anonymised::{AnonymisedRecord, AnonymisedValue};
 pub use ask::{Ask, NamedOrganisation, Subject, Urgency};

@@ -214,6 +214,11 @@ fn passing_on(verified: &Verified, put: &mut impl FnMut(&str, String)) {
             put("until", Instant::from_micros(said.until_micros).to_string());
         }
     }
+    if let Some(said) = &verified.existence {
+        let (holder, recipient, purpose) = (&said.holder, &said.recipient, &said.purpose);
+        put("existence", format!("by {holder} to {recipient} for {purpose}: {}", said.answer));
+        put("shows", said.shown.clone());
+    }
     if let Some(said) = &verified.naming {
         put("naming", format!("by {} to {} for {}: {}", said.disclosing, said.receiving, said.purpose, said.answer));
         if said.until_micros > 0 {

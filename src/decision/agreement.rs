@@ -20,7 +20,7 @@ use crate::statistics::Rule;
 
 use terms::{Terms, check_terms};
 
-pub use terms::{Activity, Clause, Modality, PurposeTerm};
+pub use terms::{Clause, Modality, PurposeTerm};
 
 const SCHEMA: &str = include_str!("../../agreements/schema.cedarschema");
 const LIMITS: &str = include_str!("../../agreements/limits.cedar");

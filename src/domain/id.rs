@@ -126,3 +126,8 @@ names! {
     /// A holder's wrongful release.
     WrongfulReleaseId: |t| is_visible(t, 1, 64), "is not the id of a wrongful release";
 }
+
+impl Category {
+    /// Who the organisation is.
+    pub const IDENTITY: &'static str = "identity";
+}

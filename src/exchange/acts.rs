@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decision::{Facts, Match, NamingFacts, SharedTheme};
-use crate::domain::{AgencyId, Authorisation, Consent, ConsentState, Instant, Permission, Subject, ThemeId};
+use crate::domain::{Activity, AgencyId, Authorisation, Consent, ConsentState, Instant, Permission, Subject, ThemeId};
 use crate::proto::v1::{Act, OutcomeStatement, WrongfulReleaseStatement};
 
 /// Where a theme stands by the acts so far.
@@ -177,6 +177,7 @@ impl Acts {
         let mut found = Vec::new();
         if let Subject::Reference(reference) = &facts.ask.subject
             && !facts.matches.is_empty()
+            && facts.ask.activity == Activity::Disclose
             && !self.forgot_references
             && !self.references.contains(reference.as_str())
             && !self.others.contains(reference.as_str())

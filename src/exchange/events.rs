@@ -213,5 +213,8 @@ async fn offered(node: &Node, reads: &mut Reads, event: &Event, at: Instant) -> 
     };
     let found = reads.incident(holder, incident).await?;
     let reference = Reference::known(&event.object);
-    Ok(found.map(|found| supposed(&found, reference, event.agency.clone(), purpose.clone(), categories.clone())))
+    Ok(found.map(|found| {
+        let (recipient, purpose) = (event.agency.clone(), purpose.clone());
+        supposed(&found.holder, &found.id, reference, recipient, purpose, categories.clone())
+    }))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::decision::{Agreement, Alike, Facts, InForce, MOST_MATCHES, Match, NotCovered, cover};
 use crate::domain::{
-    AgencyId, Ask, Authorisation, Category, Consent, Incident, IncidentId, Instant, Occurred, OrganisationId, Purpose,
+    Activity, AgencyId, Ask, Authorisation, Category, Consent, IncidentId, Instant, Occurred, OrganisationId, Purpose,
     Question, Reference, RequestId, Requester, Subject, Urgency, frozen_since,
 };
 use crate::store::{IncidentKey, Reads};
@@ -68,7 +68,8 @@ pub(super) async fn gather(node: &Node, reads: &mut Reads, puts: Vec<Put>, at: I
 
 /// What one agency might ask another about one incident, as the holder looks at it beforehand.
 pub(super) fn supposed(
-    incident: &Incident,
+    holder: &AgencyId,
+    incident: &IncidentId,
     reference: Reference,
     recipient: AgencyId,
     purpose: Purpose,
@@ -78,8 +79,9 @@ pub(super) fn supposed(
         question: Question::known("-"),
         request_id: RequestId::known("-"),
         requester: Requester::anyone_of(recipient),
-        holder: incident.holder.clone(),
+        holder: holder.clone(),
         subject: Subject::Reference(reference),
+        activity: Activity::Disclose,
         purpose,
         form: Ask::ORGANISATION_SPECIFIC.to_owned(),
         categories,
@@ -87,7 +89,7 @@ pub(super) fn supposed(
         pinned: None,
         naming: None,
     };
-    Put { ask, known: Some(incident.id.clone()) }
+    Put { ask, known: Some(incident.clone()) }
 }
 
 /// What the look-ups of a batch found.

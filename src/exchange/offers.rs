@@ -89,7 +89,17 @@ impl Offering {
                 let obligations = reads.obligations_of(&incident.id).await?;
                 let of =
                     Of::Incident { incident: incident.id.clone(), reference: reference.clone(), is_new, obligations };
-                (of, supposed(&incident, reference, recipient.clone(), purpose.clone(), categories.clone()))
+                (
+                    of,
+                    supposed(
+                        &incident.holder,
+                        &incident.id,
+                        reference,
+                        recipient.clone(),
+                        purpose.clone(),
+                        categories.clone(),
+                    ),
+                )
             }
         };
         let by = By { actor: by.actor.clone(), call: CallKey { method: METHOD, ..by.call.clone() } };

@@ -18,6 +18,7 @@ use crate::ledger::Kind;
 use crate::proto::v1;
 use crate::store::{ProposalKey, ProposalRow, Reads, Write};
 
+use super::existence::{self, Existence, Sight};
 use super::plan::{Change, Context, Plan};
 use super::{Error, Result, incidents, statement};
 pub use messages::SendMessage;
@@ -167,27 +168,20 @@ impl Plan for PutProposal {
             answer_by: answer_by(self.answer_by, terms.answer_days, text, context.at)?,
             at: context.at,
         };
-        let mut stated = said(&proposal, "put");
-        stated.digest = text.digest.as_bytes().to_vec();
-        stated.answer_by_micros = put.answer_by.micros();
         let mut change = Change::new(&self.id, self.version, Vec::new());
-        match (&proposal.incident, &self.purpose) {
-            (None, None) => {}
-            (None, Some(_)) => {
-                return Err(Rejected::invalid("purpose", "must not be set: it is not about an incident").into());
-            }
-            (Some(_), None) => {
-                return Err(Rejected::invalid("purpose", "is required: it is about an incident").into());
-            }
-            (Some(_), Some(_)) => {
-                stated = v1::ProposalStatement {
-                    explanation: "no clause lets the agency know that there is an incident".to_owned(),
-                    ..said(&proposal, "not-permitted")
-                };
-                change.outcome = stated.encode_to_vec();
-                return Ok(change);
+        if let Some(existence) = self.decided(context, reads, &proposal).await? {
+            let denied = existence.denied().map(str::to_owned);
+            change.decided = Some(existence.into_decided());
+            if let Some(explanation) = denied {
+                let stated = v1::ProposalStatement { explanation, ..said(&proposal, "not-permitted") };
+                return Ok(Change { outcome: stated.encode_to_vec(), ..change });
             }
         }
+        let stated = v1::ProposalStatement {
+            digest: text.digest.as_bytes().to_vec(),
+            answer_by_micros: put.answer_by.micros(),
+            ..said(&proposal, "put")
+        };
         change.outcome = stated.encode_to_vec();
         let happened = Happened { proposal: &proposal, kind: EventKind::ProposalPut, number: self.version };
         change.writes = vec![
@@ -196,6 +190,25 @@ impl Plan for PutProposal {
         ];
         change.told = vec![self.agency.clone()];
         Ok(change)
+    }
+}
+
+impl PutProposal {
+    /// Whether the agency may know that there is an incident, where the proposal is about one.
+    async fn decided(&self, context: Context<'_>, reads: &mut Reads, proposal: &Proposal) -> Result<Option<Existence>> {
+        let (incident, purpose) = match (&proposal.incident, &self.purpose) {
+            (Some(incident), Some(purpose)) => (incident.clone(), purpose.clone()),
+            (Some(_), None) => {
+                return Err(Rejected::invalid("purpose", "is required: it is about an incident").into());
+            }
+            (None, Some(_)) => {
+                return Err(Rejected::invalid("purpose", "must not be set: it is not about an incident").into());
+            }
+            (None, None) => return Ok(None),
+        };
+        let (holder, recipient) = (context.agency().clone(), self.agency.clone());
+        let sight = Sight { holder, incident, recipient, purpose };
+        existence::decide(context, reads, sight, self.id.as_str()).await.map(Some)
     }
 }
 

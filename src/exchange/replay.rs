@@ -21,10 +21,11 @@ use crate::decision::{
     Agreement, Decision, Facts, InForce, NamingFacts, Permitted, SharingFacts, Wanted, decide, decide_naming,
     decide_sharing,
 };
-use crate::domain::{Digest, Instant, Question, Reference, Subject};
+use crate::domain::{Activity, Digest, Instant, Question, Reference, Subject};
 use crate::ledger::{Kind, commit_to};
 use crate::proto::v1::{
-    Act, GroundsStatement, LedgerEntry, OfferStatement, Opening, OutcomeStatement, Slot, WrongfulReleaseStatement,
+    Act, ExistenceStatement, GroundsStatement, LedgerEntry, OfferStatement, Opening, OutcomeStatement, Slot,
+    WrongfulReleaseStatement,
 };
 use crate::seal::Seal;
 use crate::store::{Inside, Reads, Store, WholeEntry};
@@ -149,10 +150,11 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
     }
     let (openings, sealed) = match entry.inside {
         Inside::Erased => {
-            // What is erased is asks and offers: an act that took effect is followed for ever.
+            // What is erased is asks and offers, and what was decided of a proposal, whose acts are not followed: an act
+            // that took effect is followed for ever.
             if let Some(acts) = known.acts.as_mut().filter(|_| matches!(leaf.kind(), Kind::Ask | Kind::Offer)) {
                 acts.forget_references();
-            } else {
+            } else if leaf.kind() != Kind::Proposal {
                 known.acts = None;
             }
             return Ok(Replayed::Erased);
@@ -190,7 +192,12 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
             Some(sealed) if leaf.kind() == Kind::Naming => {
                 naming(reads, known, &sealed, leaf.at_micros, committed(Slot::Outcome), committed(Slot::Grounds)).await
             }
-            _ => Ok(Replayed::NoDecision(leaf.kind())),
+            // Whatever the change was: what it let another agency see was decided on these.
+            Some(sealed) => {
+                let outcome = (leaf.kind() == Kind::Existence).then(|| committed(Slot::Outcome));
+                existence(reads, known, &sealed, leaf.at_micros, outcome, committed(Slot::Grounds)).await
+            }
+            None => Ok(Replayed::NoDecision(leaf.kind())),
         };
     }
     let Some(sealed) = sealed else {
@@ -292,6 +299,37 @@ async fn naming(
         (at_micros == facts.at.micros(), "time: the facts have another than the leaf"),
         (stated.0 == outcome, "outcome: the facts give another than was committed to"),
         (stated.1 == grounds, "grounds: the facts give other reasons than were committed to"),
+    ];
+    differences.extend(compared.iter().filter(|(same, _)| !same).map(|(_, what)| (*what).to_owned()));
+    Ok(if differences.is_empty() { Replayed::Same } else { Replayed::Different(differences) })
+}
+
+/// Decides again whether another agency might see what refers to an incident.
+async fn existence(
+    reads: &mut Reads,
+    known: &mut Known,
+    sealed: &[u8],
+    at_micros: i64,
+    outcome: Option<&[u8]>,
+    grounds: &[u8],
+) -> Result<Replayed, Stopped> {
+    let facts: Facts = read(sealed, 2)?;
+    let agreements = known.texts.in_force(reads, &facts.in_force).await?;
+    let agreements: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();
+    let decision = decide(&facts, &agreements);
+    let mut differences = known.acts.as_ref().map(|acts| acts.unaccounted(&facts)).unwrap_or_default();
+    let stated = |committed: &[u8]| {
+        let shown = ExistenceStatement::decode(committed).unwrap_or_default().shown;
+        statement::existence(&facts.ask, &shown, &decision) == committed
+    };
+    let compared = [
+        (at_micros == facts.at.micros(), "time: the facts have another than the leaf"),
+        (facts.ask.activity == Activity::ConfirmExistence, "facts: they are not about existence"),
+        (outcome.is_none_or(stated), "outcome: the facts give another than was committed to"),
+        (
+            statement::grounds(&decision, sealed) == grounds,
+            "grounds: the facts give other reasons than were committed to",
+        ),
     ];
     differences.extend(compared.iter().filter(|(same, _)| !same).map(|(_, what)| (*what).to_owned()));
     Ok(if differences.is_empty() { Replayed::Same } else { Replayed::Different(differences) })

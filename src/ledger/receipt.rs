@@ -6,10 +6,10 @@ use prost::Message;
 use super::entry::commit_to;
 use super::{Checkpoint, Keyring, Kind, tree};
 use crate::proto::v1::{
-    Act, AskStatement, ErasureStatement, GroundsStatement, LedgerEntry, NamingStatement, NoticeStatement,
-    OfferStatement, OutcomeStatement, PermissionStatement, ProposalStatement, PublicationStatement, Receipt, Slot,
-    StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement, ThemeAskStatement, ThemeStatement,
-    WrongfulReleaseStatement,
+    Act, AskStatement, ErasureStatement, ExistenceStatement, GroundsStatement, LedgerEntry, NamingStatement,
+    NoticeStatement, OfferStatement, OutcomeStatement, PermissionStatement, ProposalStatement, PublicationStatement,
+    Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement, ThemeAskStatement,
+    ThemeStatement, WrongfulReleaseStatement,
 };
 
 /// What a receipt that verifies says.
@@ -51,6 +51,8 @@ pub struct Verified {
     pub proposal: Option<ProposalStatement>,
     /// What was decided about naming an organisation, if this is that.
     pub naming: Option<NamingStatement>,
+    /// What was decided about letting another agency see that something is held.
+    pub existence: Option<ExistenceStatement>,
     /// Why, if that was opened.
     pub grounds: Option<GroundsStatement>,
 }
@@ -108,6 +110,7 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         permission: None,
         proposal: None,
         naming: None,
+        existence: None,
         grounds: None,
     };
     for opening in &receipt.openings {
@@ -148,6 +151,9 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
             }
             (Slot::Outcome, Kind::Naming) => {
                 verified.naming = Some(NamingStatement::decode(payload).map_err(unreadable)?);
+            }
+            (Slot::Outcome, Kind::Existence) => {
+                verified.existence = Some(ExistenceStatement::decode(payload).map_err(unreadable)?);
             }
             (Slot::Outcome, Kind::Publication) => {
                 verified.publication = Some(PublicationStatement::decode(payload).map_err(unreadable)?);

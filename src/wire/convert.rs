@@ -356,7 +356,7 @@ pub(super) fn event(value: Event) -> v1::Event {
 }
 
 pub(super) fn agreement(view: &AgreementView) -> v1::Agreement {
-    use crate::decision::{Activity, Modality};
+    use crate::decision::Modality;
     let agreement = &view.agreement;
     let (effective_from, effective_until, review_by) = agreement.dates();
     let clause = |clause: &crate::decision::Clause| v1::Clause {
@@ -369,13 +369,7 @@ pub(super) fn agreement(view: &AgreementView) -> v1::Agreement {
             Modality::Prohibition => "prohibition",
         }
         .to_owned(),
-        activity: match clause.activity {
-            Activity::Disclose => "disclose",
-            Activity::NameInRequest => "name-in-request",
-            Activity::ShareStatistics => "share-statistics",
-            Activity::ShareThemes => "share-themes",
-        }
-        .to_owned(),
+        activity: clause.activity.as_str().to_owned(),
         disclosing: clause.disclosing.to_string(),
         receiving: clause.receiving.to_string(),
         form: clause.form.clone(),

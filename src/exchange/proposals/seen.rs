@@ -11,6 +11,7 @@ use crate::domain::{
 use crate::proto::v1;
 use crate::store::{ProposalKey, ProposalRow, Reads};
 
+use super::super::existence::{self, Sight};
 use super::super::plan::Context;
 use super::super::reading::{Page, Pages};
 use super::super::{Exchange, Node, Result, statement};
@@ -113,10 +114,12 @@ pub(super) async fn may_know(
     }
     match (&proposal.incident, &put.purpose) {
         (None, _) => Ok(true),
-        (Some(_), _) => {
-            let _ = (node, kinds.at);
-            Ok(false)
+        (Some(incident), Some(purpose)) => {
+            let (holder, recipient) = (opener.clone(), agency.clone());
+            let sight = Sight { holder, incident: incident.clone(), recipient, purpose: purpose.clone() };
+            Ok(existence::stand(node, reads, kinds.at, &[sight]).await? == [true])
         }
+        (Some(_), None) => Ok(false),
     }
 }
 

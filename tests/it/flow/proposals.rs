@@ -11,7 +11,7 @@ use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use tonic::{Code, Status};
 
-use crate::builders::{assert_error, assert_invalid, names};
+use crate::builders::{assert_error, assert_invalid};
 use crate::harness::{World, on_both_databases, request_id};
 
 pub(crate) type Opened = OpenProposalResponse;
@@ -38,7 +38,7 @@ impl World {
         self.proposals_as(agency, "rec", &["requester", "recorder", "authoriser", "auditor"])
     }
 
-    fn approver(&self, agency: &str) -> ProposalServiceClient<OfficerChannel> {
+    pub(crate) fn approver(&self, agency: &str) -> ProposalServiceClient<OfficerChannel> {
         self.proposals_as(agency, "com", &["communications-approver"])
     }
 
@@ -88,7 +88,7 @@ impl World {
         self.answer_with(self.approver(agency), opened, word).await
     }
 
-    async fn answer_with(
+    pub(crate) async fn answer_with(
         &self,
         mut officer: ProposalServiceClient<OfficerChannel>,
         opened: &Opened,
@@ -137,8 +137,11 @@ impl World {
     }
 
     pub(crate) async fn amend(&self, opened: &Opened, text: &str) -> Opened {
-        let mut proposal = self.opening("support", "").proposal.unwrap();
-        proposal.text = text.into();
+        let proposal = self.opening("support", "").proposal.unwrap();
+        self.amend_to(opened, v1::ProposalContent { text: text.into(), ..proposal }).await
+    }
+
+    pub(crate) async fn amend_to(&self, opened: &Opened, proposal: v1::ProposalContent) -> Opened {
         let request = v1::AmendProposalRequest {
             request_id: request_id(),
             proposal_id: opened.proposal_id.clone(),

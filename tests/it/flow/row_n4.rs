@@ -59,7 +59,7 @@ on_both_databases! {
 
     async fn row_n4_a_suspended_agency_sees_nothing(world: World) {
         let opened = world.asked_for_support().await;
-        world.suspend_agency("ico", "ncsc").await;
+        world.suspend_agency("ico", "ncsc").await.unwrap();
         let got = world.got("ncsc", &opened.proposal_id).await.unwrap_err();
         assert!(matches!(got.code(), Code::NotFound | Code::PermissionDenied), "{got:?}");
         let send = v1::SendMessageRequest { agency: "ncsc".into(), ..world.message(&opened.proposal_id) };
