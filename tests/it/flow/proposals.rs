@@ -136,7 +136,7 @@ impl World {
         Ok(self.proposals(agency).conclude_proposal(request).await?.into_inner().receipt.unwrap())
     }
 
-    pub(crate) async fn amend(&self, opened: &Opened, text: &str) -> Opened {
+    pub(crate) async fn reword(&self, opened: &Opened, text: &str) -> Opened {
         let proposal = self.opening("support", "").proposal.unwrap();
         self.amend_to(opened, v1::ProposalContent { text: text.into(), ..proposal }).await
     }
@@ -245,7 +245,7 @@ on_both_databases! {
 
         // Another text has to be put again, and nothing shows that there is one but that the old cannot be answered.
         world.answer("ncsc", &opened, "accepted").await.unwrap();
-        let amended = world.amend(&opened, "Another text.").await;
+        let amended = world.reword(&opened, "Another text.").await;
         assert_eq!(world.shown("ncsc", &opened.proposal_id).await.digest, opened.digest);
         assert_eq!(world.told("ncsc").await, ["proposal-put"]);
         assert_error(world.answer("ncsc", &opened, "answered").await, Code::FailedPrecondition, "WRONG_STATE");

@@ -37,7 +37,7 @@ impl World {
         opened
     }
 
-    async fn publish(&self, opened: &Opened) -> Result<v1::Receipt, Status> {
+    async fn publish_statement(&self, opened: &Opened) -> Result<v1::Receipt, Status> {
         let (proposal_id, digest) = (opened.proposal_id.clone(), opened.digest.clone());
         let request = v1::PublishProposalRequest { request_id: request_id(), proposal_id, digest };
         Ok(self.approver("ico").publish_proposal(request).await?.into_inner().receipt.unwrap())
@@ -66,7 +66,7 @@ on_both_databases! {
         let agree = async || world.conclude("ico", &id, "agreed", "").await;
         assert_error(agree().await, Code::FailedPrecondition, "WRONG_STATE");
         world.approve("ico", &opened, "approved").await.unwrap();
-        assert_error(world.publish(&opened).await, Code::FailedPrecondition, "WRONG_STATE");
+        assert_error(world.publish_statement(&opened).await, Code::FailedPrecondition, "WRONG_STATE");
         let writer = world.proposals_as("ico", "rec", &["communications-approver"]);
         let own = world.answer_with(writer, &opened, "approved").await;
         assert_error(own, Code::FailedPrecondition, "SAME_OFFICER");
@@ -83,10 +83,10 @@ on_both_databases! {
         let ahead = world.conclude("ico", &id, "went-ahead", "in a hurry").await;
         assert_error(ahead, Code::FailedPrecondition, "WRONG_STATE");
         agree().await.unwrap();
-        assert_error(world.publish(&amended).await, Code::FailedPrecondition, "WRONG_STATE");
+        assert_error(world.publish_statement(&amended).await, Code::FailedPrecondition, "WRONG_STATE");
         world.later(DAY);
-        assert_invalid(world.publish(&Opened { digest: vec![7; 32], ..amended.clone() }).await, "digest");
-        let receipt = world.publish(&amended).await.unwrap();
+        assert_invalid(world.publish_statement(&Opened { digest: vec![7; 32], ..amended.clone() }).await, "digest");
+        let receipt = world.publish_statement(&amended).await.unwrap();
         assert_eq!(world.verified(Some(&receipt)).proposal.unwrap().digest, amended.digest);
         assert_eq!(world.shown("ncsc", &id).await.state, "published");
         let told = ["proposal-put", "proposal-put", "proposal-concluded", "proposal-published"];
