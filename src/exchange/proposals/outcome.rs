@@ -108,7 +108,8 @@ async fn tell(
     change: &mut Change,
 ) -> Result<()> {
     for agency in proposal.last_puts().into_keys() {
-        if may_know(context.node, reads, kinds, proposal, agency).await? {
+        let anyone = Requester::anyone_of(agency.clone());
+        if may_know(context.node, reads, kinds, proposal, &anyone).await? {
             let happened = Happened { proposal, kind, number: proposal.newest() };
             change.writes.push(happened.tells(agency, agency, None, context.at)?);
             change.told.push(agency.clone());

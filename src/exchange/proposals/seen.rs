@@ -22,11 +22,11 @@ const RETAIN_DAYS: i64 = 730;
 /// Roles that read every kind.
 const READERS: [&str; 4] = ["requester", "recorder", "authoriser", "auditor"];
 
-/// Who reads: an agency, and the roles of its officer.
+/// Who reads: an officer, and the officer's roles.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    /// The agency.
-    pub agency: AgencyId,
+    /// The officer.
+    pub officer: Requester,
     /// The officer's roles.
     pub roles: BTreeSet<Role>,
 }
@@ -94,22 +94,29 @@ impl Kinds {
     }
 }
 
-/// Whether an agency to which it was put may know of it now: an agreement still has the kind between the two, neither is
-/// suspended towards the other, and of an incident it may still know that there is one.
+impl Reader {
+    /// The officer's agency.
+    pub fn agency(&self) -> &AgencyId {
+        &self.officer.agency
+    }
+}
+
+/// Whether an officer of an agency to which it was put, or anybody of it, may know of it now: an agreement still has the
+/// kind between the two, the opener has not suspended whom it is about to be shown to, and of an incident the agency may
+/// still know that there is one.
 pub(super) async fn may_know(
     node: &Node,
     reads: &mut Reads,
     kinds: &Kinds,
     proposal: &Proposal,
-    agency: &AgencyId,
+    learns: &Requester,
 ) -> Result<bool> {
-    let (opener, kind) = (&proposal.opener, &proposal.kind);
+    let (opener, kind, agency) = (&proposal.opener, &proposal.kind, &learns.agency);
     let Some(put) = proposal.put_to(agency).filter(|_| !proposal.is_erased) else { return Ok(false) };
     if kinds.between(kind, opener, agency).is_none() {
         return Ok(false);
     }
-    let learns = Requester::anyone_of(agency.clone());
-    if reads.suspensions_of([&learns]).await?.between(opener, &learns).is_some() {
+    if reads.suspensions_of([learns]).await?.between(opener, learns).is_some() {
         return Ok(false);
     }
     match (&proposal.incident, &put.purpose) {
@@ -143,11 +150,8 @@ pub(super) async fn seen(
     let kinds = Kinds::read(node, reads, at).await?;
     let found = reads.proposal(id, &node.seal).await?.ok_or(Rejected::NotFound("proposal"))?;
     let allowed = may_read(&kinds, &found.proposal, reader);
-    let may = if found.proposal.opener == reader.agency {
-        node.holds(&reader.agency)
-    } else {
-        may_know(node, reads, &kinds, &found.proposal, &reader.agency).await?
-    };
+    let is_own = found.proposal.opener == *reader.agency();
+    let may = is_own || may_know(node, reads, &kinds, &found.proposal, &reader.officer).await?;
     if may && allowed { Ok(found) } else { Err(Rejected::NotFound("proposal").into()) }
 }
 
@@ -175,8 +179,8 @@ pub(in crate::exchange) async fn shown(
     let found = reads.proposals(&ids.into_iter().collect::<Vec<_>>(), &node.seal).await?;
     for event in about {
         let Some(row) = found.iter().find(|row| row.proposal.id.as_str() == event.object) else { continue };
-        let is_own = row.proposal.opener == event.agency;
-        if is_own || may_know(node, reads, &kinds, &row.proposal, &event.agency).await? {
+        let (is_own, anyone) = (row.proposal.opener == event.agency, Requester::anyone_of(event.agency.clone()));
+        if is_own || may_know(node, reads, &kinds, &row.proposal, &anyone).await? {
             stands.insert(event.id.clone());
         }
     }
@@ -219,13 +223,13 @@ impl Exchange {
             Box::pin(async move {
                 let at = node.now(reads).await?;
                 let ProposalRow { proposal, key } = seen(node, reads, at, &id, &reader).await?;
-                let with = Some(&reader.agency).filter(|agency| **agency != proposal.opener);
+                let with = Some(reader.agency()).filter(|agency| **agency != proposal.opener);
                 let messages = match &key {
                     Some(key) => reads.proposal_messages(&id, key, with).await?,
                     None => Vec::new(),
                 };
                 let kinds = Kinds::read(node, reads, at).await?;
-                Ok((view(proposal, &kinds, &reader.agency), messages))
+                Ok((view(proposal, &kinds, reader.agency()), messages))
             })
         })
         .await
@@ -244,9 +248,9 @@ impl Exchange {
             Box::pin(async move {
                 let at = node.now(reads).await?;
                 let ProposalRow { proposal, key } = seen(node, reads, at, &id, &reader).await?;
-                let with = match (agency, proposal.opener == reader.agency) {
+                let with = match (agency, proposal.opener == *reader.agency()) {
                     (Some(agency), true) => agency,
-                    (None, false) => reader.agency.clone(),
+                    (None, false) => reader.agency().clone(),
                     (None, true) => return Err(Invalid::new("agency", "is required: with whom").into()),
                     (Some(_), false) => {
                         return Err(Invalid::new("agency", "must not be set: your own messages are meant").into());
@@ -275,17 +279,17 @@ impl Exchange {
                 let most = usize::try_from(read).unwrap_or_default();
                 let mut views = Vec::new();
                 while views.len() < most {
-                    let ids = listed(reads, &reader.agency, &wanted, &after, read).await?;
+                    let ids = listed(reads, reader.agency(), &wanted, &after, read).await?;
                     let Some(last) = ids.last() else { break };
                     after = last.to_string();
                     let is_last = ids.len() < most;
                     for row in reads.proposals(&ids, &node.seal).await? {
                         let found = row.proposal;
-                        let is_own = found.opener == reader.agency;
-                        let may = is_own || may_know(node, reads, &kinds, &found, &reader.agency).await?;
+                        let is_own = found.opener == *reader.agency();
+                        let may = is_own || may_know(node, reads, &kinds, &found, &reader.officer).await?;
                         let is_wanted = wanted.state.is_empty() || wanted.state == found.state();
                         if may && is_wanted && may_read(&kinds, &found, &reader) {
-                            views.push(view(found, &kinds, &reader.agency));
+                            views.push(view(found, &kinds, reader.agency()));
                         }
                     }
                     if is_last {
