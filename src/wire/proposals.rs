@@ -9,7 +9,7 @@ use super::status::{failed, internal, invalid, purpose_not_in_token};
 use super::{Desk, content, convert};
 use crate::domain::{
     AgencyId, AttachedFile, IncidentId, Invalid, ProposalId, ProposalKind, ProposalOutcome, ProposalWords, Purpose,
-    check,
+    Rejected, Requester, check,
 };
 use crate::exchange::{
     AmendProposal, AnswerProposal, ConcludeProposal, EraseProposal, Exchange, OpenProposal, ProposalFilter,
@@ -116,7 +116,7 @@ fn filter(message: &v1::ListProposalsRequest, exchange: &Exchange) -> Result<Pro
 impl<T: Message> Admitted<T> {
     /// The caller's agency with the officer's roles.
     fn reader(&self) -> Reader {
-        Reader { agency: self.caller.agency().clone(), roles: self.caller.roles().clone() }
+        Reader { officer: Requester::from(self.caller.actor()), roles: self.caller.roles().clone() }
     }
 }
 
@@ -124,7 +124,8 @@ impl<T: Message> Admitted<T> {
 fn stated(receipt: Option<&v1::Receipt>) -> Result<v1::ProposalStatement, Status> {
     let openings = receipt.map(|receipt| receipt.openings.as_slice()).unwrap_or_default();
     let outcome = openings.iter().find(|opening| opening.slot() == v1::Slot::Outcome);
-    let outcome = outcome.ok_or_else(|| internal("a proposal's entry has no outcome"))?;
+    let erased = || failed(Rejected::WrongState("what it was about was erased since").into());
+    let outcome = outcome.ok_or_else(erased)?;
     v1::ProposalStatement::decode(outcome.payload.as_slice())
         .map_err(|_| internal("a proposal's outcome cannot be read"))
 }

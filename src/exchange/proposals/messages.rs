@@ -1,7 +1,8 @@
 //! Messages between the agency that opened a proposal and one to which it was put.
 
 use crate::domain::{
-    AgencyId, AttachedFile, EventKind, MOST_ATTACHED_BYTES, MOST_MESSAGES, ProposalId, ProposalMessage, Rejected, check,
+    AgencyId, AttachedFile, EventKind, MOST_ATTACHED_BYTES, MOST_MESSAGES, ProposalId, ProposalMessage, Rejected,
+    Requester, check,
 };
 use crate::ledger::Kind;
 use crate::proto::v1;
@@ -51,7 +52,7 @@ impl Plan for SendMessage {
         if is_own {
             check(proposal.put_to(with).is_some(), "agency", "is not an agency to which the proposal was put")?;
             let kinds = Kinds::read(context.node, reads, context.at).await?;
-            if !may_know(context.node, reads, &kinds, &proposal, with).await? {
+            if !may_know(context.node, reads, &kinds, &proposal, &Requester::anyone_of(with.clone())).await? {
                 let problem =
                     "the agency may not know of it now: the agreement, the incident or a suspension forbids it";
                 return Err(Rejected::WrongState(problem).into());

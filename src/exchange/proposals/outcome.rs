@@ -2,7 +2,9 @@
 
 use prost::Message as _;
 
-use crate::domain::{AgencyId, Concluded, Digest, EventKind, Proposal, ProposalId, ProposalOutcome, Rejected};
+use crate::domain::{
+    AgencyId, Concluded, Digest, EventKind, Proposal, ProposalId, ProposalOutcome, Rejected, Requester,
+};
 use crate::ledger::Kind;
 use crate::proto::v1;
 use crate::store::{Reads, Write};
