@@ -12,7 +12,7 @@ use prost::Message;
 
 use crate::domain::{
     AgencyId, Digest, Event, EventDetail, EventKind, IncidentId, Instant, Proposal, ProposalAnswer, ProposalId,
-    ProposalKind, ProposalPut, ProposalText, ProposalWords, Purpose, Rejected, Requester, SaidBy, check,
+    ProposalKind, ProposalPut, ProposalText, ProposalWords, Purpose, Rejected, Requester, Role, SaidBy, check,
 };
 use crate::ledger::Kind;
 use crate::proto::v1;
@@ -20,7 +20,7 @@ use crate::store::{ProposalKey, ProposalRow, Reads, Write};
 
 use super::existence::{self, Existence, Sight};
 use super::plan::{Change, Context, Plan};
-use super::{Error, Result, incidents, statement};
+use super::{Result, incidents, statement};
 pub use messages::SendMessage;
 pub use outcome::{ConcludeProposal, EraseProposal, PublishProposal};
 pub(crate) use seen::message;
@@ -228,7 +228,7 @@ impl Plan for AnswerProposal {
             terms.ok_or(Rejected::NotFound("proposal"))?
         };
         if terms.answered_by.is_disjoint(&self.reader.roles) {
-            let roles: Vec<&str> = terms.answered_by.iter().map(crate::domain::Role::as_str).collect();
+            let roles: Vec<&str> = terms.answered_by.iter().map(Role::as_str).collect();
             return Err(Rejected::RoleMissing(roles.join(", ")).into());
         }
         terms.check_answer(&self.word)?;
@@ -345,5 +345,5 @@ fn digest_of(message: &impl Message) -> Digest {
 
 fn sealed_with(row: ProposalRow) -> Result<(Proposal, ProposalKey)> {
     let key = row.key.ok_or(Rejected::WrongState("what it said was erased"))?;
-    Ok((row.proposal, key)).map_err(|rejected: Rejected| Error::from(rejected))
+    Ok((row.proposal, key))
 }

@@ -100,9 +100,9 @@ fn filter(message: &v1::ListProposalsRequest, exchange: &Exchange) -> Result<Pro
     let opener = convert::field("opener", &message.opener, AgencyId::parse)?;
     check(exchange.node().holds(&opener), "opener", "is not an agency whose records this node holds")?;
     let states = ["draft", "put", "published", "erased"];
-    let known = |text: String| match states.contains(&text.as_str()) {
-        true => Ok(text),
-        false => ProposalOutcome::parse(text).map(|outcome| outcome.as_str().to_owned()),
+    let known = |text: String| {
+        let is_on_its_way = states.contains(&text.as_str());
+        if is_on_its_way { Ok(text) } else { ProposalOutcome::parse(text).map(|found| found.as_str().to_owned()) }
     };
     let state = convert::optional("state", &message.state, known)
         .map_err(|_| Invalid::new("state", "is not a state of a proposal: see `state` of Proposal"))?;
