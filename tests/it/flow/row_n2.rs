@@ -27,7 +27,7 @@ on_both_databases! {
         assert_eq!(world.verified(Some(&receipt)).proposal.unwrap().word, "closed");
         let listed = world.proposals("ico").list_proposals(open).await.unwrap().into_inner();
         assert_eq!(listed.proposals, []);
-        assert_eq!(world.told("ncsc").await, ["proposal-put", "proposal-concluded"]);
+        assert_eq!(world.told("ncsc").await, ["proposal-concluded", "proposal-put"]);
     }
 
     async fn row_n2_what_nobody_can_help_with_is_declined(world: World) {

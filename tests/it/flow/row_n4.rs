@@ -26,7 +26,7 @@ on_both_databases! {
             assert_eq!(got.digest, Sha256::digest(&got.content).to_vec());
             assert_eq!(got.digest, mine[0].attachments[0].digest);
         }
-        assert_eq!(world.told("ncsc").await, ["proposal-put", "proposal-message"]);
+        assert_eq!(world.told("ncsc").await, ["proposal-message", "proposal-put"]);
         assert_eq!(world.told("ico").await, ["proposal-message"]);
         world.learns_nothing("nca", &opened).await;
         let get = v1::GetAttachmentRequest { proposal_id: id.clone(), agency: String::new(), message: 1, place: 1 };

@@ -89,7 +89,7 @@ on_both_databases! {
         let receipt = world.publish_statement(&amended).await.unwrap();
         assert_eq!(world.verified(Some(&receipt)).proposal.unwrap().digest, amended.digest);
         assert_eq!(world.shown("ncsc", &id).await.state, "published");
-        let told = ["proposal-put", "proposal-put", "proposal-concluded", "proposal-published"];
+        let told = ["proposal-concluded", "proposal-published", "proposal-put", "proposal-put"];
         assert_eq!(world.told("ncsc").await, told);
         world.learns_nothing("nca", &amended).await;
     }
