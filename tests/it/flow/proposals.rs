@@ -323,8 +323,13 @@ on_both_databases! {
         assert_eq!(agencies, BTreeSet::from(["nca".to_owned()]), "not who else is consulted");
 
         world.answer("ncsc", &opened, "objected").await.unwrap();
-        let theirs = world.shown("nca", &opened.proposal_id).await;
-        assert_eq!(theirs.answers, [], "nor what they said");
+        let to_ncsc = v1::SendMessageRequest { agency: "ncsc".into(), ..world.message(&opened.proposal_id) };
+        world.proposals("ico").send_message(to_ncsc).await.unwrap();
+        let theirs = world.got("nca", &opened.proposal_id).await.unwrap();
+        assert_eq!(theirs.proposal.unwrap().answers, [], "nor what they said");
+        assert_eq!(theirs.messages, [], "nor what they were told");
+        let first = world.proposals("nca").send_message(world.message(&opened.proposal_id)).await.unwrap().into_inner();
+        assert_eq!(first.number, 1, "nor how many messages there were");
         let why = "The law leaves no more time.";
         let early = world.conclude("ico", &opened.proposal_id, "went-ahead", why).await;
         assert_error(early, Code::FailedPrecondition, "WRONG_STATE");
