@@ -241,6 +241,13 @@ on_both_databases! {
         assert_eq!(world.finds("ncsc").await, [opened.proposal_id.as_str()]);
         assert_eq!(world.told("ncsc").await, ["proposal-put"]);
         world.learns_nothing("nca", &opened).await;
+        // Whoever approves statements does not read what is asked in confidence, not even of the agency's own.
+        for agency in ["ico", "ncsc"] {
+            let read = v1::GetProposalRequest { proposal_id: opened.proposal_id.clone() };
+            assert_error(world.approver(agency).get_proposal(read).await, Code::NotFound, "NOT_FOUND");
+            let listed = world.approver(agency).list_proposals(opened_by("ico")).await.unwrap().into_inner();
+            assert_eq!(listed.proposals, []);
+        }
         let both = world.entry("ncsc", put.receipt.as_ref().unwrap().index).await.unwrap();
         assert_eq!(world.verified(Some(&both)).proposal.unwrap(), said, "both have the entry");
         assert!(world.verified(Some(&both)).act.is_none(), "and not who did it");
