@@ -27,13 +27,15 @@ impl World {
         self.proposals(opener).put_proposal(request).await.unwrap().into_inner()
     }
 
+    /// One without an embargo, so that it may be published at once.
     pub(crate) async fn agreed_statement(&self) -> Opened {
         let opened = self.open_statement("ico", "ncsc").await;
+        let words = self.opening("statement", "").proposal.unwrap();
+        let opened = self.amend_to(&opened, v1::ProposalContent { embargo_until: None, ..words }).await;
         assert_eq!(self.put_statement("ico", &opened, "ncsc").await.answer, "put");
         self.approve("ico", &opened, "approved").await.unwrap();
         self.approve("ncsc", &opened, "approved").await.unwrap();
         self.conclude("ico", &opened.proposal_id, "agreed", "").await.unwrap();
-        self.later(DAY);
         opened
     }
 
