@@ -42,7 +42,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Messages that carry what an organisation told in confidence.
-const UNPRINTED: [&str; 25] = [
+const UNPRINTED: [&str; 29] = [
     "concordat.v1.IncidentContent",
     "concordat.v1.Identity",
     "concordat.v1.Identifier",
@@ -68,6 +68,10 @@ const UNPRINTED: [&str; 25] = [
     "concordat.v1.EngagementTerms",
     "concordat.v1.AskOfVictim",
     "concordat.v1.RecordAskOfVictimRequest",
+    "concordat.v1.ProposalContent",
+    "concordat.v1.ProposalAnswer",
+    "concordat.v1.ProposalMessage",
+    "concordat.v1.Attachment",
 ];
 
 /// `(id, what it is for, whether it may see content)` for each role.

@@ -22,6 +22,7 @@ mod naming;
 mod notice;
 mod obligation;
 mod organisation;
+mod proposal;
 mod provenance;
 mod quarter;
 mod scheme;
@@ -42,8 +43,8 @@ pub use engagement::{AskOfVictim, Engaged, Engagement, EngagementPut, Engagement
 pub use event::{Event, EventDetail, EventKind, notice_before};
 pub use id::{
     AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, EngagementId, EventId, Ground,
-    IncidentId, Means, NoticeId, ObligationId, OfficerId, OrganisationId, PermissionId, Purpose, Question, Reference,
-    RequestId, Role, Sector, Technique, ThemeId, Unit, WrongfulReleaseId,
+    IncidentId, Means, NoticeId, ObligationId, OfficerId, OrganisationId, PermissionId, ProposalId, ProposalKind,
+    Purpose, Question, Reference, RequestId, Role, Sector, Technique, ThemeId, Unit, WrongfulReleaseId,
 };
 pub use identifier::Identifier;
 pub use incident::{Incident, Notification, Occurred};
@@ -55,6 +56,10 @@ pub use notice::{Acknowledgement, Notice, NoticeDays, NoticeKind, Said};
 pub use obligation::Obligation;
 pub use organisation::{
     Candidate, DatedName, Merger, NameKind, Organisation, ParentLink, Profile, Resemblance, Span, folded_name,
+};
+pub use proposal::{
+    AttachedFile, Concluded, MOST_ATTACHED_BYTES, MOST_MESSAGES, Proposal, ProposalAnswer, ProposalMessage,
+    ProposalOutcome, ProposalPut, ProposalTerms, ProposalText, ProposalWords, SaidBy,
 };
 pub use provenance::{ConsentTerms, Onward, Passage, Permission, PermissionRule, Provenance};
 pub use quarter::Quarter;

@@ -36,6 +36,7 @@ mod peers;
 mod permissions;
 mod plan;
 mod preview;
+mod proposals;
 mod queue;
 mod reading;
 mod received;
@@ -78,6 +79,11 @@ pub use permissions::{
 };
 pub use plan::{By, Done};
 pub use preview::{Covering, Preview, PreviewFor};
+pub use proposals::{
+    AmendProposal, AnswerProposal, ConcludeProposal, EraseProposal, OpenProposal, ProposalFilter, ProposalView,
+    PublishProposal, PutProposal, Reader, SendMessage,
+};
+pub(crate) use proposals::{content as proposal_content, message as proposal_message};
 pub use reading::{Page, Pages};
 pub use received::{ReceivedCategory, RegisterReceived};
 pub use registration::{NewIncident, NewOrganisation, RegisterIncidents};

@@ -38,6 +38,10 @@ pub mod v1 {
         EngagementTerms,
         AskOfVictim,
         RecordAskOfVictimRequest,
+        ProposalContent,
+        ProposalAnswer,
+        ProposalMessage,
+        Attachment,
     );
 }
 

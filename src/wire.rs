@@ -23,6 +23,7 @@ mod look;
 mod notices;
 mod organisations;
 mod permissions;
+mod proposals;
 mod registration;
 mod releases;
 mod retention;
@@ -105,6 +106,7 @@ impl Desk {
             v1::wrongful_release_service_server::WrongfulReleaseServiceServer,
             v1::statistics_service_server::StatisticsServiceServer,
             v1::theme_service_server::ThemeServiceServer,
+            v1::proposal_service_server::ProposalServiceServer,
             v1::retention_service_server::RetentionServiceServer,
             v1::ledger_service_server::LedgerServiceServer
         );

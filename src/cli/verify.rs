@@ -301,6 +301,11 @@ pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
         put("asked", format!("{} ({}, {}) asked {}", ask.requester, ask.unit, ask.officer_pseudonym, ask.holder));
         put("table", format!("{} of {}", ask.table, ask.quarter));
     }
+    if let Some(proposal) = &verified.proposal {
+        let words = [&proposal.step, &proposal.word, &proposal.explanation].map(String::as_str);
+        put("proposal", format!("{} {} of {}", proposal.kind, proposal.proposal, proposal.opener));
+        put("happened", words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(": "));
+    }
     if let Some(theme) = &verified.theme {
         put("confirmed", format!("{} version {} of {}", theme.theme, theme.version, theme.holder));
     }

@@ -34,6 +34,16 @@ pub enum EventKind {
     ThemeRevised,
     /// A theme that the agency has was withdrawn.
     ThemeWithdrawn,
+    /// A text was put to the agency for an answer.
+    ProposalPut,
+    /// An agency answered what was put to it.
+    ProposalAnswered,
+    /// A message about a proposal came.
+    ProposalMessage,
+    /// What was put to the agency is concluded.
+    ProposalConcluded,
+    /// What was put to the agency was published.
+    ProposalPublished,
     /// The agency is to stop, to correct or to give back something that it was given.
     Notice,
     /// The agency's officers are to send a notice to an agency that has no system here.
@@ -45,7 +55,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 20] = [
         Self::RequestToLookAt,
         Self::ConsentEnds,
         Self::AuthorisationEnds,
@@ -57,6 +67,11 @@ impl EventKind {
         Self::DutyOverdue,
         Self::ThemeRevised,
         Self::ThemeWithdrawn,
+        Self::ProposalPut,
+        Self::ProposalAnswered,
+        Self::ProposalMessage,
+        Self::ProposalConcluded,
+        Self::ProposalPublished,
         Self::Notice,
         Self::NoticeToSend,
         Self::NoticeAcknowledged,
@@ -77,6 +92,11 @@ impl EventKind {
             Self::DutyOverdue => "duty-overdue",
             Self::ThemeRevised => "theme-revised",
             Self::ThemeWithdrawn => "theme-withdrawn",
+            Self::ProposalPut => "proposal-put",
+            Self::ProposalAnswered => "proposal-answered",
+            Self::ProposalMessage => "proposal-message",
+            Self::ProposalConcluded => "proposal-concluded",
+            Self::ProposalPublished => "proposal-published",
             Self::Notice => "notice",
             Self::NoticeToSend => "notice-to-send",
             Self::NoticeAcknowledged => "notice-acknowledged",
@@ -99,6 +119,18 @@ impl EventKind {
         self == Self::Engagement
     }
 
+    /// Whether it is about a proposal: then it is shown only while its agency may know of that.
+    pub fn is_about_a_proposal(self) -> bool {
+        matches!(
+            self,
+            Self::ProposalPut
+                | Self::ProposalAnswered
+                | Self::ProposalMessage
+                | Self::ProposalConcluded
+                | Self::ProposalPublished
+        )
+    }
+
     /// Whether it tells an agency what another would release: then it is shown only while that is so.
     pub fn is_offer(self) -> bool {
         matches!(self, Self::AskAgain | Self::Offer)
@@ -117,7 +149,7 @@ pub struct Event {
     /// When it becomes due.
     pub at: Instant,
     /// The record that it is about: a request, a consent, an authorisation, an obligation, a theme, a reference, an
-    /// engagement, a notice or a wrongful release.
+    /// engagement, a proposal, a notice or a wrongful release.
     pub object: String,
     /// The rest.
     pub detail: EventDetail,

@@ -109,6 +109,10 @@ names! {
     Sector: |t| is_slug(t, 32, "-"), "is not a sector: 1 to 32 of a-z, 0-9 and `-`";
     /// A MITRE ATT&CK technique or sub-technique, such as `T1566.001`; whether there is such a one is not looked up.
     Technique: is_technique, "is not a technique: write T1486 or T1566.001";
+    /// An agency's proposal to others.
+    ProposalId: |t| is_visible(t, 1, 64), "is not a proposal id";
+    /// A kind of proposal, such as `statement`; defined by the agreements.
+    ProposalKind: |t| is_slug(t, 64, "-"), "is not a kind of proposal: 1 to 64 of a-z, 0-9 and `-`";
     /// An agency's permission to pass on what came from it.
     PermissionId: |t| is_visible(t, 1, 64), "is not a permission id";
     /// A holder's obligation.

@@ -127,6 +127,8 @@ impl Acts {
             "PermissionService/PresentWithdrawal" => {
                 self.permissions.insert(object.to_owned(), Presented::Withdrawn);
             }
+            // No decision reads a proposal.
+            method if method.starts_with("ProposalService/") => {}
             _ => drop(self.others.insert(object.to_owned())),
         }
     }

@@ -14,7 +14,7 @@ use super::existence::{self, Sight};
 use super::gather::{Gathered, Put, gather, supposed};
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
-use super::{Exchange, Node, Result, asks, suspensions};
+use super::{Exchange, Node, Result, asks, proposals, suspensions};
 
 /// Notes that the caller's agency has dealt with events.
 #[derive(Debug)]
@@ -157,7 +157,7 @@ impl Exchange {
     /// The agency's events that are due and not acknowledged, the oldest first.
     ///
     /// What another agency offers or lets it see is listed only while the gate, on the facts as they are now, would permit
-    /// that.
+    /// that; what is about a proposal, only while this agency may know of it.
     pub async fn events(&self, page: Page) -> Result<Pages<Event>> {
         self.read(move |node, reads| {
             Box::pin(async move {
@@ -170,8 +170,9 @@ impl Exchange {
                 let (mut events, next) = page.turn(node, rows, read, key)?;
                 let mut stands = offers_stand(node, reads, &events, at).await?;
                 stands.extend(sights_stand(node, reads, &events, at).await?);
-                let is_anothers = |event: &Event| event.kind.is_offer() || event.kind.is_sight();
-                events.retain(|event| !is_anothers(event) || stands.contains(&event.id));
+                stands.extend(proposals::shown(node, reads, &events, at).await?);
+                let is_bounded = |kind: EventKind| kind.is_offer() || kind.is_sight() || kind.is_about_a_proposal();
+                events.retain(|event| !is_bounded(event.kind) || stands.contains(&event.id));
                 Ok((events, next))
             })
         })

@@ -44,6 +44,11 @@ impl Existence {
         self.denied.as_deref()
     }
 
+    /// The decision alone, for the entry of a change that states an outcome of its own.
+    pub(super) fn into_decided(self) -> Decided {
+        self.decided
+    }
+
     /// The change with the decision in its entry, for the holder; and, where it is permitted, for the recipient.
     pub(super) fn entered(self, change: Change) -> Change {
         let told = if self.denied.is_none() { vec![self.recipient] } else { Vec::new() };

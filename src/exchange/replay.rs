@@ -150,11 +150,11 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
     }
     let (openings, sealed) = match entry.inside {
         Inside::Erased => {
-            // What is erased is asks and offers, and what was decided of existence: an act that took effect is followed for
-            // ever.
+            // What is erased is asks and offers, and what was decided of existence and of proposals, whose acts are not
+            // followed: an act that took effect is followed for ever.
             if let Some(acts) = known.acts.as_mut().filter(|_| matches!(leaf.kind(), Kind::Ask | Kind::Offer)) {
                 acts.forget_references();
-            } else if leaf.kind() != Kind::Existence {
+            } else if !matches!(leaf.kind(), Kind::Existence | Kind::Proposal) {
                 known.acts = None;
             }
             return Ok(Replayed::Erased);

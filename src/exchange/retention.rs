@@ -14,7 +14,7 @@ use crate::store::{Answer, Due, Kept, Proposed, Reads, ReleaseMade, Remains, Wri
 
 use super::plan::{By, Change, Context, Done, Plan};
 use super::reading::{Page, Pages};
-use super::{Exchange, Result, incidents, statement};
+use super::{EraseProposal, Exchange, Result, incidents, statement};
 
 /// Proposes to erase an incident before its time is over.
 #[derive(Debug)]
@@ -125,6 +125,8 @@ impl Plan for Erasing {
         writes.extend(Write::erase_engagements(id));
         writes.push(Write::erase_passages(context.agency(), &references));
         writes.push(Write::unmatch(&requests, id));
+        let proposals = reads.proposals_about(id).await?;
+        writes.extend(Write::erase_proposals(&proposals));
         let kept: BTreeMap<u64, &Kept> =
             remains().flat_map(|remains| &remains.kept).map(|kept| (kept.index, kept)).collect();
         writes.extend(Write::strip_entries(kept.values().copied())?);
@@ -208,12 +210,23 @@ impl Exchange {
         });
         let erasing = looked.await?;
         let done = self.change(by, erasing).await?;
+        self.empty_log().await;
+        Ok(done)
+    }
+
+    /// Erases what was said of one proposal. When this returns, what [`Exchange::erase`] promises holds.
+    pub async fn erase_proposal(&self, by: By, erase: EraseProposal) -> Result<Done> {
+        let done = self.change(by, erase).await?;
+        self.empty_log().await;
+        Ok(done)
+    }
+
+    async fn empty_log(&self) {
         let node = Arc::clone(&self.node);
         let truncated = tokio::spawn(async move { node.store.truncate_log().await }).await;
         if !matches!(truncated, Ok(Ok(true))) {
             tracing::warn!("the write-ahead file was not emptied after an erasure: the next one or a restart does it");
         }
-        Ok(done)
     }
 
     /// The agency's own incidents whose time is over, or whose erasure was proposed; and the time.

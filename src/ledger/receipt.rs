@@ -7,9 +7,9 @@ use super::entry::commit_to;
 use super::{Checkpoint, Keyring, Kind, tree};
 use crate::proto::v1::{
     Act, AskStatement, ErasureStatement, ExistenceStatement, GroundsStatement, LedgerEntry, NamingStatement,
-    NoticeStatement, OfferStatement, OutcomeStatement, PermissionStatement, PublicationStatement, Receipt, Slot,
-    StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement, ThemeAskStatement, ThemeStatement,
-    WrongfulReleaseStatement,
+    NoticeStatement, OfferStatement, OutcomeStatement, PermissionStatement, ProposalStatement, PublicationStatement,
+    Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement, ThemeAskStatement,
+    ThemeStatement, WrongfulReleaseStatement,
 };
 
 /// What a receipt that verifies says.
@@ -47,6 +47,8 @@ pub struct Verified {
     pub sharing_outcome: Option<StatisticsOutcomeStatement>,
     /// What was said of passing on, if this is about a permission.
     pub permission: Option<PermissionStatement>,
+    /// What happened to a proposal, if this is about one and it was opened.
+    pub proposal: Option<ProposalStatement>,
     /// What was decided about naming an organisation, if this is that.
     pub naming: Option<NamingStatement>,
     /// What was decided about letting another agency see that something is held.
@@ -106,6 +108,7 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         theme_ask: None,
         sharing_outcome: None,
         permission: None,
+        proposal: None,
         naming: None,
         existence: None,
         grounds: None,
@@ -142,6 +145,9 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
             }
             (Slot::Outcome, Kind::Permission) => {
                 verified.permission = Some(PermissionStatement::decode(payload).map_err(unreadable)?);
+            }
+            (Slot::Outcome, Kind::Proposal) => {
+                verified.proposal = Some(ProposalStatement::decode(payload).map_err(unreadable)?);
             }
             (Slot::Outcome, Kind::Naming) => {
                 verified.naming = Some(NamingStatement::decode(payload).map_err(unreadable)?);

@@ -34,6 +34,7 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     10 "onward" "0010_onward",
     11 "themes" "0011_themes",
     12 "anonymised records" "0012_anonymised",
+    15 "proposal" "0015_proposal"
     18 "engagement" "0018_engagement"
 );
 const POSTGRES: &[(i64, &str, &str)] = scripts!(
@@ -50,6 +51,7 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     10 "onward" "0010_onward",
     11 "themes" "0011_themes",
     12 "anonymised records" "0012_anonymised",
+    15 "proposal" "0015_proposal"
     18 "engagement" "0018_engagement"
 );
 

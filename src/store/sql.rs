@@ -3,11 +3,13 @@
 #[macro_use]
 mod dialects;
 mod engagements;
+mod proposals;
 mod retention;
 mod themes;
 
 pub use dialects::Sql;
 pub(super) use engagements::*;
+pub(super) use proposals::*;
 pub(super) use retention::*;
 pub(super) use themes::*;
 
@@ -435,5 +437,10 @@ statements! {
 
 /// Every statement by name, so that a test can prepare them all on both databases.
 pub fn statements() -> impl Iterator<Item = &'static (&'static str, Sql)> {
-    STATEMENTS.iter().chain(engagements::STATEMENTS).chain(retention::STATEMENTS).chain(themes::STATEMENTS)
+    STATEMENTS
+        .iter()
+        .chain(engagements::STATEMENTS)
+        .chain(proposals::STATEMENTS)
+        .chain(retention::STATEMENTS)
+        .chain(themes::STATEMENTS)
 }

@@ -2,6 +2,7 @@
 
 mod notice;
 mod organisation;
+mod proposal;
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,7 @@ use crate::proto::{CATEGORIES, v1};
 pub(super) use crate::exchange::{passages, timestamp};
 pub(super) use notice::{disclosure, issued_notice, notice, permission, wrongful_release, wrongful_view};
 pub(super) use organisation::{found, identifier, identifiers, organisation, profile};
+pub(super) use proposal::{proposal, proposal_summary};
 
 /// Reads a field of text.
 pub(super) fn field<T>(name: &str, text: &str, parse: impl Fn(String) -> Result<T, Invalid>) -> Result<T, Invalid> {
@@ -343,6 +345,11 @@ pub(super) fn event(value: Event) -> v1::Event {
         EventKind::Engagement => shown.engagement_id = value.object,
         EventKind::DutyOverdue => shown.incident_id = incident,
         EventKind::ThemeRevised | EventKind::ThemeWithdrawn => shown.theme_id = value.object,
+        EventKind::ProposalPut
+        | EventKind::ProposalAnswered
+        | EventKind::ProposalMessage
+        | EventKind::ProposalConcluded
+        | EventKind::ProposalPublished => shown.proposal_id = value.object,
         EventKind::Notice | EventKind::NoticeToSend | EventKind::NoticeAcknowledged => shown.notice_id = value.object,
         EventKind::WrongfulRelease => shown.wrongful_release_id = value.object,
     }
@@ -386,6 +393,7 @@ pub(super) fn agreement(view: &AgreementView) -> v1::Agreement {
         citation: agreement.citation().to_owned(),
         interpretations: agreement.interpretations().to_vec(),
         clauses: agreement.clauses().map(clause).collect(),
+        proposals: agreement.proposals().iter().map(proposal::terms).collect(),
         statistics: agreement.statistics().map_or_else(String::new, |rule| rule.to_string()),
     }
 }

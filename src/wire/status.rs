@@ -110,6 +110,7 @@ fn rejected(rejected: Rejected) -> Status {
         Rejected::Invalid(problem) => invalid(problem),
         Rejected::NotFound(_) => error(Code::NotFound, "NOT_FOUND", message, &metadata),
         Rejected::WrongState(_) => error(Code::FailedPrecondition, "WRONG_STATE", message, &metadata),
+        Rejected::RoleMissing(roles) => error(Code::PermissionDenied, "ROLE_MISSING", message, &[("roles", &roles)]),
         Rejected::SameOfficer => error(Code::FailedPrecondition, "SAME_OFFICER", message, &metadata),
         Rejected::Changed => error(Code::Aborted, "CHANGED", message, &metadata),
         at @ Rejected::At { .. } => self::rejected(at),

@@ -10,6 +10,7 @@ mod exceptions;
 mod holders;
 mod mutants;
 mod onward;
+mod proposals;
 mod requests;
 
 use std::collections::BTreeSet;
@@ -53,8 +54,12 @@ impl Rpc {
         self.roles().first().copied().unwrap_or("auditor")
     }
 
-    /// The agency whose records the valid requests speak of: duties are the ICO's, and so are statistics and themes.
+    /// The agency whose records the valid requests speak of: duties are the ICO's, and so are statistics, themes and
+    /// proposals, which the NCSC answers.
     pub(crate) fn owner(&self) -> &'static str {
+        if self.method.parent_service().name() == "ProposalService" {
+            return if self.name() == "AnswerProposal" { "ncsc" } else { "ico" };
+        }
         let asks = matches!(self.roles().first(), Some(&("requester" | "operator" | "statistician")));
         if asks || self.name() == "ListObligations" || self.is_about_themes() { "ico" } else { "ncsc" }
     }
@@ -65,7 +70,7 @@ impl Rpc {
 
     /// Whether it is done only while an agreement is in force, which another call may end.
     pub(crate) fn needs_an_agreement(&self) -> bool {
-        self.is_about_themes()
+        self.is_about_themes() || self.method.parent_service().name() == "ProposalService"
     }
 
     pub(crate) fn changes(&self) -> bool {
@@ -102,6 +107,9 @@ impl Rpc {
             "AmendEngagement",
             "RecordAskOfVictim",
             "PutEngagement",
+            "OpenProposal",
+            "AnswerProposal",
+            "SendMessage",
         ];
         !self.changes() || again.contains(&self.name())
     }

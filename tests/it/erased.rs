@@ -64,7 +64,7 @@ impl World {
     }
 
     /// Every byte that the database leaves where others could find it; a dump has bytes as hexadecimal.
-    fn left_behind(&self) -> Vec<u8> {
+    pub(crate) fn left_behind(&self) -> Vec<u8> {
         let url = self.config.database_url();
         match url.strip_prefix("sqlite:") {
             Some(path) => files(Path::new(path).parent().unwrap()),
@@ -78,7 +78,7 @@ fn files(folder: &Path) -> Vec<u8> {
     all.flat_map(|path| fs::read(path).unwrap()).collect()
 }
 
-fn has(bytes: &[u8], wanted: &[u8]) -> bool {
+pub(crate) fn has(bytes: &[u8], wanted: &[u8]) -> bool {
     let hex = data_encoding::HEXLOWER.encode(wanted);
     [wanted, hex.as_bytes()].iter().any(|form| bytes.windows(form.len()).any(|part| part == *form))
 }

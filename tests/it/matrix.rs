@@ -198,6 +198,7 @@ impl World {
             "wrongful_release_id" => self.reported(STRANGER).await,
             "engagement_id" => self.engaged(&self.hold(STRANGER, "ico").await).await,
             "permission_id" => self.asked_by_the_nca().await,
+            "proposal_id" => self.open(STRANGER, "consultation").await.proposal_id,
             "reference" => self.hold("ncsc", STRANGER).await.reference,
             "theme_id" => {
                 // No agreement lets the NCA share themes, so it cannot draft one.

@@ -1,11 +1,12 @@
 //! What `agreement.toml` says, and whether it holds together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
 use crate::domain::{
-    Activity, AgencyId, AgreementId, Ask, Category, ClauseId, Ground, NoticeDays, Onward, PermissionRule, Purpose,
+    Activity, AgencyId, AgreementId, Ask, Category, ClauseId, Ground, NoticeDays, Onward, PermissionRule, ProposalKind,
+    ProposalTerms, Purpose,
 };
 use crate::statistics::Rule;
 
@@ -68,6 +69,8 @@ pub(super) struct Terms {
     pub(super) notices: NoticeDays,
     #[serde(default)]
     pub(super) onward: OnwardTerms,
+    #[serde(default)]
+    pub(super) proposals: BTreeMap<ProposalKind, ProposalTerms>,
     pub(super) purpose: Vec<PurposeTerm>,
     pub(super) clause: Vec<ClauseTerms>,
 }
@@ -201,6 +204,11 @@ pub(super) fn check_terms(terms: &Terms, clauses: &BTreeSet<String>, limits: &BT
         rule.check().map_err(|problem| format!("[statistics]: {problem}"))?;
     }
     terms.notices.check().map_err(|problem| format!("[notices]: {problem}"))?;
+    for (kind, proposal) in &terms.proposals {
+        let checked = ProposalKind::parse(kind.as_str()).map_err(|wrong| wrong.problem);
+        let checked = checked.and_then(|_| proposal.check(&terms.parties));
+        checked.map_err(|problem| format!("[proposals.{kind}] {problem}"))?;
+    }
     let purposes: BTreeSet<&Purpose> = terms.purpose.iter().map(|purpose| &purpose.id).collect();
     let mut seen = BTreeSet::new();
     for clause in &terms.clause {
