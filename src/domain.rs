@@ -9,6 +9,7 @@ mod consent;
 mod consent_history;
 mod disclosure;
 mod event;
+mod help;
 mod id;
 mod identifier;
 mod incident;
@@ -25,6 +26,7 @@ mod quarter;
 mod scheme;
 mod suspension;
 mod theme;
+mod uk_time;
 mod wrongful;
 
 pub use agency::{Actor, Agency, AgencyName, AgencyNames, Requester};
@@ -36,10 +38,11 @@ pub use consent::{Consent, ConsentScope, ConsentState, Coverage, Evidence, Oral}
 pub use consent_history::{ConsentHistory, ConsentStep};
 pub use disclosure::{Disclosure, DisclosureTerms, Elsewhere};
 pub use event::{Event, EventDetail, EventKind, notice_before};
+pub use help::{HelpOffer, HelpState};
 pub use id::{
-    AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, EventId, Ground, IncidentId,
-    Means, NoticeId, ObligationId, OfficerId, OrganisationId, PermissionId, Purpose, Question, Reference, RequestId,
-    Role, Sector, Technique, ThemeId, Unit, WrongfulReleaseId,
+    AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, EventId, Ground, HelpId,
+    HelpOfferId, IncidentId, Means, NoticeId, ObligationId, OfficerId, OrganisationId, PermissionId, Purpose, Question,
+    Reference, RequestId, Role, Sector, Technique, ThemeId, Unit, WrongfulReleaseId,
 };
 pub use identifier::Identifier;
 pub use incident::{Incident, Notification, Occurred};
@@ -57,4 +60,5 @@ pub use quarter::Quarter;
 pub use scheme::{Rule, Scheme};
 pub use suspension::{Suspended, Suspension, Suspensions};
 pub use theme::{Backing, Confirmation, HeldTheme, Theme, ThemeVersion};
+pub use uk_time::UkTime;
 pub use wrongful::{BREACH_HOURS, Frozen, WRONGFUL_CAUSES, WrongfulRelease, frozen_since};

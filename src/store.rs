@@ -13,6 +13,7 @@ mod disclosures;
 mod entries;
 mod events;
 mod fault;
+mod help;
 mod incidents;
 mod locked;
 mod looks;

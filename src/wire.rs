@@ -15,6 +15,7 @@ mod disclosures;
 mod duties;
 mod events;
 mod health;
+mod help_offers;
 mod inbox;
 mod incidents;
 mod ledger;
@@ -25,6 +26,7 @@ mod permissions;
 mod registration;
 mod releases;
 mod retention;
+mod signposts;
 mod statistics;
 mod status;
 mod themes;
@@ -39,6 +41,7 @@ use crate::identity::Tokens;
 use crate::proto::{self, v1};
 
 pub use health::Readiness;
+pub use signposts::find_signposts;
 pub use status::REASONS;
 
 /// What every service works with.
@@ -98,6 +101,8 @@ impl Desk {
             v1::inbox_service_server::InboxServiceServer,
             v1::duty_service_server::DutyServiceServer,
             v1::event_service_server::EventServiceServer,
+            v1::signpost_service_server::SignpostServiceServer,
+            v1::help_offer_service_server::HelpOfferServiceServer,
             v1::disclosure_service_server::DisclosureServiceServer,
             v1::notice_service_server::NoticeServiceServer,
             v1::wrongful_release_service_server::WrongfulReleaseServiceServer,

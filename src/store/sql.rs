@@ -2,10 +2,12 @@
 
 #[macro_use]
 mod dialects;
+mod help;
 mod retention;
 mod themes;
 
 pub use dialects::Sql;
+pub(super) use help::*;
 pub(super) use retention::*;
 pub(super) use themes::*;
 
@@ -433,5 +435,5 @@ statements! {
 
 /// Every statement by name, so that a test can prepare them all on both databases.
 pub fn statements() -> impl Iterator<Item = &'static (&'static str, Sql)> {
-    STATEMENTS.iter().chain(retention::STATEMENTS).chain(themes::STATEMENTS)
+    STATEMENTS.iter().chain(help::STATEMENTS).chain(retention::STATEMENTS).chain(themes::STATEMENTS)
 }
