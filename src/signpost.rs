@@ -244,6 +244,11 @@ impl Catalogue {
         &self.contacts
     }
 
+    /// Every signpost, in the order in which they are shown.
+    pub fn signposts(&self) -> &[Signpost] {
+        &self.signposts
+    }
+
     /// Every regime.
     pub fn regimes(&self) -> &[Regime] {
         &self.regimes

@@ -26,7 +26,7 @@ fn record(message: &RecordHelpOfferRequest) -> Result<RecordHelpOffer, Invalid> 
     })
 }
 
-fn help_offer(offer: HelpOffer) -> v1::HelpOffer {
+fn help_offer(offer: &HelpOffer) -> v1::HelpOffer {
     v1::HelpOffer {
         id: offer.id.to_string(),
         organisation_id: offer.organisation.to_string(),
@@ -81,7 +81,7 @@ impl HelpOfferService for Desk {
         let filter = organisation.map_err(invalid)?.map(|id| id.to_string()).unwrap_or_default();
         let page = call.page(call.message.page_size, &call.message.page_token, &filter);
         let (found, next_page_token) = call.exchange.help_offers(page).await.map_err(failed)?;
-        let help_offers = found.into_iter().map(help_offer).collect();
+        let help_offers = found.iter().map(help_offer).collect();
         Ok(Response::new(ListHelpOffersResponse { help_offers, next_page_token }))
     }
 }

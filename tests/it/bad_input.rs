@@ -10,6 +10,7 @@ mod holders;
 mod mutants;
 mod onward;
 mod requests;
+mod signposts;
 
 use std::collections::BTreeSet;
 
