@@ -25,17 +25,15 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show whom to turn to, why, how and in which order, and which clocks the law starts.
-    #[command(
-        after_help = "Nothing is sent, kept or written. It is advice: whether something must be notified, the organisation and
-its regulator judge. What a nation or a sector would leave out is shown where none is stated.
+    #[command(after_help = "Nothing is sent, kept or written. It is advice: whether something must be notified, the
+organisation and its regulator judge. Without a nation or a sector, nothing is left out for it.
 
 Exit code: 0 shown, 2 wrong usage.
 
 Examples:
   concordat signpost show --nation scotland --facts crime-in-progress,personal-data
   concordat signpost show --nation wales --sector health --facts essential-service --aware-at -5h
-  concordat signpost show --facts crime --as-of 2025-12-03 -o json"
-    )]
+  concordat signpost show --facts crime --as-of 2025-12-03 -o json")]
     Show(Show),
 }
 
@@ -115,9 +113,12 @@ fn print(found: &FindSignpostsResponse) {
 }
 
 fn how(signpost: &Signpost) -> String {
-    let ways = signpost.means.iter().map(|means| match means.note.as_str() {
-        "" => format!("{}: {}", means.kind, means.value),
-        note => format!("{}: {} ({note})", means.kind, means.value),
+    let ways = signpost.means.iter().map(|means| {
+        let value = means.value.trim_start_matches("https://").trim_end_matches('/');
+        match means.note.as_str() {
+            "" => format!("{}: {value}", means.kind),
+            note => format!("{}: {value} ({note})", means.kind),
+        }
     });
     ways.collect::<Vec<_>>().join("\n")
 }
@@ -128,7 +129,7 @@ fn within(clock: &ReportingClock) -> String {
         (None, _) => hours,
         (Some(_), 0) => format!("{hours}: until {}, which is over", clock.ends_at_uk),
         (Some(_), left) => {
-            format!("{hours}: until {}, {} h {} min from now", clock.ends_at_uk, left / 3_600, left % 3_600 / 60)
+            format!("{hours}: until {}, {} h {} min left", clock.ends_at_uk, left / 3_600, left % 3_600 / 60)
         }
     }
 }

@@ -8,7 +8,7 @@ use time::{Date, Month, OffsetDateTime, UtcOffset};
 
 use super::{Instant, Invalid};
 
-/// A moment, shown as UK local time with its offset, such as `2026-03-30T10:00:00+01:00`.
+/// A moment, shown as UK local time to the whole second that it is in, with its offset: `2026-03-30T10:00:00+01:00`.
 ///
 /// Summer time is from 01:00 UTC on the last Sunday in March until 01:00 UTC on the last Sunday in October: Summer Time
 /// Act 1972 as amended in 2002. Moments before 1996 are shown by the same rule, which was another then.
@@ -29,7 +29,7 @@ impl UkTime {
 
 impl fmt::Display for UkTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let utc = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0.micros()) * 1_000).ok();
+        let utc = OffsetDateTime::from_unix_timestamp(self.0.micros().div_euclid(1_000_000)).ok();
         let local =
             utc.and_then(|utc| utc.checked_to_offset(offset(utc))).and_then(|local| local.format(&Rfc3339).ok());
         match local {

@@ -70,27 +70,27 @@ on_both_databases! {
         let (victim, other) = (held.organisation.as_str(), world.register_organisation("nca", vec![]).await);
         let anothers = world.register_organisation("ico", vec![]).await;
         let (ico, ncsc) = (world.readable("ico").await, world.readable("ncsc").await);
-        let help = async |organisation: &str, help, state| world.record_help("nca", organisation, help, state).await;
+        let step = async |organisation: &str, help, state| world.record_help("nca", organisation, help, state).await;
 
-        let offered = help(victim, MOTIVES, "offered").await.unwrap();
+        let offered = step(victim, MOTIVES, "offered").await.unwrap();
         let act = world.verified(offered.receipt.as_ref()).act.unwrap();
         assert_eq!((act.object.as_str(), act.version), (offered.help_offer_id.as_str(), 1));
-        let accepted = help(victim, MOTIVES, "accepted").await.unwrap();
+        let accepted = step(victim, MOTIVES, "accepted").await.unwrap();
         assert_eq!((accepted.help_offer_id, accepted.version), (offered.help_offer_id, 2));
-        help(victim, CHANNELS, "offered").await.unwrap();
-        help(victim, CHANNELS, "declined").await.unwrap();
-        help(&other, CHANNELS, "offered").await.unwrap();
+        step(victim, CHANNELS, "offered").await.unwrap();
+        step(victim, CHANNELS, "declined").await.unwrap();
+        step(&other, CHANNELS, "offered").await.unwrap();
         assert_eq!(world.offered_help("nca", victim).await, pairs(&[(MOTIVES, "accepted"), (CHANNELS, "declined")]));
         assert_eq!(world.offered_help("nca", &other).await, pairs(&[(CHANNELS, "offered")]));
 
         // What cannot be is turned away, and writes nothing.
         let size = world.size().await;
-        assert_error(help(victim, MOTIVES, "accepted").await, Code::FailedPrecondition, "WRONG_STATE");
-        assert_error(help(victim, MOTIVES, "offered").await, Code::FailedPrecondition, "WRONG_STATE");
-        assert_error(help(&other, MOTIVES, "declined").await, Code::FailedPrecondition, "WRONG_STATE");
-        assert_error(help(&anothers, MOTIVES, "offered").await, Code::NotFound, "NOT_FOUND");
-        assert_invalid(help(victim, "ncsc-early-warning", "offered").await, "help_id");
-        assert_invalid(help(victim, MOTIVES, "refused").await, "state");
+        assert_error(step(victim, MOTIVES, "accepted").await, Code::FailedPrecondition, "WRONG_STATE");
+        assert_error(step(victim, MOTIVES, "offered").await, Code::FailedPrecondition, "WRONG_STATE");
+        assert_error(step(&other, MOTIVES, "declined").await, Code::FailedPrecondition, "WRONG_STATE");
+        assert_error(step(&anothers, MOTIVES, "offered").await, Code::NotFound, "NOT_FOUND");
+        assert_invalid(step(victim, "ncsc-early-warning", "offered").await, "help_id");
+        assert_invalid(step(victim, MOTIVES, "refused").await, "state");
         assert_eq!(world.size().await, size);
 
         // Nobody else has an entry, an event or an offer of it; a list narrowed to the victim is as one of nothing.
