@@ -119,7 +119,6 @@ impl Sources<'_> {
         let facts = self.facts()?;
         let file = File { name: "contacts.toml", text: self.contacts };
         let ContactsFile { contact, signpost } = file.read()?;
-        file.check(&contact, |contact| &contact.id, |contact| check_versions(&contact.versions))?;
         file.check(&contact, |contact| &contact.id, check_contact)?;
         let contacts: Vec<Contact> = contact.into_iter().map(Spanned::into_inner).collect();
         let check = |signpost: &Signpost| {
@@ -196,6 +195,7 @@ fn check_text(key: &str, text: &str) -> Result<(), String> {
 }
 
 fn check_contact(contact: &Contact) -> Result<(), String> {
+    check_versions(&contact.versions)?;
     for version in &contact.versions {
         check_text("name", &version.name)?;
         check_text("source", &version.source)?;

@@ -61,12 +61,8 @@ pub(super) fn signposts(page: &mut String) -> anyhow::Result<()> {
 }
 
 fn place(when: &When) -> String {
-    let any = |of: &[String]| of.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(" or ");
-    let parts = [
-        any(&when.nations),
-        any(&when.sectors),
-        when.facts.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(" and "),
-    ];
+    let ids = |of: &[String], between| of.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(between);
+    let parts = [ids(&when.nations, " or "), ids(&when.sectors, " or "), ids(&when.facts, " and ")];
     let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     if parts.is_empty() { "always".to_owned() } else { parts.join("; ") }
 }

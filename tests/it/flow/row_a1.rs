@@ -45,7 +45,8 @@ on_both_databases! {
         };
         assert_eq!(world.find_signposts(crime).await.unwrap().signposts[0].name, "Action Fraud");
         let now = world.find_signposts(victim("england", "", &["crime"])).await.unwrap();
-        assert_eq!((now.signposts[0].name.as_str(), now.signposts[0].contact_id.as_str()), ("Report Fraud", "report-fraud"));
+        let first = &now.signposts[0];
+        assert_eq!((first.name.as_str(), first.contact_id.as_str()), ("Report Fraud", "report-fraud"));
 
         // Whoever asks gets the same, and a fact is no place for a name.
         let mut ico = world.signposts("ico", &["operator"]);
