@@ -16,6 +16,7 @@ mod raw;
 mod reference;
 mod retention;
 mod serve;
+mod signpost;
 mod statistics;
 mod table;
 mod verify;
@@ -66,6 +67,8 @@ enum Command {
     Import(import::Arguments),
     /// Look at a table; publish a quarter, ask for tables, list what there is.
     Statistics(statistics::Arguments),
+    /// Say whom a victim may turn to and which clocks the law starts, without a node; ask a node the same.
+    Signpost(signpost::Arguments),
     /// Erase what is past its time; propose and confirm erasures, follow what recipients disposed of.
     Retention(retention::Arguments),
     /// Explain a reason, an outcome or a verdict.
@@ -160,6 +163,7 @@ async fn run_fixed(contract: &Contract, commands: &mut clap::Command, matches: &
         Command::Ledger(arguments) => ledger::run(arguments, stated).await,
         Command::Import(arguments) => import::run(arguments, output::format(stated)).await,
         Command::Statistics(arguments) => statistics::run(arguments, stated).await,
+        Command::Signpost(arguments) => signpost::run(arguments, stated),
         Command::Retention(arguments) => retention::run(arguments, stated).await,
         Command::Explain(arguments) => Ok(explain::run(&arguments, stated)),
         Command::Call(arguments) => raw::run(contract, arguments, stated).await,

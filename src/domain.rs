@@ -11,6 +11,7 @@ mod consent_history;
 mod disclosure;
 mod engagement;
 mod event;
+mod help;
 mod id;
 mod identifier;
 mod incident;
@@ -28,6 +29,7 @@ mod quarter;
 mod scheme;
 mod suspension;
 mod theme;
+mod uk_time;
 mod wrongful;
 
 pub use activity::Activity;
@@ -41,10 +43,11 @@ pub use consent_history::{ConsentHistory, ConsentStep};
 pub use disclosure::{Disclosure, DisclosureTerms, Elsewhere};
 pub use engagement::{AskOfVictim, Engaged, Engagement, EngagementPut, EngagementTerms, Lead, together};
 pub use event::{Event, EventDetail, EventKind, notice_before};
+pub use help::{HelpOffer, HelpState};
 pub use id::{
     AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, EngagementId, EventId, Ground,
-    IncidentId, Means, NoticeId, ObligationId, OfficerId, OrganisationId, PermissionId, ProposalId, ProposalKind,
-    Purpose, Question, Reference, RequestId, Role, Sector, Technique, ThemeId, Unit, WrongfulReleaseId,
+    HelpId, HelpOfferId, IncidentId, Means, NoticeId, ObligationId, OfficerId, OrganisationId, PermissionId, ProposalId,
+    ProposalKind, Purpose, Question, Reference, RequestId, Role, Sector, Technique, ThemeId, Unit, WrongfulReleaseId,
 };
 pub use identifier::Identifier;
 pub use incident::{Incident, Notification, Occurred};
@@ -66,4 +69,5 @@ pub use quarter::Quarter;
 pub use scheme::{Rule, Scheme};
 pub use suspension::{Suspended, Suspension, Suspensions};
 pub use theme::{Backing, Confirmation, HeldTheme, Theme, ThemeVersion};
+pub use uk_time::UkTime;
 pub use wrongful::{BREACH_HOURS, Frozen, WRONGFUL_CAUSES, WrongfulRelease, frozen_since};

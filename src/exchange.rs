@@ -9,6 +9,7 @@ mod agreements;
 mod anonymised;
 mod asks;
 mod authorisations;
+mod awareness;
 mod batch;
 mod consents;
 #[cfg(feature = "control-reads-before-lock")]
@@ -22,6 +23,7 @@ mod existence;
 mod gate;
 mod gather;
 mod health;
+mod help;
 mod inbox;
 mod incidents;
 mod naming;
@@ -64,6 +66,7 @@ pub use deconfliction::{
 pub use disclosures::RecordDisclosure;
 pub use error::Error;
 pub use events::AcknowledgeEvents;
+pub use help::RecordHelpOffer;
 pub use inbox::{DeclineRequest, Received};
 pub use incidents::{AmendIncident, IssueReference, RegisterIncident, VerifyNotification};
 pub use naming::AskToName;

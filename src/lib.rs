@@ -16,6 +16,7 @@
 //! release, seal        Committed<Permit>                  -> content
 //! menu                 an incident's content, purely      -> where it stands in the statistics
 //! statistics           incidents of a quarter, purely     -> tables and single records that may be shown
+//! signpost             facts about a victim, purely       -> whom to turn to, clocks, help on offer
 //! domain               the nouns and their rules
 //! ```
 
@@ -39,6 +40,7 @@ pub mod release;
 pub mod seal;
 
 pub mod menu;
+pub mod signpost;
 pub mod statistics;
 
 pub mod clock;

@@ -14,6 +14,7 @@ mod engagements;
 mod entries;
 mod events;
 mod fault;
+mod help;
 mod incidents;
 mod locked;
 mod looks;

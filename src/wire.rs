@@ -16,6 +16,7 @@ mod disclosures;
 mod duties;
 mod events;
 mod health;
+mod help_offers;
 mod inbox;
 mod incidents;
 mod ledger;
@@ -27,6 +28,7 @@ mod proposals;
 mod registration;
 mod releases;
 mod retention;
+mod signposts;
 mod statistics;
 mod status;
 mod themes;
@@ -41,6 +43,7 @@ use crate::identity::Tokens;
 use crate::proto::{self, v1};
 
 pub use health::Readiness;
+pub use signposts::find_signposts;
 pub use status::REASONS;
 
 /// What every service works with.
@@ -100,6 +103,8 @@ impl Desk {
             v1::inbox_service_server::InboxServiceServer,
             v1::duty_service_server::DutyServiceServer,
             v1::event_service_server::EventServiceServer,
+            v1::signpost_service_server::SignpostServiceServer,
+            v1::help_offer_service_server::HelpOfferServiceServer,
             v1::disclosure_service_server::DisclosureServiceServer,
             v1::deconfliction_service_server::DeconflictionServiceServer,
             v1::notice_service_server::NoticeServiceServer,

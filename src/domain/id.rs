@@ -115,6 +115,10 @@ names! {
     ProposalKind: |t| is_slug(t, 64, "-"), "is not a kind of proposal: 1 to 64 of a-z, 0-9 and `-`";
     /// An agency's permission to pass on what came from it.
     PermissionId: |t| is_visible(t, 1, 64), "is not a permission id";
+    /// Help that an agency has on offer, such as `nca-motives`; defined by `signposts/help.toml`.
+    HelpId: |t| is_slug(t, 64, "-"), "is not help: 1 to 64 of a-z, 0-9 and `-`";
+    /// An offer of help to one of a holder's organisations.
+    HelpOfferId: |t| is_visible(t, 1, 64), "is not the id of an offer of help";
     /// A holder's obligation.
     ObligationId: |t| is_visible(t, 1, 64), "is not an obligation id";
     /// A release or a recorded disclosure of a holder's.

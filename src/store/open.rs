@@ -34,7 +34,8 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     10 "onward" "0010_onward",
     11 "themes" "0011_themes",
     12 "anonymised records" "0012_anonymised",
-    15 "proposal" "0015_proposal"
+    13 "help offer" "0013_help_offer",
+    15 "proposal" "0015_proposal",
     18 "engagement" "0018_engagement"
 );
 const POSTGRES: &[(i64, &str, &str)] = scripts!(
@@ -51,7 +52,8 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     10 "onward" "0010_onward",
     11 "themes" "0011_themes",
     12 "anonymised records" "0012_anonymised",
-    15 "proposal" "0015_proposal"
+    13 "help offer" "0013_help_offer",
+    15 "proposal" "0015_proposal",
     18 "engagement" "0018_engagement"
 );
 

@@ -184,6 +184,7 @@ impl Write {
     pub(crate) fn erase_incident(id: &IncidentId, at: Instant) -> Vec<Self> {
         let any = |table, sql| Self::change_any(table, sql, vec![id.as_str().into()]);
         vec![
+            any("help_offer", sql::DROP_HELP_OFFERS),
             Self::change_one("incident", sql::ERASE_INCIDENT, vec![at.micros().into(), id.as_str().into()]),
             any("incident_revision", sql::ERASE_REVISIONS),
             any("incident_category", sql::ERASE_CATEGORIES),

@@ -3,12 +3,14 @@
 #[macro_use]
 mod dialects;
 mod engagements;
+mod help;
 mod proposals;
 mod retention;
 mod themes;
 
 pub use dialects::Sql;
 pub(super) use engagements::*;
+pub(super) use help::*;
 pub(super) use proposals::*;
 pub(super) use retention::*;
 pub(super) use themes::*;
@@ -440,6 +442,7 @@ pub fn statements() -> impl Iterator<Item = &'static (&'static str, Sql)> {
     STATEMENTS
         .iter()
         .chain(engagements::STATEMENTS)
+        .chain(help::STATEMENTS)
         .chain(proposals::STATEMENTS)
         .chain(retention::STATEMENTS)
         .chain(themes::STATEMENTS)

@@ -125,6 +125,8 @@ const RULES: &[Rule] = &[
         crates: &["prost_reflect", "serde", "toml"],
         outside: &[],
     },
+    // Facts about a victim in, whom to turn to out.
+    Rule { module: "signpost", modules: &["domain"], crates: &["serde", "toml"], outside: &[] },
     // Incidents of a quarter in, tables out: what is published must be the same whoever computes it.
     Rule { module: "statistics", modules: &[], crates: &["serde"], outside: &[] },
     // Facts in, decision out: a decision must replay years later.
@@ -144,7 +146,19 @@ const RULES: &[Rule] = &[
     // The use cases know neither the wire's framework nor the database's.
     Rule {
         module: "exchange",
-        modules: &["clock", "decision", "domain", "ledger", "menu", "proto", "release", "seal", "statistics", "store"],
+        modules: &[
+            "clock",
+            "decision",
+            "domain",
+            "ledger",
+            "menu",
+            "proto",
+            "release",
+            "seal",
+            "signpost",
+            "statistics",
+            "store",
+        ],
         crates: &["aws_lc_rs", "prost", "prost_types", "serde", "serde_json", "thiserror", "tokio", "tracing"],
         // How long a batch may take.
         outside: &["time"],
@@ -157,7 +171,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "wire",
-        modules: &["decision", "domain", "exchange", "identity", "ledger", "proto", "release", "store"],
+        modules: &["decision", "domain", "exchange", "identity", "ledger", "proto", "release", "signpost", "store"],
         crates: &[
             "aws_lc_rs",
             "prost",

@@ -12,6 +12,7 @@ mod mutants;
 mod onward;
 mod proposals;
 mod requests;
+mod signposts;
 
 use std::collections::BTreeSet;
 

@@ -46,6 +46,8 @@ const EXCEPTIONS: &[Exception] = &[
     ("ListConsents", "organisation_id", VISIBLE, Invalid(Some("page_token"))),
     ("ListAuthorisations", "incident_id", VISIBLE, Invalid(Some("page_token"))),
     ("ListDisclosures/1", "incident_id", VISIBLE, Invalid(Some("page_token"))),
+    ("ListHelpOffers", "organisation_id", VISIBLE, Invalid(Some("page_token"))),
+    ("ListHelpOffers", "organisation_id", ABSENT, Invalid(Some("page_token"))),
     ("*", "organisation_id", VISIBLE, Status(Code::NotFound)),
     ("*", "incident_id", VISIBLE, Status(Code::NotFound)),
     ("*", "scope.incident_id", VISIBLE, Status(Code::NotFound)),
@@ -216,6 +218,14 @@ const EXCEPTIONS: &[Exception] = &[
     ("OfferRelease", "request", ABSENT, Invalid(Some("offered"))),
     ("OfferRelease", "incident", ABSENT, Invalid(Some("offered"))),
     ("OfferRelease", "incident.purpose", SLUG, Status(Code::FailedPrecondition)),
+    // Signposting. What is not stated leaves nothing out. Aware, it was before the time that is asked about.
+    ("*", "nation", ABSENT, Accepted),
+    ("*", "sector", ABSENT, Accepted),
+    ("*", "facts", ABSENT, Accepted),
+    ("FindSignposts", "aware_at", &["absent", "year 1970"], Accepted),
+    ("FindSignposts", "as_of", &["year 1970"], Invalid(Some("aware_at"))),
+    ("*", "as_of", &["absent", "year 1970", "year 9999"], Accepted),
+    ("ListHelp", "agency", &["absent", "unknown", "number"], Accepted),
     // Retention. A ground is the holder's own word.
     ("ProposeErasure", "ground", SLUG, Accepted),
     ("EraseIncident", "ground", SLUG, Accepted),

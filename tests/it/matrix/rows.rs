@@ -124,6 +124,11 @@ pub(super) const ROWS: &[(&str, usize, Object)] = &[
     ("GetProposal", 0, Record("proposal_id")),
     ("ListProposals", 0, List),
     ("GetAttachment", 0, Record("proposal_id")),
+    ("FindSignposts", 0, Nothing),
+    ("ListClocks", 0, Record("incident_id")),
+    ("ListHelp", 0, Nothing),
+    ("RecordHelpOffer", 0, Record("organisation_id")),
+    ("ListHelpOffers", 0, Filter("organisation_id")),
     ("ProposeErasure", 0, Record("incident_id")),
     ("EraseIncident", 0, Record("incident_id")),
     ("ListDue", 0, List),
@@ -150,6 +155,8 @@ pub(super) const NO_RECORD: &[(&str, &str)] = &[
     // Of a release, in the receipt that comes with it.
     ("RegisterReceived", "reference"),
     ("AskPermission", "reference"),
+    // Of a catalogue that everybody may read.
+    ("RecordHelpOffer", "help_id"),
     // A place in the tree, which is public.
     ("GetInclusionProof", "index"),
 ];
