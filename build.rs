@@ -42,7 +42,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Messages that carry what an organisation told in confidence.
-const UNPRINTED: [&str; 20] = [
+const UNPRINTED: [&str; 21] = [
     "concordat.v1.IncidentContent",
     "concordat.v1.Identity",
     "concordat.v1.Identifier",
@@ -62,6 +62,7 @@ const UNPRINTED: [&str; 20] = [
     "concordat.v1.ConsentEvidence",
     "concordat.v1.SubjectStatement",
     "concordat.v1.Opening",
+    "concordat.v1.Paper",
     "concordat.v1.ThemeContent",
 ];
 

@@ -30,6 +30,7 @@ mod offers;
 mod oral;
 mod organisations;
 mod owed;
+mod papers;
 mod peers;
 mod permissions;
 mod plan;
@@ -66,6 +67,7 @@ pub use notices::{AcknowledgeNotice, NoticeView};
 pub use obligations::ObligationView;
 pub use offers::OfferFor;
 pub use organisations::{AmendOrganisation, RecordMerger, RegisterOrganisation};
+pub use papers::{Paper, PaperFor};
 pub use peers::LedgerKey;
 pub use permissions::{
     AskPermission, AskPermissionAgain, DeclinePermission, GivePermission, PermissionView, PresentPermission,

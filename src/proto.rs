@@ -32,6 +32,7 @@ pub mod v1 {
         ConsentEvidence,
         SubjectStatement,
         Opening,
+        Paper,
         ThemeContent,
     );
 }

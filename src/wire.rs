@@ -21,6 +21,7 @@ mod ledger;
 mod look;
 mod notices;
 mod organisations;
+mod papers;
 mod permissions;
 mod registration;
 mod releases;
@@ -92,6 +93,7 @@ impl Desk {
             v1::organisation_service_server::OrganisationServiceServer,
             v1::incident_service_server::IncidentServiceServer,
             v1::consent_service_server::ConsentServiceServer,
+            v1::paper_service_server::PaperServiceServer,
             v1::authorisation_service_server::AuthorisationServiceServer,
             v1::release_service_server::ReleaseServiceServer,
             v1::permission_service_server::PermissionServiceServer,

@@ -110,6 +110,9 @@ impl Acts {
             // They change nothing that a decision reads.
             "RetentionService/ProposeErasure"
             | "RetentionService/ConfirmDisposal"
+            | "PaperService/MakeConsentForm"
+            | "PaperService/AcknowledgeConsent"
+            | "PaperService/StateToOrganisation"
             | "PermissionService/AskToName"
             // A permission counts where its receipt is presented.
             | "PermissionService/AskPermission"

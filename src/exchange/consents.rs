@@ -111,7 +111,7 @@ pub struct MarkConsentInError {
 
 impl ScopeTerms {
     /// The scope itself. `ends` is when it ends at the latest, where something else than the caller says so.
-    async fn scope(
+    pub(super) async fn scope(
         &self,
         context: Context<'_>,
         reads: &mut Reads,

@@ -51,6 +51,7 @@ statements! {
         "SELECT c.key, c.digest, c.idx, c.object, c.version, c.at, c.answer FROM call c
          WHERE c.object = $1 AND c.answer IS NOT NULL ORDER BY c.idx LIMIT 1000"
     );
+    CHANGES_OF_OBJECT = both ("SELECT idx FROM call WHERE object = $1 AND answer IS NULL ORDER BY idx LIMIT 200");
     ASKS_AT = each (
         "SELECT object, answer FROM call WHERE object IN (SELECT value FROM json_each($1))
            AND idx IN (SELECT value FROM json_each($2)) AND answer IS NOT NULL",

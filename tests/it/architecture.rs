@@ -118,6 +118,13 @@ const RULES: &[Rule] = &[
         // Without random bytes there is nothing better to do than to stop.
         outside: &["process"],
     },
+    // The same fields and wording give the same page.
+    Rule {
+        module: "papers",
+        modules: &["domain", "proto"],
+        crates: &["prost", "prost_reflect", "serde", "serde_json", "toml"],
+        outside: &[],
+    },
     // What a menu file says, and where content stands in it.
     Rule {
         module: "menu",
@@ -144,7 +151,9 @@ const RULES: &[Rule] = &[
     // The use cases know neither the wire's framework nor the database's.
     Rule {
         module: "exchange",
-        modules: &["clock", "decision", "domain", "ledger", "menu", "proto", "release", "seal", "statistics", "store"],
+        modules: &[
+            "clock", "decision", "domain", "ledger", "menu", "papers", "proto", "release", "seal", "statistics", "store",
+        ],
         crates: &["aws_lc_rs", "prost", "prost_types", "serde", "serde_json", "thiserror", "tokio", "tracing"],
         // How long a batch may take.
         outside: &["time"],
