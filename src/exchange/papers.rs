@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use prost::Message as _;
 
 use crate::domain::{
-    AgencyId, ConsentHistory, ConsentId, ConsentScope, ConsentState, Consent, Coverage, Digest, DisclosureId, Instant,
+    AgencyId, Consent, ConsentHistory, ConsentId, ConsentScope, ConsentState, Coverage, Digest, DisclosureId, Instant,
     Organisation, OrganisationId, Rejected,
 };
 use crate::ledger::Kind;
@@ -209,7 +209,8 @@ impl Draft<'_> {
         let mut receipts = Vec::new();
         for index in reads.changes_of(id.as_str()).await? {
             // What was done names the officer who did it, and what came of it may name others.
-            receipts.extend(self.receipt(reads, index).await?.map(|receipt| Receipt { openings: Vec::new(), ..receipt }));
+            receipts
+                .extend(self.receipt(reads, index).await?.map(|receipt| Receipt { openings: Vec::new(), ..receipt }));
         }
         let acknowledgement = Acknowledgement {
             head: self.head(&organisation),

@@ -7,8 +7,9 @@ use super::entry::commit_to;
 use super::{Checkpoint, Keyring, Kind, tree};
 use crate::proto::v1::{
     Act, AskStatement, ErasureStatement, GroundsStatement, LedgerEntry, NamingStatement, NoticeStatement,
-    OfferStatement, OutcomeStatement, PaperStatement, PermissionStatement, PublicationStatement, Receipt, Slot, StatisticsAskStatement,
-    StatisticsOutcomeStatement, SubjectStatement, ThemeAskStatement, ThemeStatement, WrongfulReleaseStatement,
+    OfferStatement, OutcomeStatement, PaperStatement, PermissionStatement, PublicationStatement, Receipt, Slot,
+    StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement, ThemeAskStatement, ThemeStatement,
+    WrongfulReleaseStatement,
 };
 
 /// What a receipt that verifies says.

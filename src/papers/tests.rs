@@ -35,7 +35,8 @@ fn wording() -> &'static Wording {
 
 #[test]
 fn a_form_says_what_is_asked_and_loads_nothing() {
-    let (page, other) = (form("Example Water plc", false).page(wording()), form("Example Water plc", true).page(wording()));
+    let (page, other) =
+        (form("Example Water plc", false).page(wording()), form("Example Water plc", true).page(wording()));
     for said in [
         "Example Water plc",
         "The ICO (ico)",

@@ -156,7 +156,10 @@ impl Wording {
                 let ends = before.valid_until.as_deref().map(Instant::on_date);
                 let begins = Instant::on_date(&wording.valid_from);
                 if ends.is_none_or(|ends| ends.is_err() || ends != begins) {
-                    return Err(format!("wording {} must begin on the day on which the one before ends", wording.version));
+                    return Err(format!(
+                        "wording {} must begin on the day on which the one before ends",
+                        wording.version
+                    ));
                 }
             }
             all.push(wording);
@@ -177,7 +180,8 @@ impl Wording {
             }
         }
         let known = CATEGORIES.iter().map(|(name, _)| *name);
-        if !known.clone().all(|name| wording.categories.contains_key(name)) || known.count() != wording.categories.len() {
+        if !known.clone().all(|name| wording.categories.contains_key(name)) || known.count() != wording.categories.len()
+        {
             return Err(problem("`categories` must have each category of the contract, and no other"));
         }
         Ok(Self { text, ..wording })

@@ -152,7 +152,17 @@ const RULES: &[Rule] = &[
     Rule {
         module: "exchange",
         modules: &[
-            "clock", "decision", "domain", "ledger", "menu", "papers", "proto", "release", "seal", "statistics", "store",
+            "clock",
+            "decision",
+            "domain",
+            "ledger",
+            "menu",
+            "papers",
+            "proto",
+            "release",
+            "seal",
+            "statistics",
+            "store",
         ],
         crates: &["aws_lc_rs", "prost", "prost_types", "serde", "serde_json", "thiserror", "tokio", "tracing"],
         // How long a batch may take.

@@ -9,6 +9,7 @@ mod exceptions;
 mod holders;
 mod mutants;
 mod onward;
+mod papers;
 mod requests;
 
 use std::collections::BTreeSet;
@@ -98,6 +99,9 @@ impl Rpc {
             "RequestTheme",
             "AcknowledgeNotice",
             "RecordDisclosure",
+            "MakeConsentForm",
+            "AcknowledgeConsent",
+            "StateToOrganisation",
         ];
         !self.changes() || again.contains(&self.name())
     }

@@ -20,6 +20,7 @@ mod notices;
 mod offers;
 mod oral_consent;
 mod overload;
+mod papers;
 mod previews;
 mod references;
 mod register;

@@ -162,6 +162,11 @@ const EXCEPTIONS: &[Exception] = &[
     ("*", "evidence.channel", NOT_BLANK, Accepted),
     ("*", "evidence.digest", &["other"], Accepted),
     ("*", "evidence.received_at", &["year 1970"], Accepted),
+    // Papers.
+    ("StateToOrganisation", "from", &["absent", "year 1970"], Accepted),
+    ("StateToOrganisation", "from", &["year 9999"], Invalid(Some("until"))),
+    ("StateToOrganisation", "until", &["absent", "year 9999"], Accepted),
+    ("StateToOrganisation", "leave_out", ABSENT, Accepted),
     // An authorisation that cites a preview is held against what would leave.
     ("GiveAuthorisation/1", "purposes", SLUG, Status(Code::FailedPrecondition)),
     ("GiveAuthorisation/1", "ground", SLUG, Status(Code::FailedPrecondition)),

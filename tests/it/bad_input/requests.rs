@@ -87,7 +87,7 @@ fn markings() -> v1::Markings {
 
 impl World {
     /// A scope with every field set.
-    fn full_scope(&self, held: &Held) -> v1::ConsentScope {
+    pub(super) fn full_scope(&self, held: &Held) -> v1::ConsentScope {
         v1::ConsentScope {
             enforcement: true,
             revision: 1,
