@@ -42,7 +42,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Messages that carry what an organisation told in confidence.
-const UNPRINTED: [&str; 21] = [
+const UNPRINTED: [&str; 23] = [
     "concordat.v1.IncidentContent",
     "concordat.v1.Identity",
     "concordat.v1.Identifier",
@@ -59,7 +59,9 @@ const UNPRINTED: [&str; 21] = [
     "concordat.v1.ReleasedCategory",
     "concordat.v1.AnonymisedRecord",
     "concordat.v1.AnonymisedValue",
+    "concordat.v1.Agent",
     "concordat.v1.ConsentEvidence",
+    "concordat.v1.MandateEvidence",
     "concordat.v1.SubjectStatement",
     "concordat.v1.Opening",
     "concordat.v1.Paper",

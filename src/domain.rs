@@ -14,6 +14,7 @@ mod identifier;
 mod incident;
 mod instant;
 mod invalid;
+mod mandate;
 mod marking;
 mod mention;
 mod naming;
@@ -38,13 +39,14 @@ pub use disclosure::{Disclosure, DisclosureTerms, Elsewhere};
 pub use event::{Event, EventDetail, EventKind, notice_before};
 pub use id::{
     AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, EventId, Ground, IncidentId,
-    Means, NoticeId, ObligationId, OfficerId, OrganisationId, PermissionId, Purpose, Question, Reference, RequestId,
-    Role, Sector, Technique, ThemeId, Unit, WrongfulReleaseId,
+    MandateId, Means, NoticeId, ObligationId, OfficerId, OrganisationId, PermissionId, Purpose, Question, Reference,
+    RequestId, Role, Sector, Technique, ThemeId, Unit, WrongfulReleaseId,
 };
 pub use identifier::Identifier;
 pub use incident::{Incident, Notification, Occurred};
 pub use instant::Instant;
 pub use invalid::{Invalid, Rejected, check};
+pub use mandate::{Mandate, MandateTerms, MandatedAct};
 pub use marking::{Classification, Markings, Pap, Tlp};
 pub use naming::NamingReceipt;
 pub use notice::{Acknowledgement, Notice, NoticeDays, NoticeKind, Said};

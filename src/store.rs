@@ -16,6 +16,7 @@ mod fault;
 mod incidents;
 mod locked;
 mod looks;
+mod mandates;
 mod notices;
 mod obligations;
 mod open;

@@ -19,6 +19,7 @@ mod inbox;
 mod incidents;
 mod ledger;
 mod look;
+mod mandates;
 mod notices;
 mod organisations;
 mod papers;
@@ -93,6 +94,7 @@ impl Desk {
             v1::organisation_service_server::OrganisationServiceServer,
             v1::incident_service_server::IncidentServiceServer,
             v1::consent_service_server::ConsentServiceServer,
+            v1::mandate_service_server::MandateServiceServer,
             v1::paper_service_server::PaperServiceServer,
             v1::authorisation_service_server::AuthorisationServiceServer,
             v1::release_service_server::ReleaseServiceServer,

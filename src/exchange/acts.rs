@@ -110,6 +110,8 @@ impl Acts {
             // They change nothing that a decision reads.
             "RetentionService/ProposeErasure"
             | "RetentionService/ConfirmDisposal"
+            | "MandateService/RecordMandate"
+            | "MandateService/EndMandate"
             | "PaperService/MakeConsentForm"
             | "PaperService/AcknowledgeConsent"
             | "PaperService/StateToOrganisation"

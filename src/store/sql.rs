@@ -2,10 +2,12 @@
 
 #[macro_use]
 mod dialects;
+mod mandates;
 mod retention;
 mod themes;
 
 pub use dialects::Sql;
+pub(super) use mandates::*;
 pub(super) use retention::*;
 pub(super) use themes::*;
 
@@ -434,5 +436,5 @@ statements! {
 
 /// Every statement by name, so that a test can prepare them all on both databases.
 pub fn statements() -> impl Iterator<Item = &'static (&'static str, Sql)> {
-    STATEMENTS.iter().chain(retention::STATEMENTS).chain(themes::STATEMENTS)
+    STATEMENTS.iter().chain(mandates::STATEMENTS).chain(retention::STATEMENTS).chain(themes::STATEMENTS)
 }

@@ -100,6 +100,7 @@ impl Rpc {
             "AcknowledgeNotice",
             "RecordDisclosure",
             "MakeConsentForm",
+            "RecordMandate",
             "AcknowledgeConsent",
             "StateToOrganisation",
         ];

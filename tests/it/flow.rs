@@ -14,6 +14,7 @@ mod idempotency;
 mod inbox;
 mod ledger;
 mod looking_first;
+mod mandates;
 mod naming;
 mod not_covered;
 mod notices;

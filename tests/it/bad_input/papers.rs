@@ -1,4 +1,4 @@
-//! Valid requests for the RPCs of papers.
+//! Valid requests for the RPCs of papers and mandates.
 
 use concordat::proto::v1;
 use prost::Message as _;
@@ -29,6 +29,23 @@ impl World {
                     leave_out,
                 }
                 .encode_to_vec()
+            }
+            "RecordMandate" => {
+                let held = self.hold("ncsc", "ico").await;
+                v1::RecordMandateRequest { request_id, ..self.mandate_of(&held) }.encode_to_vec()
+            }
+            "EndMandate" => {
+                let mandate_id = self.mandated(&self.hold("ncsc", "ico").await).await;
+                v1::EndMandateRequest { request_id, mandate_id }.encode_to_vec()
+            }
+            "ListMandates" => {
+                let held = self.hold("ncsc", "ico").await;
+                drop(self.mandated(&held).await);
+                drop(self.mandated(&held).await);
+                let (page_token, organisation_id) = (String::new(), held.organisation);
+                let request = v1::ListMandatesRequest { page_size: 1, page_token, organisation_id };
+                let first = self.mandates("ncsc").list_mandates(request.clone()).await.unwrap().into_inner();
+                v1::ListMandatesRequest { page_token: first.next_page_token, ..request }.encode_to_vec()
             }
             _ => return None,
         })
