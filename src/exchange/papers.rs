@@ -5,8 +5,6 @@
 
 mod statement;
 
-use std::collections::BTreeSet;
-
 use prost::Message as _;
 
 use crate::domain::{
@@ -47,7 +45,7 @@ pub enum PaperFor {
         /// Only before.
         until: Option<Instant>,
         /// Disclosures that the officer decided not to state.
-        leave_out: BTreeSet<DisclosureId>,
+        leave_out: Vec<DisclosureId>,
     },
 }
 

@@ -1,7 +1,5 @@
 //! `PaperService`.
 
-use std::collections::BTreeSet;
-
 use tonic::{Request, Response, Status};
 
 use super::status::{failed, invalid};
@@ -33,7 +31,7 @@ fn statement(message: &StateToOrganisationRequest) -> Result<PaperFor, Invalid> 
     check(is_span, "until", "must be later than `from`")?;
     check(message.leave_out.len() <= MOST_LEFT_OUT, "leave_out", format!("must be at most {MOST_LEFT_OUT}"))?;
     let left_out = message.leave_out.iter().enumerate();
-    let leave_out: Result<BTreeSet<_>, _> =
+    let leave_out: Result<Vec<_>, _> =
         left_out.map(|(i, id)| convert::field(&format!("leave_out[{i}]"), id, DisclosureId::parse)).collect();
     let organisation = organisation(&message.organisation_id)?;
     Ok(PaperFor::Statement { organisation, from, until, leave_out: leave_out? })

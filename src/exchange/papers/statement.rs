@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use prost::Message as _;
 
 use crate::domain::{
-    Disclosure, DisclosureId, Incident, IncidentId, Instant, Notice, Organisation, OrganisationId, Reference, Rejected,
+    Disclosure, DisclosureId, Incident, IncidentId, Instant, Notice, Organisation, OrganisationId, Rejected,
 };
 use crate::papers::{Made, ShownDisclosure, ShownNotice, ShownScope, Standing, Statement};
 use crate::proto::v1::{OutcomeStatement, Receipt, Slot};
@@ -26,21 +26,19 @@ impl Draft<'_> {
         reads: &mut Reads,
         id: &OrganisationId,
         (from, until): (Option<Instant>, Option<Instant>),
-        leave_out: &BTreeSet<DisclosureId>,
+        leave_out: &[DisclosureId],
     ) -> Result<Drawn> {
         let organisation = self.organisation(reads, id).await?;
         let incidents = self.incidents(reads, id).await?;
-        let mut made = self.disclosures(reads, &incidents).await?;
+        let made = self.disclosures(reads, &incidents).await?;
         for (i, left_out) in leave_out.iter().enumerate() {
             if !made.iter().any(|made| made.id == *left_out) {
                 let problem = "is not a disclosure that a statement to this organisation would have";
                 return Err(Rejected::invalid(format!("leave_out[{i}]"), problem).into());
             }
         }
-        made.retain(|made| !leave_out.contains(&made.id));
-        // Before the time is looked at: a receipt opens what was released, and says when.
-        let stated: BTreeSet<&Reference> = made.iter().filter_map(|made| made.terms.reference.as_ref()).collect();
-        let stated: BTreeSet<Reference> = stated.into_iter().cloned().collect();
+        let (left_out, mut made): (Vec<_>, Vec<_>) = made.into_iter().partition(|made| leave_out.contains(&made.id));
+        let stated = &gave(&made) - &gave(&left_out);
         made.retain(|made| from.is_none_or(|from| made.at >= from) && until.is_none_or(|until| made.at < until));
         if made.len() > MOST {
             let problem = "is too early: the statement would have more than 200 disclosures; state a shorter time";
@@ -95,7 +93,7 @@ impl Draft<'_> {
         &self,
         reads: &mut Reads,
         made: &Disclosure,
-        stated: &BTreeSet<Reference>,
+        stated: &BTreeSet<Gave>,
     ) -> Result<ShownDisclosure> {
         let receipt = match made.index {
             Some(index) => self.receipt(reads, index).await?.map(|receipt| opened(receipt, stated)),
@@ -143,14 +141,27 @@ impl Draft<'_> {
     }
 }
 
+/// What a release gave: the recipient's reference and the categories.
+type Gave = (String, BTreeSet<String>);
+
+fn gave(made: &[Disclosure]) -> BTreeSet<Gave> {
+    let one = |made: &Disclosure| {
+        let categories = made.terms.categories.iter().map(ToString::to_string).collect();
+        Some((made.terms.reference.as_ref()?.to_string(), categories))
+    };
+    made.iter().filter_map(one).collect()
+}
+
 /// What a receipt may open to the organisation: what was released, if all of it is in the statement. Who asked and why it
 /// was permitted are not the organisation's.
-fn opened(mut receipt: Receipt, stated: &BTreeSet<Reference>) -> Receipt {
+fn opened(mut receipt: Receipt, stated: &BTreeSet<Gave>) -> Receipt {
     receipt.openings.retain(|opening| {
         let outcome = OutcomeStatement::decode(opening.payload.as_slice()).ok();
         let is_stated = |outcome: OutcomeStatement| {
-            let known = |reference: String| stated.contains(&Reference::known(reference));
-            outcome.released.into_iter().all(|one| one.record.is_none() && known(one.reference))
+            outcome.released.into_iter().all(|one| {
+                let categories = one.categories.into_iter().map(|category| category.category).collect();
+                one.record.is_none() && stated.contains(&(one.reference, categories))
+            })
         };
         opening.slot() == Slot::Outcome && outcome.is_some_and(is_stated)
     });

@@ -150,7 +150,8 @@ on_both_databases! {
         assert!(paper.receipts.is_empty() && paper.page.contains("There is none that we can state."), "{}", paper.page);
         assert!(!paper.page.contains(&made[0]), "the page says that something is left out");
         assert_eq!(world.verified(without.receipt.as_ref()).paper.unwrap().left_out, made, "the holder's auditor sees it");
-        assert_invalid(world.state(&two.held, made).await, "leave_out[0]");
+        let own = world.disclosures(&two.held).await.remove(0).id;
+        assert_invalid(world.state(&two.held, vec![own, made[0].clone()]).await, "leave_out[1]");
         let late = v1::StateToOrganisationRequest {
             request_id: request_id(),
             organisation_id: two.held.organisation.clone(),
