@@ -24,7 +24,7 @@ const TYPED: [(&str, &str, &str); 3] = [
 
 /// Where the page goes.
 #[derive(Debug, Args)]
-struct Into {
+struct Place {
     /// Write the page here. Default: stdout.
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
@@ -39,7 +39,7 @@ pub(super) fn beside(mut commands: Command, contract: &Contract) -> Command {
         let Some(rpc) = contract.rpcs().iter().find(|rpc| rpc.name() == name) else { continue };
         let example =
             nouns::example(rpc, contract).replacen(&format!("{} {}", rpc.noun, rpc.verb), &format!("{noun} {verb}"), 1);
-        let command = Into::augment_args(nouns::verb(rpc, contract).name(verb)).after_help(format!(
+        let command = Place::augment_args(nouns::verb(rpc, contract).name(verb)).after_help(format!(
             "Example:\n  {example} --page page.html\n\nExit code: 0 done, 1 turned away, 2 wrong usage, 3 could not ask."
         ));
         commands = commands.mut_subcommand(noun, |noun| noun.subcommand(command));
@@ -60,7 +60,7 @@ pub(super) async fn run(
     matches: &ArgMatches,
     format: Format,
 ) -> anyhow::Result<Verdict> {
-    let into = Into::from_arg_matches(matches)?;
+    let place = Place::from_arg_matches(matches)?;
     let (request, options) = (nouns::request(rpc, matches)?, Options::from_arg_matches(matches)?);
     let call = Call { contract, method: &rpc.method, request, options: &options, format };
     let (response, verdict) = match call.fetch().await? {
@@ -73,7 +73,7 @@ pub(super) async fn run(
         problem("this call was done before and would give another page by now: make that one without --request-id");
         return Ok(Verdict::NotWell);
     }
-    if let Some(folder) = &into.receipts {
+    if let Some(folder) = &place.receipts {
         fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         for receipt in &paper.receipts {
             let file = folder.join(format!("entry-{}.json", receipt.index));
@@ -81,7 +81,7 @@ pub(super) async fn run(
             fs::write(&file, receipt).with_context(|| format!("{} cannot be written", file.display()))?;
         }
     }
-    let Some(file) = &into.page else {
+    let Some(file) = &place.page else {
         text(&paper.page);
         return Ok(verdict);
     };

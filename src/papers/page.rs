@@ -36,8 +36,12 @@ impl Page {
         }
     }
 
+    fn add(&mut self, markup: &str) {
+        self.html.push_str(markup);
+    }
+
     fn element(&mut self, tag: &str, text: &str) {
-        self.html.push_str(&format!("<{tag}>{}</{tag}>\n", escaped(text)));
+        self.add(&format!("<{tag}>{}</{tag}>\n", escaped(text)));
     }
 
     pub(super) fn heading(&mut self, text: &str) {
@@ -50,41 +54,41 @@ impl Page {
 
     /// Values beside their labels.
     pub(super) fn terms(&mut self, terms: &[(&str, Lines)]) {
-        self.html.push_str("<dl>\n");
+        self.add("<dl>\n");
         for (label, lines) in terms {
-            self.html.push_str(&format!("<dt>{}</dt><dd>{}</dd>\n", escaped(label), several(lines)));
+            self.add(&format!("<dt>{}</dt><dd>{}</dd>\n", escaped(label), several(lines)));
         }
-        self.html.push_str("</dl>\n");
+        self.add("</dl>\n");
     }
 
     pub(super) fn table(&mut self, head: &[String], rows: &[Vec<Lines>]) {
         let cells = |tag: &str, cells: &mut dyn Iterator<Item = String>| {
-            cells.map(|cell| format!("<{tag}>{cell}</{tag}>")).collect::<String>()
+            cells.map(|cell| format!("<{tag}>{cell}</{tag}>")).collect::<Vec<_>>().concat()
         };
         let head = cells("th", &mut head.iter().map(|text| escaped(text)));
-        self.html.push_str(&format!("<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"));
+        self.add(&format!("<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"));
         for row in rows {
             let row = cells("td", &mut row.iter().map(|lines| several(lines)));
-            self.html.push_str(&format!("<tr>{row}</tr>\n"));
+            self.add(&format!("<tr>{row}</tr>\n"));
         }
-        self.html.push_str("</tbody>\n</table>\n");
+        self.add("</tbody>\n</table>\n");
     }
 
     /// A line to write on.
     pub(super) fn line(&mut self, label: &str) {
-        self.html.push_str(&format!("<div class=\"line\">{}</div>\n", escaped(label)));
+        self.add(&format!("<div class=\"line\">{}</div>\n", escaped(label)));
     }
 
     /// Text to be copied as it is.
     pub(super) fn attachment(&mut self, title: &str, text: &str) {
-        self.html.push_str(&format!("<h3>{}</h3>\n<pre>{}</pre>\n", escaped(title), escaped(text)));
+        self.add(&format!("<h3>{}</h3>\n<pre>{}</pre>\n", escaped(title), escaped(text)));
     }
 
     /// The page, with when it was made and by which wording.
     pub(super) fn finish(mut self, head: &Letterhead, wording: &Wording) -> String {
         let made = format!("{}: {}, {}", wording.labels.made, when(head.at), head.holder);
         let by = format!("{}: {}, SHA-256 {}", wording.labels.wording, wording.version(), head.wording_digest);
-        self.html.push_str(&format!("<footer>{}<br>{}</footer>\n</body>\n</html>\n", escaped(&made), escaped(&by)));
+        self.add(&format!("<footer>{}<br>{}</footer>\n</body>\n</html>\n", escaped(&made), escaped(&by)));
         self.html
     }
 }
@@ -93,8 +97,8 @@ fn several(lines: &[String]) -> String {
     match lines {
         [one] => escaped(one),
         lines => {
-            let items: String = lines.iter().map(|line| format!("<li>{}</li>", escaped(line))).collect();
-            format!("<ul>{items}</ul>")
+            let items: Vec<String> = lines.iter().map(|line| format!("<li>{}</li>", escaped(line))).collect();
+            format!("<ul>{}</ul>", items.concat())
         }
     }
 }

@@ -21,7 +21,7 @@ impl ShownScope {
     pub(super) fn terms<'a>(&self, head: &Letterhead, wording: &'a Wording) -> Vec<(&'a str, Lines)> {
         let (scope, texts, labels) = (&self.scope, &wording.scope, &wording.labels);
         let fill = |text: &str| vec![filled(text, head, &[("recipient", &self.recipient)])];
-        let choose = |yes: bool, texts: [&str; 2]| fill(if yes { texts[0] } else { texts[1] });
+        let choose = |yes: bool, [then, otherwise]: [&str; 2]| fill(if yes { then } else { otherwise });
         let incident = match &scope.coverage {
             Coverage::AllIncidents => fill(&texts.all_incidents),
             Coverage::Incident { id, .. } => {

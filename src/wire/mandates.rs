@@ -15,16 +15,15 @@ use crate::proto::v1::{
     RecordMandateResponse,
 };
 
-fn act(text: String) -> Result<MandatedAct, Invalid> {
-    MandatedAct::parse(&text).ok_or_else(|| Invalid::new("", "must be `give`, `narrow` or `withdraw`"))
-}
-
 fn terms(message: &RecordMandateRequest) -> Result<MandateTerms, Invalid> {
     let agent = message.agent.as_ref().ok_or_else(|| Invalid::new("agent", "is required"))?;
     let evidence = message.evidence.as_ref().ok_or_else(|| Invalid::new("evidence", "is required"))?;
     let channel = convert::required("evidence.channel", &evidence.channel, 100)?;
     let in_writing = !Oral::is_oral(&channel) && !Oral::is_spoken(&channel);
     check(in_writing, "evidence.channel", "is spoken: a mandate is in writing")?;
+    let act = |text: String| {
+        MandatedAct::parse(&text).ok_or_else(|| Invalid::new("", "must be `give`, `narrow` or `withdraw`"))
+    };
     let acts: BTreeSet<MandatedAct> = convert::set("acts", &message.acts, act)?;
     Ok(MandateTerms {
         name: convert::required("agent.name", &agent.name, 200)?,
