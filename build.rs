@@ -42,7 +42,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Messages that carry what an organisation told in confidence.
-const UNPRINTED: [&str; 29] = [
+const UNPRINTED: [&str; 32] = [
     "concordat.v1.IncidentContent",
     "concordat.v1.Identity",
     "concordat.v1.Identifier",
@@ -59,9 +59,12 @@ const UNPRINTED: [&str; 29] = [
     "concordat.v1.ReleasedCategory",
     "concordat.v1.AnonymisedRecord",
     "concordat.v1.AnonymisedValue",
+    "concordat.v1.Agent",
     "concordat.v1.ConsentEvidence",
+    "concordat.v1.MandateEvidence",
     "concordat.v1.SubjectStatement",
     "concordat.v1.Opening",
+    "concordat.v1.Paper",
     "concordat.v1.ThemeContent",
     "concordat.v1.EngagedOrganisation",
     "concordat.v1.Engagement",

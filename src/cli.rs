@@ -12,6 +12,7 @@ mod json;
 mod ledger;
 mod nouns;
 mod output;
+mod papers;
 mod raw;
 mod reference;
 mod retention;
@@ -120,7 +121,7 @@ const WRONG_USAGE: u8 = 2;
 
 /// Every command, those of the RPCs included.
 fn commands(contract: &Contract) -> clap::Command {
-    nouns::with_rpcs(Cli::command(), contract)
+    papers::beside(nouns::with_rpcs(Cli::command(), contract), contract)
 }
 
 /// Parses the command line and runs the command.
@@ -145,9 +146,12 @@ fn parse_and_run() -> anyhow::Result<Verdict> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if let Some((noun, (verb, flags))) = words
-        && let Some(rpc) = contract.typed(noun, verb)
+        && let Some(rpc) = contract.typed(noun, verb).or(papers::typed(&contract, noun, verb))
     {
         let format = output::format(flags.get_one::<Format>("output").copied());
+        if papers::typed(&contract, noun, verb).is_some() {
+            return runtime.block_on(papers::run(&contract, rpc, flags, format));
+        }
         return runtime.block_on(nouns::run(&contract, rpc, flags, format));
     }
     runtime.block_on(run_fixed(&contract, &mut commands, &matches))

@@ -17,6 +17,7 @@ mod identifier;
 mod incident;
 mod instant;
 mod invalid;
+mod mandate;
 mod marking;
 mod mention;
 mod naming;
@@ -46,13 +47,15 @@ pub use event::{Event, EventDetail, EventKind, notice_before};
 pub use help::{HelpOffer, HelpState};
 pub use id::{
     AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, EngagementId, EventId, Ground,
-    HelpId, HelpOfferId, IncidentId, Means, NoticeId, ObligationId, OfficerId, OrganisationId, PermissionId, ProposalId,
-    ProposalKind, Purpose, Question, Reference, RequestId, Role, Sector, Technique, ThemeId, Unit, WrongfulReleaseId,
+    HelpId, HelpOfferId, IncidentId, MandateId, Means, NoticeId, ObligationId, OfficerId, OrganisationId, PermissionId,
+    ProposalId, ProposalKind, Purpose, Question, Reference, RequestId, Role, Sector, Technique, ThemeId, Unit,
+    WrongfulReleaseId,
 };
 pub use identifier::Identifier;
 pub use incident::{Incident, Notification, Occurred};
 pub use instant::Instant;
 pub use invalid::{Invalid, Rejected, check};
+pub use mandate::{Mandate, MandateTerms, MandatedAct};
 pub use marking::{Classification, Markings, Pap, Tlp};
 pub use naming::NamingReceipt;
 pub use notice::{Acknowledgement, Notice, NoticeDays, NoticeKind, Said};

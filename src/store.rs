@@ -18,6 +18,7 @@ mod help;
 mod incidents;
 mod locked;
 mod looks;
+mod mandates;
 mod notices;
 mod obligations;
 mod open;

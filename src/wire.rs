@@ -21,8 +21,10 @@ mod inbox;
 mod incidents;
 mod ledger;
 mod look;
+mod mandates;
 mod notices;
 mod organisations;
+mod papers;
 mod permissions;
 mod proposals;
 mod registration;
@@ -97,6 +99,8 @@ impl Desk {
             v1::organisation_service_server::OrganisationServiceServer,
             v1::incident_service_server::IncidentServiceServer,
             v1::consent_service_server::ConsentServiceServer,
+            v1::mandate_service_server::MandateServiceServer,
+            v1::paper_service_server::PaperServiceServer,
             v1::authorisation_service_server::AuthorisationServiceServer,
             v1::release_service_server::ReleaseServiceServer,
             v1::permission_service_server::PermissionServiceServer,

@@ -71,6 +71,25 @@ impl Call<'_> {
         }
     }
 
+    /// Makes the call and verifies the receipts that come back, if there is a key. Gives the answer with what they prove, or,
+    /// once it has said why, what it is that there is none.
+    pub(super) async fn fetch(mut self) -> anyhow::Result<Result<(DynamicMessage, Verdict), Verdict>> {
+        let keys = match self.options.key.as_slice() {
+            [] => None,
+            given => Some(verify::keyring(given)?),
+        };
+        let mut line = Line::open(self.options).await?;
+        let key = self.add_request_id();
+        match line.unary(self.method, self.request.clone()).await {
+            Ok(response) => {
+                let proof = verify::receipts(&response, keys.as_ref())?;
+                proof.problems.iter().for_each(|invalid| problem(&json::harmless(invalid)));
+                Ok(Ok((response, proof.verdict)))
+            }
+            Err(status) => Ok(Err(turned_away(&status, &self.method.input(), key.as_deref()))),
+        }
+    }
+
     async fn ask(&self, line: &mut Line, keys: Option<&Keyring>) -> Result<anyhow::Result<Verdict>, Status> {
         let mut response = line.unary(self.method, self.request.clone()).await?;
         let paged = paged(self.method);

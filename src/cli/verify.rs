@@ -297,6 +297,10 @@ pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
         let (ground, entries) = (&erased.ground, erased.entries);
         put("erased", format!("on the ground {ground}: {} revisions, and {entries} other entries", erased.revisions));
     }
+    if let Some(paper) = &verified.paper {
+        put("page", format!("{}, wording {}", paper.paper, paper.wording));
+        put("page sha256", data_encoding::HEXLOWER.encode(&paper.digest));
+    }
     if let Some(ask) = &verified.table_ask {
         put("asked", format!("{} ({}, {}) asked {}", ask.requester, ask.unit, ask.officer_pseudonym, ask.holder));
         put("table", format!("{} of {}", ask.table, ask.quarter));

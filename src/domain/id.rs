@@ -89,6 +89,8 @@ names! {
     Unit: |t| t.len() <= 100 && !t.chars().any(char::is_control), "is not a unit: at most 100 characters";
     /// A caller's idempotency key.
     RequestId: |t| is_visible(t, 8, 64), "must be 8 to 64 letters, digits, `-`, `_` or `.`; a UUID fits";
+    /// A holder's mandate record.
+    MandateId: |t| is_visible(t, 1, 64), "is not a mandate id";
     /// A holder's organisation record.
     OrganisationId: |t| is_visible(t, 1, 64), "is not an organisation id";
     /// A holder's incident record. Never shown to another agency.

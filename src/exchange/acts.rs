@@ -110,6 +110,11 @@ impl Acts {
             // They change nothing that a decision reads.
             "RetentionService/ProposeErasure"
             | "RetentionService/ConfirmDisposal"
+            | "MandateService/RecordMandate"
+            | "MandateService/EndMandate"
+            | "PaperService/MakeConsentForm"
+            | "PaperService/AcknowledgeConsent"
+            | "PaperService/StateToOrganisation"
             | "PermissionService/AskToName"
             | "DeconflictionService/DeclareEngagement"
             | "DeconflictionService/AmendEngagement"

@@ -131,6 +131,9 @@ impl Plan for Erasing {
             remains().flat_map(|remains| &remains.kept).map(|kept| (kept.index, kept)).collect();
         writes.extend(Write::strip_entries(kept.values().copied())?);
         writes.push(Write::erase_entries(entries.iter().copied()));
+        if is_last(context, reads, &incident).await? {
+            writes.push(Write::erase_mandates(&incident.organisation));
+        }
         for consent in evidence_about(context, reads, &incident).await? {
             writes.push(Write::erase_evidence(&consent));
             if !covers_all(&consent) {
@@ -155,12 +158,17 @@ fn covers_all(consent: &Consent) -> bool {
     consent.scope.as_ref().is_some_and(|scope| scope.coverage == Coverage::AllIncidents)
 }
 
+/// Whether the holder has no other incident at its organisation.
+async fn is_last(context: Context<'_>, reads: &mut Reads, incident: &Incident) -> Result<bool> {
+    let all = reads.incidents(context.agency(), "", 2, incident.organisation.as_str()).await?;
+    Ok(all.iter().all(|other| other.id == incident.id))
+}
+
 /// The consent versions whose evidence is kept for nothing else: those about this incident; and with the organisation's
 /// last incident, those about all that are over.
 async fn evidence_about(context: Context<'_>, reads: &mut Reads, incident: &Incident) -> Result<Vec<Consent>> {
     let organisation = &incident.organisation;
-    let others = reads.incidents(context.agency(), "", 2, organisation.as_str()).await?;
-    let is_last = others.iter().all(|other| other.id == incident.id);
+    let is_last = is_last(context, reads, incident).await?;
     let versions = reads.consents_of(&[organisation]).await?.remove(organisation).unwrap_or_default();
     let ended = |consent: &Consent| {
         consent.scope.as_ref().is_some_and(|scope| match &scope.coverage {

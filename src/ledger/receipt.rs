@@ -7,7 +7,7 @@ use super::entry::commit_to;
 use super::{Checkpoint, Keyring, Kind, tree};
 use crate::proto::v1::{
     Act, AskStatement, ErasureStatement, ExistenceStatement, GroundsStatement, LedgerEntry, NamingStatement,
-    NoticeStatement, OfferStatement, OutcomeStatement, PermissionStatement, ProposalStatement, PublicationStatement,
+    NoticeStatement, OfferStatement, OutcomeStatement, PaperStatement, PermissionStatement, ProposalStatement, PublicationStatement,
     Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement, ThemeAskStatement,
     ThemeStatement, WrongfulReleaseStatement,
 };
@@ -37,6 +37,8 @@ pub struct Verified {
     pub publication: Option<PublicationStatement>,
     /// What was erased, if this is an erasure.
     pub erasure: Option<ErasureStatement>,
+    /// Which page was made for an organisation, if this is that.
+    pub paper: Option<PaperStatement>,
     /// Which table was asked for, if this is an ask for one.
     pub table_ask: Option<StatisticsAskStatement>,
     /// What was confirmed of a theme, if this is that.
@@ -103,6 +105,7 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         wrongful_release: None,
         publication: None,
         erasure: None,
+        paper: None,
         table_ask: None,
         theme: None,
         theme_ask: None,
@@ -161,6 +164,10 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
             // Of the changes to an incident's record only an erasure states more than who did what.
             (Slot::Outcome, Kind::Incident) => {
                 verified.erasure = Some(ErasureStatement::decode(payload).map_err(unreadable)?);
+            }
+            // Of what is done to an organisation's record only a page for it states more than who did what.
+            (Slot::Outcome, Kind::Organisation) => {
+                verified.paper = Some(PaperStatement::decode(payload).map_err(unreadable)?);
             }
             (Slot::Outcome, Kind::Theme) => {
                 verified.theme = Some(ThemeStatement::decode(payload).map_err(unreadable)?);

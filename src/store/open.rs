@@ -35,6 +35,7 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     11 "themes" "0011_themes",
     12 "anonymised records" "0012_anonymised",
     13 "help offer" "0013_help_offer",
+    14 "mandate" "0014_mandate",
     15 "proposal" "0015_proposal",
     18 "engagement" "0018_engagement"
 );
@@ -53,6 +54,7 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     11 "themes" "0011_themes",
     12 "anonymised records" "0012_anonymised",
     13 "help offer" "0013_help_offer",
+    14 "mandate" "0014_mandate",
     15 "proposal" "0015_proposal",
     18 "engagement" "0018_engagement"
 );

@@ -277,6 +277,8 @@ mod tests {
             let Op::Change { table, .. } = op else { panic!("erasure adds nothing") };
             assert!(said.contains(&format!("`{table}`")), "`{table}` is left out");
         }
+        // By `erase_mandates`, which takes an organisation.
+        assert!(said.contains("`mandate`"));
         // By `erase_evidence`, which takes a version of a consent.
         assert!(said.contains("`consent`"));
     }

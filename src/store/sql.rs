@@ -4,6 +4,7 @@
 mod dialects;
 mod engagements;
 mod help;
+mod mandates;
 mod proposals;
 mod retention;
 mod themes;
@@ -11,6 +12,7 @@ mod themes;
 pub use dialects::Sql;
 pub(super) use engagements::*;
 pub(super) use help::*;
+pub(super) use mandates::*;
 pub(super) use proposals::*;
 pub(super) use retention::*;
 pub(super) use themes::*;
@@ -57,6 +59,7 @@ statements! {
         "SELECT c.key, c.digest, c.idx, c.object, c.version, c.at, c.answer FROM call c
          WHERE c.object = $1 AND c.answer IS NOT NULL ORDER BY c.idx LIMIT 1000"
     );
+    CHANGES_OF_OBJECT = both ("SELECT idx FROM call WHERE object = $1 AND answer IS NULL ORDER BY idx LIMIT 200");
     ASKS_AT = each (
         "SELECT object, answer FROM call WHERE object IN (SELECT value FROM json_each($1))
            AND idx IN (SELECT value FROM json_each($2)) AND answer IS NOT NULL",
@@ -443,6 +446,7 @@ pub fn statements() -> impl Iterator<Item = &'static (&'static str, Sql)> {
         .iter()
         .chain(engagements::STATEMENTS)
         .chain(help::STATEMENTS)
+        .chain(mandates::STATEMENTS)
         .chain(proposals::STATEMENTS)
         .chain(retention::STATEMENTS)
         .chain(themes::STATEMENTS)

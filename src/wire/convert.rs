@@ -10,8 +10,8 @@ use prost::Message;
 
 use crate::domain::{
     Agency, AgencyId, AgencyName, AgencyNames, Authorisation, Category, Consent, ConsentId, Coverage, Digest, Event,
-    EventKind, Evidence, Incident, IncidentId, Instant, Invalid, Markings, OfficerId, Oral, Rejected, Suspension,
-    Urgency, check,
+    EventKind, Evidence, Incident, IncidentId, Instant, Invalid, MandateId, Markings, OfficerId, Oral, Rejected,
+    Suspension, Urgency, check,
 };
 use crate::exchange::{AgreementView, ScopeTerms};
 use crate::proto::{CATEGORIES, v1};
@@ -185,6 +185,7 @@ pub(super) fn evidence(value: Option<&v1::ConsentEvidence>) -> Result<Evidence, 
             digest: digest("digest", &value.digest)?,
             received_at: required_instant("received_at", value.received_at)?,
             oral: oral(&value.channel, value.oral.as_ref())?,
+            mandate: optional("mandate_id", &value.mandate_id, MandateId::parse)?,
         })
     };
     read().map_err(|problem: Invalid| problem.within("evidence"))
@@ -294,6 +295,7 @@ fn consent_version(value: Consent, at: Instant) -> v1::ConsentVersion {
             channel: evidence.channel,
             digest: evidence.digest.as_bytes().to_vec(),
             received_at: Some(timestamp(evidence.received_at)),
+            mandate_id: evidence.mandate.map(|mandate| mandate.to_string()).unwrap_or_default(),
         }),
         recorded_at: Some(timestamp(value.recorded_at)),
         confirmed_at: Some(timestamp(value.confirmed_at)),

@@ -118,6 +118,13 @@ const RULES: &[Rule] = &[
         // Without random bytes there is nothing better to do than to stop.
         outside: &["process"],
     },
+    // The same fields and wording give the same page.
+    Rule {
+        module: "papers",
+        modules: &["domain", "proto"],
+        crates: &["prost", "prost_reflect", "serde", "serde_json", "toml"],
+        outside: &[],
+    },
     // What a menu file says, and where content stands in it.
     Rule {
         module: "menu",
@@ -152,6 +159,7 @@ const RULES: &[Rule] = &[
             "domain",
             "ledger",
             "menu",
+            "papers",
             "proto",
             "release",
             "seal",

@@ -10,6 +10,7 @@ mod exceptions;
 mod holders;
 mod mutants;
 mod onward;
+mod papers;
 mod proposals;
 mod requests;
 mod signposts;
@@ -111,6 +112,10 @@ impl Rpc {
             "OpenProposal",
             "AnswerProposal",
             "SendMessage",
+            "MakeConsentForm",
+            "RecordMandate",
+            "AcknowledgeConsent",
+            "StateToOrganisation",
         ];
         !self.changes() || again.contains(&self.name())
     }

@@ -216,6 +216,7 @@ async fn play(story: &mut Story) {
         digest: vec![7; 32],
         received_at: seconds(-60),
         oral: None,
+        mandate_id: String::new(),
     };
     let scope = v1::ConsentScope {
         recipient: "ico".into(),

@@ -2,6 +2,7 @@
 
 mod calls;
 mod contract;
+mod papers;
 mod signposts;
 mod statistics;
 

@@ -189,6 +189,7 @@ impl World {
             "organisation_id" => self.register_organisation(STRANGER, vec![]).await,
             "incident_id" => self.hold(STRANGER, "ico").await.incident,
             "consent_id" => self.seek_consent(&self.hold(STRANGER, "ico").await).await,
+            "mandate_id" => self.mandated(&self.hold(STRANGER, "ico").await).await,
             "authorisation_id" => self.authorise(&self.hold(STRANGER, "ico").await).await,
             "request" => {
                 let held = self.hold("ico", STRANGER).await;

@@ -28,8 +28,9 @@ use crate::program::Program;
 use crate::raw;
 
 /// What takes a permission away.
-const STOPS: [&str; 13] = [
+const STOPS: [&str; 14] = [
     "EndAgreement",
+    "EndMandate",
     "MarkConsentInError",
     "NarrowConsent",
     "PresentWithdrawal",

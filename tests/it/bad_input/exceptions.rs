@@ -44,6 +44,7 @@ const EXCEPTIONS: &[Exception] = &[
     ("GetAgreement", "digest", ABSENT, Accepted),
     ("ListIncidents", "organisation_id", VISIBLE, Invalid(Some("page_token"))),
     ("ListConsents", "organisation_id", VISIBLE, Invalid(Some("page_token"))),
+    ("ListMandates", "organisation_id", VISIBLE, Invalid(Some("page_token"))),
     ("ListAuthorisations", "incident_id", VISIBLE, Invalid(Some("page_token"))),
     ("ListDisclosures/1", "incident_id", VISIBLE, Invalid(Some("page_token"))),
     ("ListHelpOffers", "organisation_id", VISIBLE, Invalid(Some("page_token"))),
@@ -71,6 +72,7 @@ const EXCEPTIONS: &[Exception] = &[
     ("ListObligations", "outstanding", OVER, Invalid(Some("page_token"))),
     ("ListIncidents", "organisation_id", ABSENT, Invalid(Some("page_token"))),
     ("ListConsents", "organisation_id", ABSENT, Invalid(Some("page_token"))),
+    ("ListMandates", "organisation_id", ABSENT, Invalid(Some("page_token"))),
     ("ListAuthorisations", "incident_id", ABSENT, Invalid(Some("page_token"))),
     // The register. Number 7 is a company number, and by then another organisation's. What is looked for may be one
     // or the other, and no name is the same as none.
@@ -164,6 +166,20 @@ const EXCEPTIONS: &[Exception] = &[
     ("*", "evidence.channel", NOT_BLANK, Accepted),
     ("*", "evidence.digest", &["other"], Accepted),
     ("*", "evidence.received_at", &["year 1970"], Accepted),
+    // Mandates. One that another organisation gave is as one that is not there.
+    ("*", "mandate_id", VISIBLE, Status(Code::NotFound)),
+    ("*", "evidence.mandate_id", ABSENT, Accepted),
+    ("RecordMandate", "agent.name", NOT_BLANK, Accepted),
+    ("RecordMandate", "agent.kind", SLUG, Accepted),
+    ("RecordMandate", "agent.contact", NOT_BLANK, Accepted),
+    ("RecordMandate", "valid_from", &["absent", "year 1970"], Accepted),
+    ("RecordMandate", "valid_from", &["year 9999"], Invalid(Some("valid_until"))),
+    ("RecordMandate", "valid_until", &["absent", "year 9999"], Accepted),
+    // Papers.
+    ("StateToOrganisation", "from", &["absent", "year 1970"], Accepted),
+    ("StateToOrganisation", "from", &["year 9999"], Invalid(Some("until"))),
+    ("StateToOrganisation", "until", &["absent", "year 9999"], Accepted),
+    ("StateToOrganisation", "leave_out", ABSENT, Accepted),
     // An authorisation that cites a preview is held against what would leave.
     ("GiveAuthorisation/1", "purposes", SLUG, Status(Code::FailedPrecondition)),
     ("GiveAuthorisation/1", "ground", SLUG, Status(Code::FailedPrecondition)),

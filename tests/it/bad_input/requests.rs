@@ -87,7 +87,7 @@ fn markings() -> v1::Markings {
 
 impl World {
     /// A scope with every field set.
-    fn full_scope(&self, held: &Held) -> v1::ConsentScope {
+    pub(super) fn full_scope(&self, held: &Held) -> v1::ConsentScope {
         v1::ConsentScope {
             enforcement: true,
             revision: 1,
@@ -344,7 +344,7 @@ impl World {
                     consent_id: self.seek_consent(&held).await,
                     organisation_id: held.organisation.clone(),
                     scope: Some(self.full_scope(&held)),
-                    evidence: Some(self.evidence()),
+                    evidence: Some(self.agents_evidence(&held).await),
                 }
                 .encode_to_vec()
             }
@@ -374,7 +374,7 @@ impl World {
             "ReconfirmConsent" => {
                 let held = self.hold("ncsc", "ico").await;
                 let consent_id = self.give_consent(&held, self.scope(&held)).await;
-                let (scope, evidence) = (Some(self.full_scope(&held)), Some(self.evidence()));
+                let (scope, evidence) = (Some(self.full_scope(&held)), Some(self.agents_evidence(&held).await));
                 v1::ReconfirmConsentRequest { request_id, consent_id, scope, evidence }.encode_to_vec()
             }
             "WithdrawConsent" => {

@@ -49,6 +49,13 @@ pub(super) const ROWS: &[(&str, usize, Object)] = &[
     ("WithdrawConsent", 0, Record("consent_id")),
     ("GetConsent", 0, Record("consent_id")),
     ("ListConsents", 0, Filter("organisation_id")),
+    ("RecordMandate", 0, Record("organisation_id")),
+    ("EndMandate", 0, Record("mandate_id")),
+    ("ListMandates", 0, Filter("organisation_id")),
+    ("MakeConsentForm", 0, Record("organisation_id")),
+    ("MakeConsentForm", 0, Record("scope.incident_id")),
+    ("AcknowledgeConsent", 0, Record("consent_id")),
+    ("StateToOrganisation", 0, Record("organisation_id")),
     ("GiveAuthorisation", 0, Record("incident_id")),
     ("ListReceivedRequests", 0, List),
     ("GetReceivedRequest", 0, Record("request")),
@@ -151,6 +158,8 @@ pub(super) const NO_RECORD: &[(&str, &str)] = &[
     ("RegisterOrganisation", "parents.organisation_id"),
     ("AmendOrganisation", "parents.organisation_id"),
     ("RegisterIncidents", "organisations.parents.organisation_id"),
+    ("RecordConsent", "evidence.mandate_id"),
+    ("ReconfirmConsent", "evidence.mandate_id"),
     ("RequestTheme", "theme_id"), // What is not shared, whyever, has one answer.
     // Of a release, in the receipt that comes with it.
     ("RegisterReceived", "reference"),
