@@ -35,7 +35,7 @@ pub use call::{CallKey, Digest};
 pub use consent::{Consent, ConsentScope, ConsentState, Coverage, Evidence, Oral};
 pub use consent_history::{ConsentHistory, ConsentStep};
 pub use disclosure::{Disclosure, DisclosureTerms, Elsewhere};
-pub use event::{Event, EventDetail, EventKind, notice_before};
+pub use event::{Event, EventDetail, EventKind, notice_before, unanswered_at};
 pub use id::{
     AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, EventId, Ground, IncidentId,
     Means, NoticeId, ObligationId, OfficerId, OrganisationId, PermissionId, Purpose, Question, Reference, RequestId,

@@ -28,6 +28,7 @@ mod retention;
 mod statistics;
 mod status;
 mod themes;
+mod watch;
 mod wrongful;
 
 use std::sync::Arc;
@@ -40,6 +41,8 @@ use crate::proto::{self, v1};
 
 pub use health::Readiness;
 pub use status::REASONS;
+pub use watch::StreamLimits;
+use watch::Streams;
 
 /// What every service works with.
 #[derive(Clone)]
@@ -48,6 +51,7 @@ pub struct Desk(Arc<Inner>);
 struct Inner {
     exchange: Exchange,
     tokens: Arc<Tokens>,
+    streams: Arc<Streams>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -61,8 +65,8 @@ const MOST_REQUEST_BYTES: usize = 512 * 1024;
 
 impl Desk {
     /// For one node.
-    pub fn new(exchange: Exchange, tokens: Arc<Tokens>) -> Self {
-        Self(Arc::new(Inner { exchange, tokens }))
+    pub fn new(exchange: Exchange, tokens: Arc<Tokens>, streams: StreamLimits) -> Self {
+        Self(Arc::new(Inner { exchange, tokens, streams: Arc::new(Streams::new(streams)) }))
     }
 
     /// All services, with health and reflection, and what sets the health.

@@ -14,7 +14,7 @@ use crate::store::{Answer, Due, Kept, Proposed, Reads, ReleaseMade, Remains, Wri
 
 use super::plan::{By, Change, Context, Done, Plan};
 use super::reading::{Page, Pages};
-use super::{Exchange, Result, incidents, statement};
+use super::{Exchange, Result, incidents, statement, nudges};
 
 /// Proposes to erase an incident before its time is over.
 #[derive(Debug)]
@@ -123,6 +123,7 @@ impl Plan for Erasing {
         let mut writes = Write::erase_incident(id, context.at);
         writes.push(Write::erase_passages(context.agency(), &references));
         writes.push(Write::unmatch(&requests, id));
+        writes.extend(no_longer_unanswered(context, reads, id, &requests).await?);
         let kept: BTreeMap<u64, &Kept> =
             remains().flat_map(|remains| &remains.kept).map(|kept| (kept.index, kept)).collect();
         writes.extend(Write::strip_entries(kept.values().copied())?);
@@ -145,6 +146,22 @@ async fn offers_about(reads: &mut Reads, id: &IncidentId, requests: &[&str]) -> 
     let objects: Vec<&str> = requests.iter().copied().chain(references.iter().map(Reference::as_str)).collect();
     let offers = reads.events_of(&objects).await?.into_iter().filter(|event| event.kind.is_offer());
     Ok(offers.filter_map(|offer| offer.detail.entry).collect())
+}
+
+/// What tells the holder that nobody has decided about a request: of those that match nothing else, it goes too.
+async fn no_longer_unanswered(
+    context: Context<'_>,
+    reads: &mut Reads,
+    id: &IncidentId,
+    requests: &[&str],
+) -> Result<Vec<Write>> {
+    let matched = reads.events_of(requests).await?;
+    let matches_another = |request: &str| {
+        let looks = matched.iter().filter(|event| event.kind == EventKind::RequestToLookAt && event.object == request);
+        looks.filter_map(|event| event.detail.incident.as_ref()).any(|other| other != id)
+    };
+    let alone = requests.iter().filter(|request| !matches_another(request));
+    Ok(alone.map(|request| nudges::answered(&Question::known(*request), context.agency())).collect())
 }
 
 fn covers_all(consent: &Consent) -> bool {

@@ -33,7 +33,8 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     9 "retention" "0009_retention",
     10 "onward" "0010_onward",
     11 "themes" "0011_themes",
-    12 "anonymised records" "0012_anonymised"
+    12 "anonymised records" "0012_anonymised",
+    16 "event order" "0016_event_order"
 );
 const POSTGRES: &[(i64, &str, &str)] = scripts!(
     "postgres":
@@ -48,7 +49,8 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     9 "retention" "0009_retention",
     10 "onward" "0010_onward",
     11 "themes" "0011_themes",
-    12 "anonymised records" "0012_anonymised"
+    12 "anonymised records" "0012_anonymised",
+    16 "event order" "0016_event_order"
 );
 
 /// How to open a database.

@@ -70,12 +70,20 @@ pub struct Write(pub(super) Op);
 #[derive(Debug)]
 pub(super) enum Op {
     Insert { table: &'static Table, row: Vec<Cell> },
+    /// A row to which the transaction adds when it is due, and its place: how many entries were there before.
+    Place { table: &'static Table, row: Vec<Cell>, due_at: i64 },
     Change { table: &'static str, sql: Sql, cells: Vec<Cell>, exactly_one: bool },
 }
 
 impl Write {
     pub(super) fn insert(table: &'static Table, row: Vec<Cell>) -> Self {
         Self(Op::Insert { table, row })
+    }
+
+    /// The same of a row that is read in the order in which rows become visible. Its table's last columns are when it
+    /// is due and its place.
+    pub(super) fn place(table: &'static Table, row: Vec<Cell>, due_at: i64) -> Self {
+        Self(Op::Place { table, row, due_at })
     }
 
     /// A statement that must change exactly one row.
@@ -94,12 +102,20 @@ impl Locked {
     /// for each table, because a statement for each row would cost ten times as much.
     pub(crate) async fn write(&mut self, writes: Vec<Write>) -> Result<()> {
         let mut inserts: Vec<(&'static Table, Vec<Vec<Cell>>)> = Vec::new();
+        let mut insert = |inserts: &mut Vec<(&'static Table, Vec<Vec<Cell>>)>, table: &'static Table, row| {
+            match inserts.iter_mut().find(|(other, _)| other.name == table.name) {
+                Some((_, rows)) => rows.push(row),
+                None => inserts.push((table, vec![row])),
+            }
+        };
         for Write(op) in writes {
             match op {
-                Op::Insert { table, row } => match inserts.iter_mut().find(|(other, _)| other.name == table.name) {
-                    Some((_, rows)) => rows.push(row),
-                    None => inserts.push((table, vec![row])),
-                },
+                Op::Insert { table, row } => insert(&mut inserts, table, row),
+                Op::Place { table, mut row, due_at } => {
+                    // INVARIANT: nothing is due before the last entry that a reader may have seen.
+                    row.extend([due_at.max(self.head_at().micros()).into(), self.place().into()]);
+                    insert(&mut inserts, table, row);
+                }
                 Op::Change { table, sql, cells, exactly_one } => {
                     self.insert_all(&mut inserts).await?;
                     let text = self.reads.0.text(&sql);

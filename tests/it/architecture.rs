@@ -157,11 +157,22 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "wire",
-        modules: &["decision", "domain", "exchange", "identity", "ledger", "proto", "release", "store"],
+        modules: &[
+            "connections",
+            "decision",
+            "domain",
+            "exchange",
+            "identity",
+            "ledger",
+            "proto",
+            "release",
+            "store",
+        ],
         crates: &[
             "aws_lc_rs",
             "prost",
             "prost_types",
+            "tokio",
             "tonic",
             "tonic_health",
             "tonic_reflection",
