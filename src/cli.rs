@@ -19,6 +19,7 @@ mod serve;
 mod statistics;
 mod table;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -24,10 +24,7 @@ pub(super) fn unanswered(question: &QuestionRow, agency: &AgencyId, at: Instant)
         kind: EventKind::RequestUnanswered,
         at: unanswered_at(at, question.open_until),
         object: question.id.to_string(),
-        detail: EventDetail {
-            ends_at: Some(question.open_until),
-            ..EventDetail::with(&question.requester.agency)
-        },
+        detail: EventDetail { ends_at: Some(question.open_until), ..EventDetail::with(&question.requester.agency) },
     })?)
 }
 

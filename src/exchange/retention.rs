@@ -14,7 +14,7 @@ use crate::store::{Answer, Due, Kept, Proposed, Reads, ReleaseMade, Remains, Wri
 
 use super::plan::{By, Change, Context, Done, Plan};
 use super::reading::{Page, Pages};
-use super::{Exchange, Result, incidents, statement, nudges};
+use super::{Exchange, Result, incidents, nudges, statement};
 
 /// Proposes to erase an incident before its time is over.
 #[derive(Debug)]

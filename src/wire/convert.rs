@@ -336,10 +336,9 @@ pub(super) fn event(value: Event) -> v1::Event {
             shown.purpose = detail.purpose.map(|purpose| purpose.to_string()).unwrap_or_default();
             shown.categories = detail.categories.iter().map(ToString::to_string).collect();
         }
-        EventKind::AskAgain
-        | EventKind::ReleaseReceived
-        | EventKind::ReleaseMade
-        | EventKind::RequestUnanswered => shown.request = value.object,
+        EventKind::AskAgain | EventKind::ReleaseReceived | EventKind::ReleaseMade | EventKind::RequestUnanswered => {
+            shown.request = value.object
+        }
         EventKind::RequestToLookAt => (shown.request, shown.incident_id) = (value.object, incident),
         EventKind::ConsentEnds => shown.consent_id = value.object,
         EventKind::AuthorisationEnds => (shown.authorisation_id, shown.incident_id) = (value.object, incident),

@@ -30,7 +30,10 @@ pub const REASONS: &[(&str, &str)] = &[
     ("SAME_OFFICER", "A second officer is needed: whoever recorded must not verify."),
     ("STORE_UNAVAILABLE", "The node's database failed. Ask again with the same request_id."),
     ("SUSPENDED", "You or your agency may not call here for now; the details say by whom and where to turn to."),
-    ("TOO_MANY_STREAMS", "Your agency has as many streams open at this node as it may have. Close one, or list instead."),
+    (
+        "TOO_MANY_STREAMS",
+        "Your agency has as many streams open at this node as it may have. Close one, or list instead.",
+    ),
     ("UNAUTHENTICATED", "Certificate or token were not accepted. The node's log says why."),
     ("WRONG_STATE", "The record is not in a state in which this can be done."),
 ];

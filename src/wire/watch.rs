@@ -5,6 +5,7 @@
 //! and no reading, until its connection has reached its age.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::future::pending;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -120,6 +121,12 @@ impl Watch {
         let mut following = Following { desk, shown, page, commits, beat, read_at: now, more: false, _place: place };
         let first = following.read().await?;
         Ok(Self(Some(Box::pin(async { (Some(following), Some(Ok(first))) }))))
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch(..)")
     }
 }
 

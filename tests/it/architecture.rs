@@ -157,17 +157,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "wire",
-        modules: &[
-            "connections",
-            "decision",
-            "domain",
-            "exchange",
-            "identity",
-            "ledger",
-            "proto",
-            "release",
-            "store",
-        ],
+        modules: &["connections", "decision", "domain", "exchange", "identity", "ledger", "proto", "release", "store"],
         crates: &[
             "aws_lc_rs",
             "prost",

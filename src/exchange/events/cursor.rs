@@ -19,8 +19,7 @@ pub(super) struct Cursor {
     pub(super) after: (Instant, String),
 }
 
-const NOTHING: Horizon =
-    Horizon { size: 0, head_at: Instant::from_micros(0), at: Instant::from_micros(0) };
+const NOTHING: Horizon = Horizon { size: 0, head_at: Instant::from_micros(0), at: Instant::from_micros(0) };
 
 impl Cursor {
     /// Reads a cursor; an empty one begins at the start. None if it is of another ledger, or of a later state of it than
