@@ -103,7 +103,7 @@ fn show(item: &Value, format: Format) -> anyhow::Result<()> {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         Some(format!("{KEY}{}{KEY:#} {}", field.name(), json::harmless(&text).replace('\n', " ")))
     };
-    let fields = item.descriptor().fields();
-    print(&fields.filter_map(word).collect::<Vec<_>>().join("  "));
+    let descriptor = item.descriptor();
+    print(&descriptor.fields().filter_map(word).collect::<Vec<_>>().join("  "));
     Ok(())
 }

@@ -6,7 +6,7 @@ use tonic::{Code, Status, Streaming};
 
 use super::WITHIN;
 use crate::builders::{assert_error, names};
-use crate::harness::{World, on_both_databases};
+use crate::harness::on_both_databases;
 
 type Stream = Streaming<v1::WatchEventsResponse>;
 
