@@ -9,7 +9,7 @@ use tonic::{Request, Status};
 use super::{Desk, status};
 use crate::domain::{CallKey, Digest, Invalid, RequestId};
 use crate::exchange::{By, Exchange, Page};
-use crate::identity::{Caller, Peer};
+use crate::identity::{Caller, Peer, Unidentified};
 use crate::proto;
 
 /// A request whose caller has been identified and may call.
@@ -34,8 +34,13 @@ impl Desk {
     pub(super) fn identify(&self, method: &'static str, peer: &Peer, header: Option<&str>) -> Result<Caller, Status> {
         let exchange = &self.0.exchange;
         let caller = self.0.tokens.identify(peer, header, exchange.node().clock().now()).map_err(|reason| {
-            let fingerprint = peer.fingerprint().to_hex();
-            tracing::warn!(agency = %peer.agency(), fingerprint, method, %reason, "a call was not identified");
+            let (agency, fingerprint) = (peer.agency(), peer.fingerprint().to_hex());
+            if reason == Unidentified::Expired {
+                // As at the end of every stream.
+                tracing::info!(%agency, fingerprint, method, %reason, "a call was not identified");
+            } else {
+                tracing::warn!(%agency, fingerprint, method, %reason, "a call was not identified");
+            }
             status::unauthenticated()
         })?;
         let access = proto::ACCESS.iter().find(|(path, ..)| path.strip_prefix("/concordat.v1.") == Some(method));
