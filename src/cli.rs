@@ -21,6 +21,7 @@ mod signpost;
 mod statistics;
 mod table;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -43,7 +43,7 @@ pub use consent::{Consent, ConsentScope, ConsentState, Coverage, Evidence, Oral}
 pub use consent_history::{ConsentHistory, ConsentStep};
 pub use disclosure::{Disclosure, DisclosureTerms, Elsewhere};
 pub use engagement::{AskOfVictim, Engaged, Engagement, EngagementPut, EngagementTerms, Lead, together};
-pub use event::{Event, EventDetail, EventKind, notice_before};
+pub use event::{Event, EventDetail, EventKind, notice_before, unanswered_at};
 pub use help::{HelpOffer, HelpState};
 pub use id::{
     AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, EngagementId, EventId, Ground,

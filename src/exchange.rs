@@ -30,6 +30,7 @@ mod mandates;
 mod naming;
 mod node;
 mod notices;
+mod nudges;
 mod obligations;
 mod offers;
 mod oral;
@@ -67,7 +68,7 @@ pub use deconfliction::{
 };
 pub use disclosures::RecordDisclosure;
 pub use error::Error;
-pub use events::AcknowledgeEvents;
+pub use events::{AcknowledgeEvents, EventPage};
 pub use help::RecordHelpOffer;
 pub use inbox::{DeclineRequest, Received};
 pub use incidents::{AmendIncident, IssueReference, RegisterIncident, VerifyNotification};
@@ -107,7 +108,7 @@ pub use wrongful::{CloseWrongfulRelease, Copy, ReportWrongfulRelease, Wrongful, 
 
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use crate::domain::Actor;
 
@@ -144,6 +145,12 @@ impl Exchange {
     /// What the node is made of.
     pub fn node(&self) -> &Node {
         &self.node
+    }
+
+    /// Told of each commit of this process: whoever waits for what a commit may have brought can look then. Another
+    /// replica's are not told of.
+    pub fn commits(&self) -> watch::Receiver<()> {
+        self.queue.commits()
     }
 
     /// How many calls wait for the next batch.

@@ -44,6 +44,7 @@ pub use candidates::MOST_CANDIDATES;
 pub use check::{CheckFailed, Checked};
 pub use consents::ConsentVersions;
 pub use entries::StoredEntry;
+pub use events::Horizon;
 pub use incidents::{IncidentKey, SealedCategory};
 pub use locked::{Appended, Commit, Committed, Locked};
 pub use looks::Stand;

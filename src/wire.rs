@@ -34,6 +34,7 @@ mod signposts;
 mod statistics;
 mod status;
 mod themes;
+mod watch;
 mod wrongful;
 
 use std::sync::Arc;
@@ -47,6 +48,8 @@ use crate::proto::{self, v1};
 pub use health::Readiness;
 pub use signposts::find_signposts;
 pub use status::REASONS;
+pub use watch::StreamLimits;
+use watch::Streams;
 
 /// What every service works with.
 #[derive(Clone)]
@@ -55,6 +58,7 @@ pub struct Desk(Arc<Inner>);
 struct Inner {
     exchange: Exchange,
     tokens: Arc<Tokens>,
+    streams: Arc<Streams>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -68,8 +72,8 @@ const MOST_REQUEST_BYTES: usize = 512 * 1024;
 
 impl Desk {
     /// For one node.
-    pub fn new(exchange: Exchange, tokens: Arc<Tokens>) -> Self {
-        Self(Arc::new(Inner { exchange, tokens }))
+    pub fn new(exchange: Exchange, tokens: Arc<Tokens>, streams: StreamLimits) -> Self {
+        Self(Arc::new(Inner { exchange, tokens, streams: Arc::new(Streams::new(streams)) }))
     }
 
     /// All services, with health and reflection, and what sets the health.

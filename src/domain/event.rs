@@ -9,6 +9,10 @@ use super::{AgencyId, Category, EventId, IncidentId, Instant, Purpose};
 /// How long before something ends its agency is told, at most; where it lasts less than twice that, at half time.
 const NOTICE_MICROS: i64 = 14 * 86_400 * 1_000_000;
 
+/// How long a holder has a request that matches a record before it is told that nobody has decided about it; half the
+/// time that is left if that is less.
+const UNANSWERED_MICROS: i64 = 7 * 86_400 * 1_000_000;
+
 /// What an event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
@@ -52,10 +56,16 @@ pub enum EventKind {
     NoticeAcknowledged,
     /// The agency disclosed something wrongly, and its own clocks may run.
     WrongfulRelease,
+    /// A request matches one of the agency's records, and nobody has decided about it.
+    RequestUnanswered,
+    /// The recipient has not said what it did, and should have.
+    NoticeUnacknowledged,
+    /// An agreement of the agency's is to be reviewed.
+    ReviewDue,
 }
 
 impl EventKind {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 22] = [
         Self::RequestToLookAt,
         Self::ConsentEnds,
         Self::AuthorisationEnds,
@@ -76,6 +86,9 @@ impl EventKind {
         Self::NoticeToSend,
         Self::NoticeAcknowledged,
         Self::WrongfulRelease,
+        Self::RequestUnanswered,
+        Self::NoticeUnacknowledged,
+        Self::ReviewDue,
     ];
 
     /// As stored and shown.
@@ -101,6 +114,9 @@ impl EventKind {
             Self::NoticeToSend => "notice-to-send",
             Self::NoticeAcknowledged => "notice-acknowledged",
             Self::WrongfulRelease => "wrongful-release",
+            Self::RequestUnanswered => "request-unanswered",
+            Self::NoticeUnacknowledged => "notice-unacknowledged",
+            Self::ReviewDue => "review-due",
         }
     }
 
@@ -149,7 +165,7 @@ pub struct Event {
     /// When it becomes due.
     pub at: Instant,
     /// The record that it is about: a request, a consent, an authorisation, an obligation, a theme, a reference, an
-    /// engagement, a proposal, a notice or a wrongful release.
+    /// engagement, a proposal, a notice, a wrongful release or an agreement.
     pub object: String,
     /// The rest.
     pub detail: EventDetail,
@@ -183,6 +199,11 @@ impl EventDetail {
     pub fn with(other: &AgencyId) -> Self {
         Self { other: Some(other.clone()), ..Self::default() }
     }
+}
+
+/// When to tell a holder that nobody has decided about a request which is open until then.
+pub fn unanswered_at(from: Instant, open_until: Instant) -> Instant {
+    Instant::from_micros(from.micros() + UNANSWERED_MICROS.min(open_until.micros_since(from) / 2))
 }
 
 /// When to tell an agency that something ends which began, or begins, at `from`.

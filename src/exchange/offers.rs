@@ -14,7 +14,7 @@ use crate::store::{Reads, Write};
 
 use super::gather::{Gathered, Put, supposed};
 use super::plan::{By, Context};
-use super::{Result, asks, inbox, incidents, statement};
+use super::{Result, asks, inbox, incidents, nudges, statement};
 
 /// The RPC that offers: what a duty gives rise to counts as called by whoever verified the notification.
 const METHOD: &str = "InboxService/OfferRelease";
@@ -142,6 +142,7 @@ impl Offering {
         let event = match &self.of {
             Of::Request(question) => {
                 writes.push(Write::offered(question, at));
+                writes.push(nudges::answered(question, &ask.holder));
                 told(EventKind::AskAgain, question.as_str(), holder)
             }
             Of::Incident { incident, reference, is_new, obligations } => {

@@ -14,7 +14,7 @@ use crate::store::{Answer, Due, Kept, Proposed, Reads, ReleaseMade, Remains, Wri
 
 use super::plan::{By, Change, Context, Done, Plan};
 use super::reading::{Page, Pages};
-use super::{EraseProposal, Exchange, Result, incidents, statement};
+use super::{EraseProposal, Exchange, Result, incidents, nudges, statement};
 
 /// Proposes to erase an incident before its time is over.
 #[derive(Debug)]
@@ -127,6 +127,7 @@ impl Plan for Erasing {
         writes.push(Write::unmatch(&requests, id));
         let proposals = reads.proposals_about(id).await?;
         writes.extend(Write::erase_proposals(&proposals));
+        writes.extend(no_longer_unanswered(context, reads, id, &requests).await?);
         let kept: BTreeMap<u64, &Kept> =
             remains().flat_map(|remains| &remains.kept).map(|kept| (kept.index, kept)).collect();
         writes.extend(Write::strip_entries(kept.values().copied())?);
@@ -152,6 +153,22 @@ async fn offers_about(reads: &mut Reads, id: &IncidentId, requests: &[&str]) -> 
     let objects: Vec<&str> = requests.iter().copied().chain(references.iter().map(Reference::as_str)).collect();
     let offers = reads.events_of(&objects).await?.into_iter().filter(|event| event.kind.is_offer());
     Ok(offers.filter_map(|offer| offer.detail.entry).collect())
+}
+
+/// What tells the holder that nobody has decided about a request: of those that match nothing else, it goes too.
+async fn no_longer_unanswered(
+    context: Context<'_>,
+    reads: &mut Reads,
+    id: &IncidentId,
+    requests: &[&str],
+) -> Result<Vec<Write>> {
+    let matched = reads.events_of(requests).await?;
+    let matches_another = |request: &str| {
+        let looks = matched.iter().filter(|event| event.kind == EventKind::RequestToLookAt && event.object == request);
+        looks.filter_map(|event| event.detail.incident.as_ref()).any(|other| other != id)
+    };
+    let alone = requests.iter().filter(|request| !matches_another(request));
+    Ok(alone.map(|request| nudges::answered(&Question::known(*request), context.agency())).collect())
 }
 
 fn covers_all(consent: &Consent) -> bool {

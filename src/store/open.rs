@@ -37,6 +37,7 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     13 "help offer" "0013_help_offer",
     14 "mandate" "0014_mandate",
     15 "proposal" "0015_proposal",
+    16 "event order" "0016_event_order",
     18 "engagement" "0018_engagement"
 );
 const POSTGRES: &[(i64, &str, &str)] = scripts!(
@@ -56,6 +57,7 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     13 "help offer" "0013_help_offer",
     14 "mandate" "0014_mandate",
     15 "proposal" "0015_proposal",
+    16 "event order" "0016_event_order",
     18 "engagement" "0018_engagement"
 );
 

@@ -226,8 +226,7 @@ impl Write {
     pub(crate) fn unmatch(requests: &[&str], incident: &IncidentId) -> Self {
         let event = |request: &&str| EventKind::RequestToLookAt.id(&[request, incident.as_str()]);
         let events: Vec<EventId> = requests.iter().map(event).collect();
-        let set = key_set(events.iter().map(EventId::as_str));
-        Self::change_any("event", sql::DROP_EVENTS_BY_ID, vec![set.into()])
+        Self::drop_events_by_id(&events)
     }
 
     /// Notes that a recipient disposed of a release.

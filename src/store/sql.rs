@@ -365,11 +365,19 @@ statements! {
          WHERE c.answer IS NOT NULL AND c.object", " ORDER BY c.idx"
     );
 
-    EVENTS_DUE = both (
+    EVENTS_BETWEEN = both (
         "SELECT id, agency, kind, due_at, object, detail FROM event
-         WHERE agency = $1 AND acknowledged_at IS NULL AND due_at <= $2
-           AND (due_at > $3 OR (due_at = $3 AND id > $4))
+         WHERE agency = $1 AND acknowledged_at IS NULL AND due_at >= $3 AND due_at <= $2
+           AND (due_at > $3 OR id > $4) AND placed < $6 AND (placed >= $7 OR due_at > $8)
          ORDER BY due_at, id LIMIT $5"
+    );
+    // See the index.
+    NUDGES_DUE = both (
+        "SELECT kind, COUNT(*) FROM event
+         WHERE acknowledged_at IS NULL AND kind IN ('authorisation-ends', 'consent-ends', 'duty-overdue',
+               'notice-unacknowledged', 'request-unanswered', 'review-due')
+           AND agency <> '-' AND due_at <= $1
+         GROUP BY kind ORDER BY kind"
     );
     EVENTS_BY_ID = set ("SELECT id, agency, kind, due_at, object, detail FROM event WHERE id", "");
     // Of what is never asked for by its object; see the index.

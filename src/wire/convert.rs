@@ -340,7 +340,9 @@ pub(super) fn event(value: Event) -> v1::Event {
             shown.purpose = detail.purpose.map(|purpose| purpose.to_string()).unwrap_or_default();
             shown.categories = detail.categories.iter().map(ToString::to_string).collect();
         }
-        EventKind::AskAgain | EventKind::ReleaseReceived | EventKind::ReleaseMade => shown.request = value.object,
+        EventKind::AskAgain | EventKind::ReleaseReceived | EventKind::ReleaseMade | EventKind::RequestUnanswered => {
+            shown.request = value.object
+        }
         EventKind::RequestToLookAt => (shown.request, shown.incident_id) = (value.object, incident),
         EventKind::ConsentEnds => shown.consent_id = value.object,
         EventKind::AuthorisationEnds => (shown.authorisation_id, shown.incident_id) = (value.object, incident),
@@ -352,7 +354,11 @@ pub(super) fn event(value: Event) -> v1::Event {
         | EventKind::ProposalMessage
         | EventKind::ProposalConcluded
         | EventKind::ProposalPublished => shown.proposal_id = value.object,
-        EventKind::Notice | EventKind::NoticeToSend | EventKind::NoticeAcknowledged => shown.notice_id = value.object,
+        EventKind::Notice
+        | EventKind::NoticeToSend
+        | EventKind::NoticeAcknowledged
+        | EventKind::NoticeUnacknowledged => shown.notice_id = value.object,
+        EventKind::ReviewDue => shown.agreement_id = value.object,
         EventKind::WrongfulRelease => shown.wrongful_release_id = value.object,
     }
     shown

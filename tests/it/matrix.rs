@@ -221,9 +221,12 @@ impl World {
         let bytes = self.valid_request(rpc.name(), variant).await.unwrap();
         let mut message = DynamicMessage::decode(rpc.method.input(), bytes.as_slice()).unwrap();
         if matches!(object, List | Filter(_)) {
-            let token = if rpc.name() == "ListEvents" { "cursor" } else { "page_token" };
-            message.clear_field_by_name(token);
-            message.set_field_by_name("page_size", Value::I32(200));
+            for token in ["cursor", "page_token"] {
+                message.clear_field_by_name(token);
+            }
+            if rpc.method.input().get_field_by_name("page_size").is_some() {
+                message.set_field_by_name("page_size", Value::I32(200));
+            }
         }
         message
     }

@@ -68,7 +68,7 @@ const EXCEPTIONS: &[Exception] = &[
     // Lists: no size is the usual one, a large one the largest; a token belongs to its filter.
     ("*", "page_size", &["absent", "largest", "large"], Accepted),
     ("*", "page_token", ABSENT, Accepted),
-    ("ListEvents", "cursor", ABSENT, Accepted),
+    ("*", "cursor", ABSENT, Accepted),
     ("ListObligations", "outstanding", OVER, Invalid(Some("page_token"))),
     ("ListIncidents", "organisation_id", ABSENT, Invalid(Some("page_token"))),
     ("ListConsents", "organisation_id", ABSENT, Invalid(Some("page_token"))),

@@ -65,6 +65,10 @@ impl World {
                 let first = self.event_desk("ico").list_events(request).await.unwrap().into_inner();
                 v1::ListEventsRequest { page_size, cursor: first.next_cursor }.encode_to_vec()
             }
+            "WatchEvents" => {
+                drop(self.permitted_ask().await);
+                v1::WatchEventsRequest { cursor: self.since("ico", "").await.1 }.encode_to_vec()
+            }
             "AcknowledgeEvents" => {
                 drop(self.permitted_ask().await);
                 let event_ids = self.events("ico").await.into_iter().map(|event| event.id).take(1).collect();

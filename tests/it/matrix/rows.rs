@@ -65,6 +65,7 @@ pub(super) const ROWS: &[(&str, usize, Object)] = &[
     ("DeclineRequest", 0, Record("request")),
     ("ListObligations", 0, List),
     ("ListEvents", 0, List),
+    ("WatchEvents", 0, List),
     ("AcknowledgeEvents", 0, Nothing),
     ("ListAgencies", 0, Nothing),
     ("RecordMerger", 0, Record("organisation_id")),
