@@ -65,7 +65,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::RequestToLookAt,
         Self::ConsentEnds,
         Self::AuthorisationEnds,
