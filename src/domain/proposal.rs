@@ -1,7 +1,7 @@
 //! A proposal: a text that one agency puts to others, what they answer, and what comes of it.
 //!
-//! One shape for every kind. What a kind allows is data of the agreements ([`ProposalTerms`]); who may see what was put is
-//! decided elsewhere, each time anew.
+//! One shape for every kind. What a kind allows is data of the agreements ([`ProposalTerms`]); who may see what was put
+//! is decided elsewhere, each time anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! Proposals: what each side learns, that an answer is about exactly one text, and that nothing is left of what was erased.
+//! Proposals: what each side learns, that an answer is about exactly one text, and that nothing is left of what was
+//! erased.
 
 use std::collections::BTreeSet;
 
@@ -171,7 +172,8 @@ impl World {
         listed.proposals.into_iter().map(|found| found.id).collect()
     }
 
-    /// That an agency learns nothing: not by the list, not by an event, and of each call what it gets of nothing at all.
+    /// That an agency learns nothing: not by the list, not by an event, and of each call what it gets of nothing at
+    /// all.
     pub(crate) async fn learns_nothing(&self, agency: &str, opened: &Opened) {
         let nothing = Opened { proposal_id: "prop_nothing".into(), ..opened.clone() };
         let mut answers = Vec::new();
