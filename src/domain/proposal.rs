@@ -303,7 +303,7 @@ impl Proposal {
             let problem = "its text has changed since it was put to you: answer once it is put again";
             return Err(Rejected::WrongState(problem));
         }
-        if newest.digest != digest { Err(Rejected::Changed) } else { Ok(newest) }
+        if newest.digest == digest { Ok(newest) } else { Err(Rejected::Changed) }
     }
 
     /// Whether this outcome may be stated now. `terms` are those between the opener and an agency.
