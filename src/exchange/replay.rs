@@ -185,18 +185,11 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
             }
         }
         return match sealed {
-            // A decline decides nothing.
-            Some(sealed) if leaf.kind() == Kind::Offer => {
-                offer(reads, known, &sealed, committed(Slot::Outcome), committed(Slot::Grounds)).await
-            }
-            Some(sealed) if leaf.kind() == Kind::Naming => {
-                naming(reads, known, &sealed, leaf.at_micros, committed(Slot::Outcome), committed(Slot::Grounds)).await
-            }
-            // Whatever the change was: what it let another agency see was decided on these.
             Some(sealed) => {
-                let outcome = (leaf.kind() == Kind::Existence).then(|| committed(Slot::Outcome));
-                existence(reads, known, &sealed, leaf.at_micros, outcome, committed(Slot::Grounds)).await
+                let made = (leaf.kind(), leaf.at_micros);
+                change(reads, known, made, &sealed, committed(Slot::Outcome), committed(Slot::Grounds)).await
             }
+            // A decline decides nothing.
             None => Ok(Replayed::NoDecision(leaf.kind())),
         };
     }
@@ -253,6 +246,24 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
         differs("grounds: the facts give other reasons than were committed to");
     }
     Ok(if differences.is_empty() { Replayed::Same } else { Replayed::Different(differences) })
+}
+
+/// Decides again what a change was decided on.
+async fn change(
+    reads: &mut Reads,
+    known: &mut Known,
+    (kind, at_micros): (Kind, i64),
+    sealed: &[u8],
+    outcome: &[u8],
+    grounds: &[u8],
+) -> Result<Replayed, Stopped> {
+    match kind {
+        Kind::Offer => offer(reads, known, sealed, outcome, grounds).await,
+        Kind::Naming => naming(reads, known, sealed, at_micros, outcome, grounds).await,
+        Kind::Existence => existence(reads, known, sealed, at_micros, Some(outcome), grounds).await,
+        // Whatever it was: what it lets another agency see was decided on these, and its outcome says more than that.
+        _ => existence(reads, known, sealed, at_micros, None, grounds).await,
+    }
 }
 
 /// Decides again what was offered: only a permit makes an offer.
