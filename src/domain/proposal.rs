@@ -1,7 +1,7 @@
 //! A proposal: a text that one agency puts to others, what they answer, and what comes of it.
 //!
-//! One shape for every kind. What a kind allows is data of the agreements ([`ProposalTerms`]); who may see what was put is
-//! decided elsewhere, each time anew.
+//! One shape for every kind. What a kind allows is data of the agreements ([`ProposalTerms`]); who may see what was put
+//! is decided elsewhere, each time anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -303,7 +303,7 @@ impl Proposal {
             let problem = "its text has changed since it was put to you: answer once it is put again";
             return Err(Rejected::WrongState(problem));
         }
-        if newest.digest != digest { Err(Rejected::Changed) } else { Ok(newest) }
+        if newest.digest == digest { Ok(newest) } else { Err(Rejected::Changed) }
     }
 
     /// Whether this outcome may be stated now. `terms` are those between the opener and an agency.

@@ -1,7 +1,7 @@
 //! Proposals: opened, put to other agencies, answered, written about, concluded and published.
 //!
-//! Nobody but the agency that opened one sees it until it is put to them, and then what was put alone: [`seen`] says who
-//! may know what, under the lock for changes and in the reading's own transaction for what is read.
+//! Nobody but the agency that opened one sees it until it is put to them, and then what was put alone: [`seen`] says
+//! who may know what, under the lock for changes and in the reading's own transaction for what is read.
 
 mod messages;
 mod outcome;
@@ -336,7 +336,8 @@ pub(crate) fn content(words: &ProposalWords) -> v1::ProposalContent {
     }
 }
 
-/// INVARIANT: the same message gives the same bytes, in this version and in every later one: the digest is in the ledger.
+/// INVARIANT: the same message gives the same bytes, in this version and in every later one: the digest is in the
+/// ledger.
 fn digest_of(message: &impl Message) -> Digest {
     let mut sum = [0; 32];
     sum.copy_from_slice(digest(&SHA256, &message.encode_to_vec()).as_ref());

@@ -87,10 +87,8 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
     }
     let entry = LedgerEntry::decode(receipt.entry.as_slice()).map_err(|_| invalid("the entry cannot be read"))?;
     if entry.format != 1 {
-        return Err(Invalidity::Invalid(format!(
-            "the entry has format {}, which this verifier doesn't know",
-            entry.format
-        )));
+        let problem = format!("the entry has format {}, which this verifier doesn't know", entry.format);
+        return Err(Invalidity::Invalid(problem));
     }
     let kind = entry.kind();
     let mut verified = Verified {

@@ -429,8 +429,8 @@ impl Write {
         Self::change_one("proposal", sql::PUBLISH_PROPOSAL, vec![at.micros().into(), id.as_str().into()])
     }
 
-    /// Erases all that was said of these proposals: their keys, and what these sealed. That they were there, to whom they
-    /// were put and what came of them stays.
+    /// Erases all that was said of these proposals: their keys, and what these sealed. That they were there, to whom
+    /// they were put and what came of them stays.
     pub(crate) fn erase_proposals(ids: &[ProposalId]) -> Vec<Self> {
         let set = key_set(ids.iter().map(ProposalId::as_str));
         let any = |table, sql| Self::change_any(table, sql, vec![set.as_str().into()]);

@@ -101,9 +101,9 @@ impl Reader {
     }
 }
 
-/// Whether an officer of an agency to which it was put, or anybody of it, may know of it now: an agreement still has the
-/// kind between the two, the opener has not suspended whom it is about to be shown to, and of an incident the agency may
-/// still know that there is one.
+/// Whether an officer of an agency to which it was put, or anybody of it, may know of it now: an agreement still has
+/// the kind between the two, the opener has not suspended whom it is about to be shown to, and of an incident the
+/// agency may still know that there is one.
 pub(super) async fn may_know(
     node: &Node,
     reads: &mut Reads,

@@ -4,7 +4,8 @@ use super::Sql;
 
 statements! {
     PROPOSALS_BY_ID = set (
-        "SELECT id, opener, kind, incident_id, opened_at, wrapped_key, outcome, why, concluded_by, concluded_at, published_at
+        "SELECT id, opener, kind, incident_id, opened_at, wrapped_key, outcome, why, concluded_by, concluded_at,
+                published_at
          FROM proposal WHERE id", " ORDER BY id"
     );
     PROPOSALS_OPENED = both (
@@ -24,8 +25,8 @@ statements! {
         " ORDER BY proposal_id, version, agency"
     );
     PROPOSAL_ANSWERS = set (
-        "SELECT proposal_id, agency, number, version, answer, sealed, answered_at FROM proposal_answer WHERE proposal_id",
-        " ORDER BY proposal_id, answered_at, agency, number"
+        "SELECT proposal_id, agency, number, version, answer, sealed, answered_at
+         FROM proposal_answer WHERE proposal_id", " ORDER BY proposal_id, answered_at, agency, number"
     );
     // $2 empty: with every agency.
     PROPOSAL_MESSAGES = both (

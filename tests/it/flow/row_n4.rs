@@ -45,7 +45,8 @@ on_both_databases! {
         };
         let with = |attachments| v1::SendMessageRequest { attachments, ..to("ncsc") };
         let largest = 256 * 1_024;
-        assert_invalid(world.proposals("ico").send_message(with(vec![large(largest + 1)])).await, "attachments[0].content");
+        let over = with(vec![large(largest + 1)]);
+        assert_invalid(world.proposals("ico").send_message(over).await, "attachments[0].content");
         let both = with(vec![large(largest), large(largest / 2 + 1)]);
         assert_invalid(world.proposals("ico").send_message(both).await, "attachments");
         // In total at most 4 MiB: sixteen of the largest, less the two that went before.
