@@ -174,7 +174,7 @@ const EXCEPTIONS: &[Exception] = &[
     ("RecordMandate", "agent.contact", NOT_BLANK, Accepted),
     ("RecordMandate", "valid_from", &["absent", "year 1970"], Accepted),
     ("RecordMandate", "valid_from", &["year 9999"], Invalid(Some("valid_until"))),
-    ("RecordMandate", "valid_until", &["absent", "year 9999"], Accepted),
+    ("RecordMandate", "valid_until", &["absent", "year 1970", "year 9999"], Accepted),
     // Papers.
     ("StateToOrganisation", "from", &["absent", "year 1970"], Accepted),
     ("StateToOrganisation", "from", &["year 9999"], Invalid(Some("until"))),
