@@ -45,6 +45,10 @@ clients:
 reference:
     cargo run --quiet --locked -- reference > docs/reference.md
 
+# Renew docs/coverage.md: what the agreements ask for, and which clauses, RPCs and tests answer it.
+coverage:
+    CONCORDAT_RENEW=1 cargo test --quiet --locked --test it -- coverage
+
 # A gated release against a bare echo.
 bench:
     cargo bench --locked --bench release

@@ -132,6 +132,8 @@ impl Store {
             // A prepared statement keeps the plan that was made while its tables were small: that must not be one that
             // reads all of a table, since every look-up is made while the ledger's head is held.
             ("enable_seqscan", "off"),
+            // Where there is no other plan, the price that this puts on one would have PostgreSQL compile it first.
+            ("jit", "off"),
         ]);
         let serves = options.serves;
         if serves && is_standby(&mut connect.connect().await?).await? {

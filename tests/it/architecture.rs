@@ -453,8 +453,13 @@ pub(crate) fn workspace_file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// Every source file with its text, by its path from the root of the repository.
+/// Every source file of the library with its text, by its path from the root of the repository.
 pub(crate) fn sources() -> Vec<(String, String)> {
+    sources_in("src")
+}
+
+/// The same of another folder.
+pub(crate) fn sources_in(folder: &str) -> Vec<(String, String)> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -466,7 +471,7 @@ pub(crate) fn sources() -> Vec<(String, String)> {
         }
     }
     let mut found = Vec::new();
-    walk(&workspace_file("src"), &mut found);
+    walk(&workspace_file(folder), &mut found);
     found.sort();
     let root = workspace_file("");
     let read = |path: PathBuf| {

@@ -10,6 +10,7 @@ mod cancelled;
 mod cli;
 mod completeness;
 mod config;
+mod coverage;
 mod disclosure;
 mod erased;
 mod flow;
