@@ -370,9 +370,9 @@ fn run(engine: crate::harness::Engine, holds_stranger: bool) {
     runtime.block_on(async {
         if let Some(world) = World::for_matrix(engine, holds_stranger).await {
             if holds_stranger {
-                matrix(&world).await;
+                Box::pin(matrix(&world)).await;
             } else {
-                matrix_of_a_guest(&world).await;
+                Box::pin(matrix_of_a_guest(&world)).await;
             }
             world.finish().await;
         }
