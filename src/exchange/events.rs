@@ -15,7 +15,7 @@ use crate::store::{QuestionRow, Reads, Write};
 use super::existence::{self, Sight};
 use super::gather::{Gathered, Put, gather, supposed};
 use super::plan::{Change, Context, Plan};
-use super::reading::Page;
+use super::reading::{Page, cut};
 use super::{Exchange, Node, Result, asks, nudges, proposals, suspensions};
 use cursor::Cursor;
 
@@ -188,7 +188,7 @@ impl Exchange {
                 let (seen, to) = (&cursor.seen, &cursor.to);
                 let after = (cursor.after.0, cursor.after.1.as_str());
                 let mut events = reads.events_between(&page.agency, (seen, to), after, read).await?;
-                let more = page.cut(&mut events, read);
+                let more = cut(&mut events, read);
                 let next = cursor.next(events.last().filter(|_| more));
                 let mut stands = offers_stand(node, reads, &events, now).await?;
                 stands.extend(sights_stand(node, reads, &events, now).await?);

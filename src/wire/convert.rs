@@ -341,7 +341,7 @@ pub(super) fn event(value: Event) -> v1::Event {
             shown.categories = detail.categories.iter().map(ToString::to_string).collect();
         }
         EventKind::AskAgain | EventKind::ReleaseReceived | EventKind::ReleaseMade | EventKind::RequestUnanswered => {
-            shown.request = value.object
+            shown.request = value.object;
         }
         EventKind::RequestToLookAt => (shown.request, shown.incident_id) = (value.object, incident),
         EventKind::ConsentEnds => shown.consent_id = value.object,

@@ -218,7 +218,7 @@ impl World {
     }
 
     async fn matrix_request(&self, rpc: &Rpc, variant: usize, object: Object) -> DynamicMessage {
-        let bytes = self.valid_request(rpc.name(), variant).await.unwrap();
+        let bytes = Box::pin(self.valid_request(rpc.name(), variant)).await.unwrap();
         let mut message = DynamicMessage::decode(rpc.method.input(), bytes.as_slice()).unwrap();
         if matches!(object, List | Filter(_)) {
             for token in ["cursor", "page_token"] {
@@ -322,12 +322,12 @@ async fn matrix(world: &World) {
     for (name, variant, object) in ROWS {
         let rpc = rpcs().into_iter().find(|rpc| rpc.name() == *name).unwrap();
         let (roles, _) = access(&rpc);
-        let request = world.matrix_request(&rpc, *variant, *object).await;
-        let all = world.spoken_of(&request, *object).await;
+        let request = Box::pin(world.matrix_request(&rpc, *variant, *object)).await;
+        let all = Box::pin(world.spoken_of(&request, *object)).await;
         let mut own = request.clone();
         for role in each_role() {
             if roles.is_empty() || role.iter().any(|role| roles.contains(role)) {
-                world.tells_nothing(&rpc, rpc.owner(), *object, &all, &role).await;
+                Box::pin(world.tells_nothing(&rpc, rpc.owner(), *object, &all, &role)).await;
                 let answer = world.call_as(rpc.owner(), &role, &rpc, &own).await;
                 assert!(answer.is_ok(), "{name} as {role:?}, of its own: {:?}", answer.err());
                 if rpc.changes() {
@@ -376,9 +376,9 @@ fn run(engine: crate::harness::Engine, holds_stranger: bool) {
     runtime.block_on(async {
         if let Some(world) = World::for_matrix(engine, holds_stranger).await {
             if holds_stranger {
-                matrix(&world).await;
+                Box::pin(matrix(&world)).await;
             } else {
-                matrix_of_a_guest(&world).await;
+                Box::pin(matrix_of_a_guest(&world)).await;
             }
             world.finish().await;
         }

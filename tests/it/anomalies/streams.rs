@@ -63,8 +63,7 @@ on_both_databases! {
         // By the agency whose the offer is: the stream is the ICO's own and goes on, without it.
         world.offer_incident(&two).await.unwrap();
         world.suspend_agency("ncsc", "ico").await.unwrap();
-        let again = world.watch("ico", &cursor).await.unwrap();
-        let mut again = again;
+        let mut again = world.watch("ico", &cursor).await.unwrap();
         assert_eq!(again.message().await.unwrap().unwrap().events, [], "what is offered by who suspended it");
 
         // The officer: both streams end by themselves, as the next call would, and tell of nothing before.

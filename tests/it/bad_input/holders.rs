@@ -67,7 +67,7 @@ impl World {
             }
             "WatchEvents" => {
                 drop(self.permitted_ask().await);
-                v1::WatchEventsRequest { cursor: self.since("ico", "").await.1 }.encode_to_vec()
+                v1::WatchEventsRequest { cursor: Box::pin(self.since("ico", "")).await.1 }.encode_to_vec()
             }
             "AcknowledgeEvents" => {
                 drop(self.permitted_ask().await);
