@@ -7,9 +7,9 @@ use super::entry::commit_to;
 use super::{Checkpoint, Keyring, Kind, tree};
 use crate::proto::v1::{
     Act, AskStatement, ErasureStatement, ExistenceStatement, GroundsStatement, LedgerEntry, NamingStatement,
-    NoticeStatement, OfferStatement, OutcomeStatement, PaperStatement, PermissionStatement, ProposalStatement, PublicationStatement,
-    Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement, ThemeAskStatement,
-    ThemeStatement, WrongfulReleaseStatement,
+    NoticeStatement, OfferStatement, OutcomeStatement, PaperStatement, PermissionStatement, ProposalStatement,
+    PublicationStatement, Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement,
+    ThemeAskStatement, ThemeStatement, WrongfulReleaseStatement,
 };
 
 /// What a receipt that verifies says.
@@ -90,7 +90,6 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         let problem = format!("the entry has format {}, which this verifier doesn't know", entry.format);
         return Err(Invalidity::Invalid(problem));
     }
-    let kind = entry.kind();
     let mut verified = Verified {
         checkpoint,
         entry,
@@ -122,60 +121,45 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         if !holds {
             return Err(invalid("an opening does not belong to the entry"));
         }
-        let unreadable = |_| invalid("an opening cannot be read");
-        let payload = opening.payload.as_slice();
-        match (opening.slot(), kind) {
-            (Slot::Unspecified, _) => return Err(invalid("an opening names no slot")),
-            (Slot::Act, Kind::Ask) => verified.ask = Some(AskStatement::decode(payload).map_err(unreadable)?),
-            (Slot::Act, Kind::Statistics) => {
-                verified.table_ask = Some(StatisticsAskStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Act, Kind::ThemeAsk) => {
-                verified.theme_ask = Some(ThemeAskStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Act, _) => verified.act = Some(Act::decode(payload).map_err(unreadable)?),
-            (Slot::Subject, _) => verified.subject = Some(SubjectStatement::decode(payload).map_err(unreadable)?),
-            (Slot::Outcome, Kind::Offer) => {
-                verified.offer = Some(OfferStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, Kind::Notice) => {
-                verified.notice = Some(NoticeStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, Kind::WrongfulRelease | Kind::Consent | Kind::Disclosure) => {
-                verified.wrongful_release = Some(WrongfulReleaseStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, Kind::Permission) => {
-                verified.permission = Some(PermissionStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, Kind::Proposal) => {
-                verified.proposal = Some(ProposalStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, Kind::Naming) => {
-                verified.naming = Some(NamingStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, Kind::Existence) => {
-                verified.existence = Some(ExistenceStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, Kind::Publication) => {
-                verified.publication = Some(PublicationStatement::decode(payload).map_err(unreadable)?);
-            }
-            // Of the changes to an incident's record only an erasure states more than who did what.
-            (Slot::Outcome, Kind::Incident) => {
-                verified.erasure = Some(ErasureStatement::decode(payload).map_err(unreadable)?);
-            }
-            // Of what is done to an organisation's record only a page for it states more than who did what.
-            (Slot::Outcome, Kind::Organisation) => {
-                verified.paper = Some(PaperStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, Kind::Theme) => {
-                verified.theme = Some(ThemeStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, Kind::Statistics | Kind::ThemeAsk) => {
-                verified.sharing_outcome = Some(StatisticsOutcomeStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, _) => verified.outcome = Some(OutcomeStatement::decode(payload).map_err(unreadable)?),
-            (Slot::Grounds, _) => verified.grounds = Some(GroundsStatement::decode(payload).map_err(unreadable)?),
-        }
+        verified.open(opening)?;
     }
     Ok(verified)
+}
+
+impl Verified {
+    /// Reads an opening that belongs to the entry.
+    fn open(&mut self, opening: &Opening) -> Result<(), Invalidity> {
+        let payload = opening.payload.as_slice();
+        match (opening.slot(), self.entry.kind()) {
+            (Slot::Unspecified, _) => return Err(Invalidity::Invalid("an opening names no slot".to_owned())),
+            (Slot::Act, Kind::Ask) => self.ask = read(payload)?,
+            (Slot::Act, Kind::Statistics) => self.table_ask = read(payload)?,
+            (Slot::Act, Kind::ThemeAsk) => self.theme_ask = read(payload)?,
+            (Slot::Act, _) => self.act = read(payload)?,
+            (Slot::Subject, _) => self.subject = read(payload)?,
+            (Slot::Outcome, Kind::Offer) => self.offer = read(payload)?,
+            (Slot::Outcome, Kind::Notice) => self.notice = read(payload)?,
+            (Slot::Outcome, Kind::WrongfulRelease | Kind::Consent | Kind::Disclosure) => {
+                self.wrongful_release = read(payload)?
+            }
+            (Slot::Outcome, Kind::Permission) => self.permission = read(payload)?,
+            (Slot::Outcome, Kind::Proposal) => self.proposal = read(payload)?,
+            (Slot::Outcome, Kind::Naming) => self.naming = read(payload)?,
+            (Slot::Outcome, Kind::Existence) => self.existence = read(payload)?,
+            (Slot::Outcome, Kind::Publication) => self.publication = read(payload)?,
+            // Of the changes to an incident's record only an erasure states more than who did what.
+            (Slot::Outcome, Kind::Incident) => self.erasure = read(payload)?,
+            // Of what is done to an organisation's record only a page for it states more than who did what.
+            (Slot::Outcome, Kind::Organisation) => self.paper = read(payload)?,
+            (Slot::Outcome, Kind::Theme) => self.theme = read(payload)?,
+            (Slot::Outcome, Kind::Statistics | Kind::ThemeAsk) => self.sharing_outcome = read(payload)?,
+            (Slot::Outcome, _) => self.outcome = read(payload)?,
+            (Slot::Grounds, _) => self.grounds = read(payload)?,
+        }
+        Ok(())
+    }
+}
+
+fn read<M: Message + Default>(payload: &[u8]) -> Result<Option<M>, Invalidity> {
+    M::decode(payload).map(Some).map_err(|_| Invalidity::Invalid("an opening cannot be read".to_owned()))
 }

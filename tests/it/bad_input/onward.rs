@@ -101,7 +101,7 @@ impl World {
                 v1::AskToNameRequest { request_id, ..self.naming_of(&known, vec![named]) }.encode_to_vec()
             }
             // A new RPC has its valid request to add here, or in one of the files beside this one.
-            _ => return self.valid_proposal_request(rpc, request_id, variant).await,
+            _ => return Box::pin(self.valid_proposal_request(rpc, request_id, variant)).await,
         })
     }
 }

@@ -86,7 +86,7 @@ impl World {
                 self.proposals("ico").send_message(message).await.unwrap();
                 v1::GetAttachmentRequest { proposal_id, agency: ncsc(), message: 1, place: 1 }.encode_to_vec()
             }
-            _ => return self.valid_signpost_request(rpc, request_id).await,
+            _ => return Box::pin(self.valid_signpost_request(rpc, request_id)).await,
         })
     }
 }

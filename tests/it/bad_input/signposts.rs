@@ -47,7 +47,7 @@ impl World {
                 v1::ListHelpOffersRequest { page_token: first.next_page_token, ..request }.encode_to_vec()
             }
             // A new RPC has its valid request to add here, or in one of the files beside this one.
-            _ => return self.valid_paper_request(rpc, request_id).await,
+            _ => return Box::pin(self.valid_paper_request(rpc, request_id)).await,
         })
     }
 }

@@ -90,7 +90,7 @@ on_both_databases! {
         assert_eq!(world.glimpse("ico").await, gone, "withdrawn");
         assert_eq!(seen_by_ico().await, ("ico".into(), false));
         world.give_consent(&held, world.scope(&held)).await;
-        assert_eq!(world.glimpse("ico").await.0.organisations, [seen.clone()]);
+        assert_eq!(world.glimpse("ico").await.0.organisations, std::slice::from_ref(&seen));
         world.revoke(&held, &authorisation).await.unwrap();
         assert_eq!(world.glimpse("ico").await, gone, "not authorised any more");
         world.authorise(&held).await;
