@@ -7,7 +7,7 @@ use super::entry::commit_to;
 use super::{Checkpoint, Keyring, Kind, tree};
 use crate::proto::v1::{
     Act, AskStatement, ErasureStatement, ExistenceStatement, GroundsStatement, LedgerEntry, NamingStatement,
-    NoticeStatement, OfferStatement, OutcomeStatement, PaperStatement, PermissionStatement, ProposalStatement,
+    NoticeStatement, OfferStatement, Opening, OutcomeStatement, PaperStatement, PermissionStatement, ProposalStatement,
     PublicationStatement, Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement,
     ThemeAskStatement, ThemeStatement, WrongfulReleaseStatement,
 };
@@ -140,7 +140,7 @@ impl Verified {
             (Slot::Outcome, Kind::Offer) => self.offer = read(payload)?,
             (Slot::Outcome, Kind::Notice) => self.notice = read(payload)?,
             (Slot::Outcome, Kind::WrongfulRelease | Kind::Consent | Kind::Disclosure) => {
-                self.wrongful_release = read(payload)?
+                self.wrongful_release = read(payload)?;
             }
             (Slot::Outcome, Kind::Permission) => self.permission = read(payload)?,
             (Slot::Outcome, Kind::Proposal) => self.proposal = read(payload)?,
