@@ -292,13 +292,14 @@ pub(super) async fn shown(
     at: Instant,
     reader: &Requester,
 ) -> Result<Vec<EventId>> {
-    let mut about = events.iter().filter(|event| event.kind.is_sight()).peekable();
-    if about.peek().is_none() {
+    let about: Vec<&Event> = events.iter().filter(|event| event.kind.is_sight()).collect();
+    if about.is_empty() {
         return Ok(Vec::new());
     }
     let visible = visible(node, reads, reader, at).await?;
     let ids: BTreeSet<&str> = visible.iter().map(|one| one.engagement.id.as_str()).collect();
-    Ok(about.filter(|event| ids.contains(event.object.as_str())).map(|event| event.id.clone()).collect())
+    let is_seen = |event: &&Event| ids.contains(event.object.as_str());
+    Ok(about.into_iter().filter(is_seen).map(|event| event.id.clone()).collect())
 }
 
 /// The reader's agency's own engagements, and of others those that they put to it and that it may see now. What was put
