@@ -110,7 +110,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, watch};
 
-use crate::domain::Actor;
+use crate::domain::{Actor, AgencyId, Requester};
 
 /// A result of a use case.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -140,6 +140,11 @@ impl Exchange {
     #[must_use]
     pub fn on_behalf_of(&self, caller: &Actor) -> Self {
         Self { caller: Some(Arc::new(caller.clone())), ..self.clone() }
+    }
+
+    /// Who reads: the caller, or anybody of the agency where no caller is known.
+    fn reader(&self, agency: &AgencyId) -> Requester {
+        self.caller.as_deref().map_or_else(|| Requester::anyone_of(agency.clone()), Requester::from)
     }
 
     /// What the node is made of.

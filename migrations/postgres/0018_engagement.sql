@@ -18,6 +18,7 @@ CREATE TABLE engagement_put (
     engagement_id TEXT NOT NULL,
     purpose TEXT NOT NULL,
     put_at BIGINT NOT NULL,
+    organisation_version BIGINT NOT NULL,
     PRIMARY KEY (recipient, engagement_id)
 );
 

@@ -39,6 +39,8 @@ pub struct EngagementPut {
     pub purpose: Purpose,
     /// When.
     pub put_at: Instant,
+    /// The version of the organisation's record that was put. It is shown to others only while it has that one.
+    pub organisation_version: i64,
 }
 
 /// One agency's dealing with the organisation of one of its own incidents.
@@ -56,7 +58,7 @@ pub struct Engagement {
     pub ended_at: Option<Instant>,
     /// The rest.
     pub terms: EngagementTerms,
-    /// What the organisation was asked, the latest first.
+    /// What the organisation was asked, the latest first; read for the meeting list alone.
     pub asks: Vec<AskOfVictim>,
     /// To whom it was put.
     pub puts: Vec<EngagementPut>,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
     AgencyId, AskOfVictim, Engaged, Engagement, EngagementId, EngagementPut, EngagementTerms, Event, EventDetail,
-    EventKind, Identifier, IncidentId, Instant, OrganisationId, Purpose, Rejected, together,
+    EventId, EventKind, Identifier, IncidentId, Instant, OrganisationId, Purpose, Rejected, Requester, together,
 };
 use crate::ledger::Kind;
 use crate::seal;
@@ -117,6 +117,8 @@ impl Plan for DeclareEngagement {
 
 impl Plan for AmendEngagement {
     const KIND: Kind = Kind::Engagement;
+    // Whoever sees the engagement sees the new terms.
+    const RELEASES: bool = true;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let engagement = running(context, reads, &self.id).await?;
@@ -128,6 +130,8 @@ impl Plan for AmendEngagement {
 
 impl Plan for RecordAskOfVictim {
     const KIND: Kind = Kind::Engagement;
+    // Whoever sees the engagement sees the ask.
+    const RELEASES: bool = true;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let engagement = running(context, reads, &self.id).await?;
@@ -136,7 +140,7 @@ impl Plan for RecordAskOfVictim {
             return Err(Rejected::invalid("asked_at", "must not be in the future").into());
         }
         let ask = AskOfVictim { text: self.text.clone(), urgent: self.urgent, asked_at };
-        let number = i64::try_from(engagement.asks.len()).unwrap_or(i64::MAX);
+        let number = reads.count_asks_of_victim(&engagement.id).await?;
         if number >= MOST_ASKS {
             return Err(Rejected::WrongState(
                 "the engagement has as many asks as one can have: end it, declare another",
@@ -163,10 +167,15 @@ impl Plan for PutEngagement {
         let mut writes = Vec::new();
         if existence.denied().is_none() {
             let again = engagement.puts.iter().any(|put| put.recipient == self.recipient);
-            let put =
-                EngagementPut { recipient: self.recipient.clone(), purpose: self.purpose.clone(), put_at: context.at };
+            let put = EngagementPut {
+                recipient: self.recipient.clone(),
+                purpose: self.purpose.clone(),
+                put_at: context.at,
+                organisation_version: organisation_version(context, reads, &engagement).await?,
+            };
+            writes.push(Write::drop_events_of_put(&engagement.id, &self.recipient));
             writes.push(Write::put_engagement(&engagement.id, &put, again));
-            writes.push(Write::event(&told(&engagement, &put, &context.call.request_id.to_string()))?);
+            writes.push(Write::event(&told(&engagement, &put))?);
         }
         Ok(existence.entered(Change::new(&engagement.id, 0, writes)))
     }
@@ -183,6 +192,13 @@ impl Plan for EndEngagement {
     }
 }
 
+/// The version of the organisation's record that is put with an engagement.
+async fn organisation_version(context: Context<'_>, reads: &mut Reads, engagement: &Engagement) -> Result<i64> {
+    let incident = incidents::own(context, reads, &engagement.incident).await?;
+    let record = reads.organisation(context.agency(), &incident.organisation, context.seal()).await?;
+    Ok(record.ok_or(Rejected::NotFound("organisation"))?.version)
+}
+
 fn sight(engagement: &Engagement, recipient: &AgencyId, purpose: &Purpose) -> Sight {
     Sight {
         holder: engagement.holder.clone(),
@@ -192,11 +208,12 @@ fn sight(engagement: &Engagement, recipient: &AgencyId, purpose: &Purpose) -> Si
     }
 }
 
-/// That an agency was let see an engagement. It is listed only while the agency may see it.
-fn told(engagement: &Engagement, put: &EngagementPut, by: &str) -> Event {
+/// That an agency was let see an engagement. It is listed only while the agency may see it, and its id tells nothing of
+/// the holder's call.
+fn told(engagement: &Engagement, put: &EngagementPut) -> Event {
     let kind = EventKind::Engagement;
     Event {
-        id: kind.id(&[engagement.id.as_str(), by]),
+        id: kind.id(&[engagement.id.as_str(), &seal::new_id("put")]),
         agency: put.recipient.clone(),
         kind,
         at: put.put_at,
@@ -243,11 +260,12 @@ impl EngagedView {
 impl Exchange {
     /// The organisations that the agency may know to be dealt with, by the least id of their engagements.
     pub async fn deconfliction(&self, page: Page) -> Result<Pages<EngagedView>> {
+        let reader = self.reader(&page.agency);
         self.read(move |node, reads| {
             Box::pin(async move {
                 let (after, read) = (page.after(node)?, page.rows()?);
                 let at = node.now(reads).await?;
-                let mut all = engaged(node, reads, &page.agency, at).await?;
+                let mut all = engaged(node, reads, &reader, at).await?;
                 all.retain(|one| one.key() > after.as_str());
                 all.sort_by(|one, other| one.key().cmp(other.key()));
                 all.truncate(usize::try_from(read).unwrap_or_default());
@@ -258,32 +276,76 @@ impl Exchange {
     }
 }
 
-/// Whatever the agency may see now.
-async fn engaged(node: &Node, reads: &mut Reads, reader: &AgencyId, at: Instant) -> Result<Vec<EngagedView>> {
-    let found = reads.engagements_for(reader, &node.seal).await?;
-    let sights = |one: &Engagement| -> Vec<Sight> {
-        let to_reader = |put: &&EngagementPut| one.holder == *reader || put.recipient == *reader;
-        one.puts.iter().filter(to_reader).map(|put| sight(one, &put.recipient, &put.purpose)).collect()
-    };
-    let all: Vec<Vec<Sight>> = found.iter().map(sights).collect();
-    let flat: Vec<Sight> = all.iter().flatten().cloned().collect();
-    let mut stand = existence::stand(node, reads, at, &flat).await?.into_iter();
-    let mut shown = Vec::new();
-    for (one, sights) in found.into_iter().zip(all) {
+/// An engagement that an agency may see now.
+struct Visible {
+    engagement: Engagement,
+    record: Record,
+    /// Who of those to whom it was put may see it.
+    seen_by: BTreeSet<AgencyId>,
+}
+
+/// Which of these events, all of the reader's agency, may be shown: those of engagements that it may see now.
+pub(super) async fn shown(
+    node: &Node,
+    reads: &mut Reads,
+    events: &[Event],
+    at: Instant,
+    reader: &Requester,
+) -> Result<Vec<EventId>> {
+    let about: Vec<&Event> = events.iter().filter(|event| event.kind.is_sight()).collect();
+    if about.is_empty() {
+        return Ok(Vec::new());
+    }
+    let visible = visible(node, reads, reader, at).await?;
+    let ids: BTreeSet<&str> = visible.iter().map(|one| one.engagement.id.as_str()).collect();
+    let is_seen = |event: &&Event| ids.contains(event.object.as_str());
+    Ok(about.into_iter().filter(is_seen).map(|event| event.id.clone()).collect())
+}
+
+/// The reader's agency's own engagements, and of others those that they put to it and that it may see now. What was put
+/// is an organisation as its record was then: after an amendment nobody sees it until it is put again.
+async fn visible(node: &Node, reads: &mut Reads, reader: &Requester, at: Instant) -> Result<Vec<Visible>> {
+    let agency = &reader.agency;
+    let found = reads.engagements_for(agency, &node.seal).await?;
+    let mut records = records(node, reads, found.iter()).await?;
+    let mut all = Vec::new();
+    for engagement in found {
+        let Some(record) = records.remove(&engagement.id) else { continue };
+        let is_shown = |put: &&EngagementPut| {
+            (engagement.holder == *agency || put.recipient == *agency) && put.organisation_version == record.version
+        };
+        let puts = engagement.puts.iter().filter(is_shown);
+        let sights: Vec<Sight> = puts.map(|put| sight(&engagement, &put.recipient, &put.purpose)).collect();
+        all.push((engagement, record, sights));
+    }
+    let flat: Vec<Sight> = all.iter().flat_map(|(.., sights)| sights).cloned().collect();
+    let mut stand = existence::stand_for(node, reads, at, reader, &flat).await?.into_iter();
+    let mut visible = Vec::new();
+    for (engagement, record, sights) in all {
         let seen = sights.into_iter().zip(stand.by_ref()).filter(|(_, stands)| *stands);
         let seen_by: BTreeSet<AgencyId> = seen.map(|(sight, _)| sight.recipient).collect();
-        if one.holder == *reader || seen_by.contains(reader) {
-            shown.push((one, seen_by));
+        if engagement.holder == *agency || seen_by.contains(agency) {
+            visible.push(Visible { engagement, record, seen_by });
         }
     }
-    let profiles = organisations(node, reads, shown.iter().map(|(one, _)| one)).await?;
+    Ok(visible)
+}
+
+/// Whatever the reader may see now, by organisation.
+async fn engaged(node: &Node, reads: &mut Reads, reader: &Requester, at: Instant) -> Result<Vec<EngagedView>> {
+    let visible = visible(node, reads, reader, at).await?;
+    let ids: Vec<&str> = visible.iter().map(|one| one.engagement.id.as_str()).collect();
+    let mut asks = reads.asks_of_victims(&ids, &node.seal).await?;
+    let reader = &reader.agency;
     let mut views = Vec::new();
-    for (engagement, seen_by) in shown {
-        let Some((organisation, name, identifiers)) = profiles.get(&engagement.id).cloned() else { continue };
+    for Visible { mut engagement, record, seen_by } in visible {
+        let Record { organisation, name, identifiers, .. } = record;
         let holder = engagement.holder.clone();
         let of = Engaged { holder, organisation, identifiers: identifiers.iter().cloned().collect() };
         let (is_own, lead) = (engagement.holder == *reader, engagement.lead_for(reader).cloned());
         let seen_by = if is_own { seen_by } else { BTreeSet::new() };
+        engagement.asks = asks.remove(&engagement.id).unwrap_or_default();
+        engagement.terms.pause_until = engagement.pause(at);
         views.push((of, Some(EngagementView { engagement, lead, name, identifiers, seen_by })));
     }
     let groups = together(&views.iter().map(|(of, _)| of.clone()).collect::<Vec<_>>());
@@ -297,14 +359,20 @@ async fn engaged(node: &Node, reads: &mut Reads, reader: &AgencyId, at: Instant)
     Ok(of_one.collect())
 }
 
-type Known = (OrganisationId, String, Vec<Identifier>);
+/// An organisation as the agency of an engagement has it.
+struct Record {
+    organisation: OrganisationId,
+    version: i64,
+    name: String,
+    identifiers: Vec<Identifier>,
+}
 
 /// The organisations of these engagements, each as its own agency has it; of an incident that is erased none.
-async fn organisations(
+async fn records(
     node: &Node,
     reads: &mut Reads,
     engagements: impl Iterator<Item = &Engagement>,
-) -> Result<BTreeMap<EngagementId, Known>> {
+) -> Result<BTreeMap<EngagementId, Record>> {
     let mut by_holder: BTreeMap<&AgencyId, Vec<&Engagement>> = BTreeMap::new();
     for one in engagements {
         by_holder.entry(&one.holder).or_default().push(one);
@@ -319,8 +387,12 @@ async fn organisations(
             let incident = incidents.iter().find(|key| key.incident.id == one.incident);
             let record = incident.and_then(|key| records.iter().find(|own| own.id == key.incident.organisation));
             if let Some(record) = record {
-                let profile = &record.profile;
-                let of = (record.id.clone(), profile.name.clone(), profile.identifiers.clone());
+                let of = Record {
+                    organisation: record.id.clone(),
+                    version: record.version,
+                    name: record.profile.name.clone(),
+                    identifiers: record.profile.identifiers.clone(),
+                };
                 known.insert(one.id.clone(), of);
             }
         }

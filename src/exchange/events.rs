@@ -12,11 +12,10 @@ use crate::domain::{
 use crate::ledger::Kind;
 use crate::store::{QuestionRow, Reads, Write};
 
-use super::existence::{self, Sight};
 use super::gather::{Gathered, Put, gather, supposed};
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, cut};
-use super::{Exchange, Node, Result, asks, nudges, proposals, suspensions};
+use super::{Exchange, Node, Result, asks, deconfliction, nudges, proposals, suspensions};
 use cursor::Cursor;
 
 const OTHER_LEDGER: &str = "is of a later state of the ledger than this one: read from the start";
@@ -179,6 +178,7 @@ impl Exchange {
     pub async fn events(&self, page: Page) -> Result<EventPage> {
         // One list, however it is read.
         let page = Page { list: "events", field: "cursor", ..page };
+        let reader = self.reader(&page.agency);
         self.read(move |node, reads| {
             Box::pin(async move {
                 let (token, read) = (page.after(node)?, page.rows()?);
@@ -191,7 +191,7 @@ impl Exchange {
                 let more = cut(&mut events, read);
                 let next = cursor.next(events.last().filter(|_| more));
                 let mut stands = offers_stand(node, reads, &events, now).await?;
-                stands.extend(sights_stand(node, reads, &events, now).await?);
+                stands.extend(deconfliction::shown(node, reads, &events, now, &reader).await?);
                 stands.extend(proposals::shown(node, reads, &events, now).await?);
                 let is_bounded = |kind: EventKind| kind.is_offer() || kind.is_sight() || kind.is_about_a_proposal();
                 events.retain(|event| !is_bounded(event.kind) || stands.contains(&event.id));
@@ -219,22 +219,6 @@ async fn offers_stand(node: &Node, reads: &mut Reads, events: &[Event], at: Inst
     let permitted =
         |gathered: &Gathered| matches!(decide(&gathered.facts, &gathered.agreements()), Decision::Permit(_));
     let stands = may_pass.into_iter().zip(&gathered).map(|(may_pass, gathered)| may_pass && permitted(gathered));
-    Ok(ids.into_iter().zip(stands).filter(|(_, stands)| *stands).map(|(id, _)| id).collect())
-}
-
-/// Which of these tell an agency what it may see now.
-async fn sights_stand(node: &Node, reads: &mut Reads, events: &[Event], at: Instant) -> Result<Vec<EventId>> {
-    let sight = |event: &Event| {
-        let EventDetail { other: Some(holder), incident: Some(incident), purpose: Some(purpose), .. } = &event.detail
-        else {
-            return None;
-        };
-        let (holder, incident, recipient) = (holder.clone(), incident.clone(), event.agency.clone());
-        Some((event.id.clone(), Sight { holder, incident, recipient, purpose: purpose.clone() }))
-    };
-    let of_sights = events.iter().filter(|event| event.kind.is_sight());
-    let (ids, sights): (Vec<EventId>, Vec<Sight>) = of_sights.filter_map(sight).unzip();
-    let stands = existence::stand(node, reads, at, &sights).await?;
     Ok(ids.into_iter().zip(stands).filter(|(_, stands)| *stands).map(|(id, _)| id).collect())
 }
 

@@ -7,7 +7,7 @@
 use std::slice;
 
 use crate::decision::{Decision, decide as decide_facts};
-use crate::domain::{Activity, AgencyId, Category, IncidentId, Instant, Purpose, Reference, Rejected};
+use crate::domain::{Activity, AgencyId, Category, IncidentId, Instant, Purpose, Reference, Rejected, Requester};
 use crate::store::Reads;
 
 use super::gather::{Gathered, Put, gather, supposed};
@@ -107,4 +107,23 @@ pub(super) async fn stand(node: &Node, reads: &mut Reads, at: Instant, sights: &
     let permitted =
         |gathered: &Gathered| matches!(decide_facts(&gathered.facts, &gathered.agreements()), Decision::Permit(_));
     Ok(may_pass.into_iter().zip(&gathered).map(|(may_pass, gathered)| may_pass && permitted(gathered)).collect())
+}
+
+/// The same for an officer who reads. Nothing is seen while the clocks disagree, as nothing is released then, and nothing
+/// of a holder that has suspended the officer.
+pub(super) async fn stand_for(
+    node: &Node,
+    reads: &mut Reads,
+    at: Instant,
+    reader: &Requester,
+    sights: &[Sight],
+) -> Result<Vec<bool>> {
+    if sights.is_empty() || !node.may_release(reads).await? {
+        return Ok(vec![false; sights.len()]);
+    }
+    let suspensions = reads.suspensions_of([reader]).await?;
+    let may_read =
+        |sight: &Sight| sight.recipient != reader.agency || suspensions.between(&sight.holder, reader).is_none();
+    let stand = stand(node, reads, at, sights).await?;
+    Ok(sights.iter().zip(stand).map(|(sight, stands)| stands && may_read(sight)).collect())
 }

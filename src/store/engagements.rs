@@ -1,5 +1,7 @@
 //! Engagements, to whom they were put, and what organisations were asked.
 
+use std::collections::BTreeMap;
+
 use crate::domain::{
     AgencyId, AskOfVictim, Engagement, EngagementId, EngagementPut, EngagementTerms, IncidentId, Instant, Purpose,
 };
@@ -15,7 +17,7 @@ const ENGAGEMENT: Table = Table {
 };
 const PUT: Table = Table {
     name: "engagement_put",
-    columns: &["recipient", "engagement_id", "purpose", "put_at"],
+    columns: &["recipient", "engagement_id", "purpose", "put_at", "organisation_version"],
     keep_existing: false,
 };
 const ASK: Table = Table {
@@ -41,6 +43,7 @@ struct PutRow {
     recipient: String,
     purpose: String,
     put_at: i64,
+    organisation_version: i64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -88,7 +91,7 @@ fn ask(row: &AskRow, seal: &Seal) -> Result<AskOfVictim> {
 }
 
 impl Reads {
-    /// One of the holder's own engagements, ended ones included.
+    /// One of the holder's own engagements, ended ones included, without what was asked.
     pub async fn engagement(
         &mut self,
         holder: &AgencyId,
@@ -97,7 +100,7 @@ impl Reads {
     ) -> Result<Option<Engagement>> {
         let found = row!(self, sql::ENGAGEMENT, Row, holder.as_str(), id.as_str());
         let found = found.map(|row| engagement(row, seal)).transpose()?.into_iter().collect();
-        Ok(self.whole(found, seal).await?.pop())
+        Ok(self.with_puts(found).await?.pop())
     }
 
     /// Whether an engagement about the incident runs.
@@ -105,18 +108,18 @@ impl Reads {
         Ok(!rows!(self, sql::ENGAGEMENTS_OF, (String,), incident.as_str()).is_empty())
     }
 
-    /// The agency's own engagements that run, and those that were put to it, whether or not it may see them; by id.
+    /// The agency's own engagements that run, and those that were put to it, whether or not it may see them; by id, and
+    /// without what was asked.
     pub async fn engagements_for(&mut self, agency: &AgencyId, seal: &Seal) -> Result<Vec<Engagement>> {
         let found = rows!(self, sql::ENGAGEMENTS_FOR, Row, agency.as_str());
         let found = found.into_iter().map(|row| engagement(row, seal)).collect::<Result<_>>()?;
-        self.whole(found, seal).await
+        self.with_puts(found).await
     }
 
-    /// The same engagements with what was asked and to whom they were put.
-    async fn whole(&mut self, mut found: Vec<Engagement>, seal: &Seal) -> Result<Vec<Engagement>> {
+    /// The same engagements with to whom they were put.
+    async fn with_puts(&mut self, mut found: Vec<Engagement>) -> Result<Vec<Engagement>> {
         let set = key_set(found.iter().map(|one| one.id.as_str()));
-        let puts = rows!(self, sql::ENGAGEMENT_PUTS, PutRow, set.clone());
-        let asks = rows!(self, sql::ENGAGEMENT_ASKS, AskRow, set);
+        let puts = rows!(self, sql::ENGAGEMENT_PUTS, PutRow, set);
         for one in &mut found {
             let own_puts = puts.iter().filter(|put| put.engagement_id == one.id.as_str());
             one.puts = own_puts
@@ -124,12 +127,31 @@ impl Reads {
                     recipient: AgencyId::known(put.recipient.as_str()),
                     purpose: Purpose::known(put.purpose.as_str()),
                     put_at: Instant::from_micros(put.put_at),
+                    organisation_version: put.organisation_version,
                 })
                 .collect();
-            let own_asks = asks.iter().filter(|ask| ask.engagement_id == one.id.as_str());
-            one.asks = own_asks.map(|row| ask(row, seal)).collect::<Result<_>>()?;
         }
         Ok(found)
+    }
+
+    /// What organisations were asked in these engagements, the latest first.
+    pub async fn asks_of_victims(
+        &mut self,
+        engagements: &[&str],
+        seal: &Seal,
+    ) -> Result<BTreeMap<EngagementId, Vec<AskOfVictim>>> {
+        let set = key_set(engagements.iter().copied());
+        let mut asks: BTreeMap<EngagementId, Vec<AskOfVictim>> = BTreeMap::new();
+        for row in rows!(self, sql::ENGAGEMENT_ASKS, AskRow, set) {
+            let of = EngagementId::known(row.engagement_id.as_str());
+            asks.entry(of).or_default().push(ask(&row, seal)?);
+        }
+        Ok(asks)
+    }
+
+    /// How many asks an engagement has.
+    pub async fn count_asks_of_victim(&mut self, id: &EngagementId) -> Result<i64> {
+        Ok(row!(self, sql::COUNT_ENGAGEMENT_ASKS, (i64,), id.as_str()).map_or(0, |(count,)| count))
     }
 
     /// The entries in which it was decided who may see engagements about an incident.
@@ -169,11 +191,17 @@ impl Write {
     /// Puts an engagement to an agency, or once more in place of what was put.
     pub(crate) fn put_engagement(id: &EngagementId, put: &EngagementPut, again: bool) -> Self {
         let (recipient, purpose) = (put.recipient.as_str(), put.purpose.as_str());
+        let (at, version) = (put.put_at.micros(), put.organisation_version);
         if again {
-            let cells = vec![purpose.into(), put.put_at.micros().into(), recipient.into(), id.as_str().into()];
+            let cells = vec![purpose.into(), at.into(), version.into(), recipient.into(), id.as_str().into()];
             return Self::change_one("engagement_put", sql::PUT_ENGAGEMENT_AGAIN, cells);
         }
-        Self::insert(&PUT, vec![recipient.into(), id.as_str().into(), purpose.into(), put.put_at.micros().into()])
+        Self::insert(&PUT, vec![recipient.into(), id.as_str().into(), purpose.into(), at.into(), version.into()])
+    }
+
+    /// Takes back what an agency was told when an engagement was put to it before.
+    pub(crate) fn drop_events_of_put(id: &EngagementId, recipient: &AgencyId) -> Self {
+        Self::change_any("event", sql::DROP_EVENTS_OF_PUT, vec![id.as_str().into(), recipient.as_str().into()])
     }
 
     /// Adds what the organisation was asked, as the ask of this number.

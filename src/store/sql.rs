@@ -27,6 +27,10 @@ statements! {
     MOVE_HEAD = both ("UPDATE ledger_head SET size = $1, at = $2, frontier = $3 WHERE id = 1 AND size = $4");
     KEEP_HEAD = both ("UPDATE ledger_head SET size = size WHERE id = 1");
     HEAD = both ("SELECT size, at, frontier FROM ledger_head WHERE id = 1");
+    DATABASE_TIME = each (
+        "SELECT NULL AS database_time",
+        "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint AS database_time"
+    );
     SECRET_CHECK = both ("SELECT secret_check FROM ledger_head WHERE id = 1");
     SET_SECRET_CHECK = both ("UPDATE ledger_head SET secret_check = $1 WHERE id = 1 AND secret_check IS NULL");
     CHECKPOINT = both ("SELECT note FROM checkpoint WHERE size = $1");

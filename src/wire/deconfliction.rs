@@ -3,7 +3,7 @@
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 
-use super::status::{failed, internal, invalid};
+use super::status::{failed, internal, invalid, purpose_not_in_token};
 use super::{Desk, convert};
 use crate::domain::{AgencyId, EngagementId, EngagementTerms, IncidentId, Instant, Invalid, Lead, Purpose};
 use crate::exchange::{
@@ -161,6 +161,9 @@ impl DeconflictionService for Desk {
         let call = self.admit("DeconflictionService/PutEngagement", request)?;
         let by = call.by(&call.message.request_id)?;
         let change = put(&call.message).map_err(invalid)?;
+        if !call.caller.may_state(&change.purpose) {
+            return Err(purpose_not_in_token(change.purpose.as_str()));
+        }
         let done = call.exchange.change(by, change).await.map_err(failed)?;
         let (answer, explanation) = decided(done.receipt.as_ref())?;
         let (engagement_id, receipt) = (done.object, done.receipt);

@@ -46,6 +46,7 @@ mod row_n3b;
 mod row_n3c;
 mod row_n4;
 mod row_n5c;
+mod row_n5c_each;
 mod row_n6;
 mod row_reg12_8;
 mod statistics;

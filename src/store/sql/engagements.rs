@@ -16,20 +16,23 @@ statements! {
          ORDER BY id"
     );
     ENGAGEMENT_PUTS = set (
-        "SELECT engagement_id, recipient, purpose, put_at FROM engagement_put WHERE engagement_id",
+        "SELECT engagement_id, recipient, purpose, put_at, organisation_version FROM engagement_put WHERE engagement_id",
         " ORDER BY engagement_id, recipient"
     );
     ENGAGEMENT_ASKS = set (
         "SELECT engagement_id, number, asked_at, urgent, wrapped_key, sealed FROM engagement_ask WHERE engagement_id",
         " ORDER BY engagement_id, asked_at DESC, number DESC"
     );
+    COUNT_ENGAGEMENT_ASKS = both ("SELECT COUNT(*) FROM engagement_ask WHERE engagement_id = $1");
     AMEND_ENGAGEMENT = both (
         "UPDATE engagement SET wrapped_key = $1, sealed = $2 WHERE id = $3 AND ended_at IS NULL"
     );
     END_ENGAGEMENT = both ("UPDATE engagement SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL");
     PUT_ENGAGEMENT_AGAIN = both (
-        "UPDATE engagement_put SET purpose = $1, put_at = $2 WHERE recipient = $3 AND engagement_id = $4"
+        "UPDATE engagement_put SET purpose = $1, put_at = $2, organisation_version = $3
+         WHERE recipient = $4 AND engagement_id = $5"
     );
+    DROP_EVENTS_OF_PUT = both ("DELETE FROM event WHERE kind = 'engagement' AND object = $1 AND agency = $2");
     // What was decided of letting others see them: it was decided on what is erased. 22 is ENTRY_KIND_EXISTENCE.
     ENTRIES_OF_ENGAGEMENTS = both (
         "SELECT c.idx FROM engagement e JOIN call c ON c.object = e.id JOIN entry n ON n.idx = c.idx

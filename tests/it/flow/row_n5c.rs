@@ -155,6 +155,8 @@ on_both_databases! {
         world.later(3_600);
         let later = World::only_engaged(world.meeting_list("ico").await);
         assert_eq!((later.pause_until, world.size().await), (None, size), "computed from the time, with no entry");
+        let states = |one: &v1::Engagement| one.terms.as_ref().and_then(|terms| terms.pause_until);
+        assert!(later.engagements.iter().all(|one| states(one).is_none()));
 
         world.end_engagement("ico", &ours).await.unwrap();
         let left = World::only_engaged(world.meeting_list("ncsc").await);
