@@ -26,7 +26,10 @@ fn form(organisation: &str, enforcement: bool) -> ConsentForm {
         valid_from: from,
         valid_until: from.plus_days(365),
     };
-    ConsentForm { head: head(organisation), scope: ShownScope { scope, recipient: "The ICO".into(), occurred: None, revised_at: Some(from) } }
+    ConsentForm {
+        head: head(organisation),
+        scope: ShownScope { scope, recipient: "The ICO".into(), occurred: None, revised_at: Some(from) },
+    }
 }
 
 fn wording() -> &'static Wording {
