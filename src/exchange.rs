@@ -72,7 +72,7 @@ pub use events::{AcknowledgeEvents, EventPage};
 pub use help::RecordHelpOffer;
 pub use inbox::{DeclineRequest, Received};
 pub use incidents::{AmendIncident, IssueReference, RegisterIncident, VerifyNotification};
-pub use mandates::{EndMandate, MandateView, RecordMandate};
+pub use mandates::{EndMandate, MandateView, RecordMandate, SaidUnder};
 pub use naming::AskToName;
 pub use node::{Node, Setup};
 pub use notices::{AcknowledgeNotice, NoticeView};

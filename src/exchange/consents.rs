@@ -157,8 +157,8 @@ impl ScopeTerms {
     }
 }
 
-/// The mandate that it cites stands; evidence is there, and from after the organisation's merger, if there was one: what was signed before it would carry
-/// a consent over that nobody confirmed.
+/// The mandate that it cites stands; evidence is there, and from after the organisation's merger, if there was one: what
+/// was signed before it would carry a consent over that nobody confirmed.
 async fn check_received(
     context: Context<'_>,
     reads: &mut Reads,
@@ -284,6 +284,11 @@ impl Plan for VerifyConsent {
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let versions = versions(context, reads, &self.id).await?;
         let step = history(&versions)?.verify(self.version, &context.actor.officer, context.at)?;
+        if let Some(version) = versions.iter().find(|found| found.version == self.version)
+            && let Some(evidence) = &version.evidence
+        {
+            mandates::check_still_cited(context, reads, &version.organisation, evidence).await?;
+        }
         change(context, reads, &versions, step).await
     }
 }

@@ -46,6 +46,8 @@ pub enum PaperFor {
         until: Option<Instant>,
         /// Disclosures that the officer decided not to state.
         leave_out: Vec<DisclosureId>,
+        /// Disclosures without consent that the officer decided to state.
+        include: Vec<DisclosureId>,
     },
 }
 
@@ -130,8 +132,8 @@ impl PaperFor {
         match self {
             Self::ConsentForm { organisation, scope } => draft.consent_form(reads, organisation, scope).await,
             Self::Acknowledgement { consent } => draft.acknowledgement(reads, consent).await,
-            Self::Statement { organisation, from, until, leave_out } => {
-                draft.statement(reads, organisation, (*from, *until), leave_out).await
+            Self::Statement { organisation, from, until, leave_out, include } => {
+                draft.statement(reads, organisation, (*from, *until), leave_out, include).await
             }
         }
     }
@@ -180,12 +182,14 @@ impl Draft<'_> {
     }
 
     async fn shown(&self, reads: &mut Reads, scope: ConsentScope) -> Result<ShownScope> {
-        let incident = match &scope.coverage {
-            Coverage::AllIncidents => None,
-            Coverage::Incident { id, .. } => reads.incident(self.context.agency(), id).await?,
-        };
-        let occurred = incident.map(|incident| (incident.occurred.from, incident.occurred.until));
-        Ok(ShownScope { recipient: self.name(&scope.recipient), occurred, scope })
+        let (mut occurred, mut revised_at) = (None, None);
+        if let Coverage::Incident { id, revision, .. } = &scope.coverage
+            && let Some(incident) = reads.incident(self.context.agency(), id).await?
+        {
+            occurred = Some((incident.occurred.from, incident.occurred.until));
+            revised_at = reads.revised_at(id, *revision).await?;
+        }
+        Ok(ShownScope { recipient: self.name(&scope.recipient), occurred, revised_at, scope })
     }
 
     async fn consent_form(&self, reads: &mut Reads, id: &OrganisationId, terms: &ScopeTerms) -> Result<Drawn> {
@@ -206,9 +210,7 @@ impl Draft<'_> {
         let organisation = self.organisation(reads, &consent.organisation).await?;
         let mut receipts = Vec::new();
         for index in reads.changes_of(id.as_str()).await? {
-            // What was done names the officer who did it, and what came of it may name others.
-            receipts
-                .extend(self.receipt(reads, index).await?.map(|receipt| Receipt { openings: Vec::new(), ..receipt }));
+            receipts.extend(self.closed(reads, index).await?);
         }
         let acknowledgement = Acknowledgement {
             head: self.head(&organisation),
@@ -225,9 +227,11 @@ impl Draft<'_> {
         Ok(Drawn { receipts, ..drawn })
     }
 
-    async fn receipt(&self, reads: &mut Reads, index: u64) -> Result<Option<Receipt>> {
+    /// A receipt that opens nothing: what was done names the officer who did it, and what came of it may name others.
+    async fn closed(&self, reads: &mut Reads, index: u64) -> Result<Option<Receipt>> {
         let Context { node, .. } = self.context;
-        Ok(Store::receipt(reads, node.origin(), self.context.agency(), index, &node.seal).await?)
+        let receipt = Store::receipt(reads, node.origin(), self.context.agency(), index, &node.seal).await?;
+        Ok(receipt.map(|receipt| Receipt { openings: Vec::new(), ..receipt }))
     }
 }
 

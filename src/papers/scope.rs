@@ -14,6 +14,8 @@ pub struct ShownScope {
     pub recipient: String,
     /// When the incident was that it is about, if it is about one and that is still held.
     pub occurred: Option<(Instant, Instant)>,
+    /// When the incident's revision was recorded up to which it goes, if the incident is still held.
+    pub revised_at: Option<Instant>,
 }
 
 impl ShownScope {
@@ -36,8 +38,14 @@ impl ShownScope {
             (&labels.categories, scope.categories.iter().map(|one| wording.category(one.as_str())).collect()),
             (&labels.incident, incident),
         ];
-        if let Coverage::Incident { covers_updates, .. } = scope.coverage {
-            terms.push((&labels.updates, choose(covers_updates, [&texts.updates, &texts.no_updates])));
+        if let Coverage::Incident { revision, covers_updates, .. } = scope.coverage {
+            let revision = match self.revised_at {
+                Some(at) => format!("{revision} of {}", when(at)),
+                None => revision.to_string(),
+            };
+            let text = if covers_updates { &texts.updates } else { &texts.no_updates };
+            let others = [("recipient", self.recipient.as_str()), ("revision", &revision)];
+            terms.push((&labels.updates, vec![filled(text, head, &others)]));
         }
         terms.push((&labels.onward, choose(scope.onward, [&texts.onward, &texts.no_onward])));
         terms.push((&labels.from, vec![when(scope.valid_from)]));

@@ -26,7 +26,10 @@ fn form(organisation: &str, enforcement: bool) -> ConsentForm {
         valid_from: from,
         valid_until: from.plus_days(365),
     };
-    ConsentForm { head: head(organisation), scope: ShownScope { scope, recipient: "The ICO".into(), occurred: None } }
+    ConsentForm {
+        head: head(organisation),
+        scope: ShownScope { scope, recipient: "The ICO".into(), occurred: None, revised_at: Some(from) },
+    }
 }
 
 fn wording() -> &'static Wording {
@@ -45,6 +48,7 @@ fn a_form_says_what_is_asked_and_loads_nothing() {
         "must not use it to take enforcement action",
         "when what happened (timeline)",
         "inc_one",
+        "Only what is recorded up to revision 1 of 2026-03-01, 00:00 UTC.",
         "2027-03-01, 00:00 UTC",
         "How to withdraw",
         "desk@ncsc.example",

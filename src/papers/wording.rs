@@ -18,7 +18,7 @@ static WORDINGS: LazyLock<Vec<Wording>> = LazyLock::new(|| {
 });
 
 /// What the names in braces stand for.
-const NAMES: [&str; 6] = ["holder", "recipient", "organisation", "contact", "means", "ground"];
+const NAMES: [&str; 7] = ["holder", "recipient", "organisation", "contact", "means", "ground", "revision"];
 
 /// What the papers say in one version.
 #[derive(Debug, Deserialize)]

@@ -130,6 +130,7 @@ statements! {
          FROM incident i JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
          WHERE i.holder = $1 AND i.id = $2 AND i.erased_at IS NULL"
     );
+    REVISED_AT = both ("SELECT recorded_at FROM incident_revision WHERE incident_id = $1 AND revision = $2");
     INCIDENTS = both (
         "SELECT i.id, i.holder, i.organisation_id, i.revision, i.occurred_from, i.occurred_until, i.markings,
                 i.notification, i.campaign, i.retain_until, i.provenance, v.categories
@@ -239,6 +240,12 @@ statements! {
          WHERE c.holder = $1 AND c.id > $2 AND ($4 = '' OR c.organisation_id = $4)
            AND c.version = (SELECT MAX(v.version) FROM consent v WHERE v.id = c.id)
          ORDER BY c.id LIMIT $3"
+    );
+    CONSENTS_OPEN = both (
+        "SELECT id, version, holder, organisation_id, recipient, state, scope, wrapped_key, evidence, recorded_by,
+                recorded_at, confirmed_at
+         FROM consent WHERE organisation_id = $1 AND holder = $2 AND state IN ('recorded', 'given')
+         ORDER BY id, version LIMIT $3"
     );
     CONSENTS_TOWARDS = both (
         "SELECT id, version, holder, organisation_id, recipient, state, scope, wrapped_key, evidence, recorded_by,

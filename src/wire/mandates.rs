@@ -85,8 +85,9 @@ impl MandateService for Desk {
         let call = self.admit("MandateService/EndMandate", request)?;
         let by = call.by(&call.message.request_id)?;
         let id = convert::field("mandate_id", &call.message.mandate_id, MandateId::parse).map_err(invalid)?;
-        let (done, consent_ids) = call.exchange.end_mandate(by, EndMandate { id }).await.map_err(failed)?;
-        Ok(Response::new(EndMandateResponse { mandate_id: done.object, consent_ids, receipt: done.receipt }))
+        let (done, under) = call.exchange.end_mandate(by, EndMandate { id }).await.map_err(failed)?;
+        let (mandate_id, receipt) = (done.object, done.receipt);
+        Ok(Response::new(EndMandateResponse { mandate_id, consent_ids: under.consents, receipt, more: under.more }))
     }
 
     async fn list_mandates(

@@ -13,8 +13,8 @@ use crate::proto::v1::{
     StateToOrganisationRequest, StateToOrganisationResponse,
 };
 
-/// The most disclosures that can be left out.
-const MOST_LEFT_OUT: usize = 200;
+/// The most disclosures that can be named.
+const MOST_NAMED: usize = 200;
 
 fn paper(made: Paper) -> v1::Paper {
     let Paper { page, digest, wording, wording_digest, receipts } = made;
@@ -25,16 +25,19 @@ fn organisation(text: &str) -> Result<OrganisationId, Invalid> {
     convert::field("organisation_id", text, OrganisationId::parse)
 }
 
+fn named(field: &str, ids: &[String]) -> Result<Vec<DisclosureId>, Invalid> {
+    check(ids.len() <= MOST_NAMED, field, format!("must be at most {MOST_NAMED}"))?;
+    let one = |(i, id): (usize, &String)| convert::field(&format!("{field}[{i}]"), id, DisclosureId::parse);
+    ids.iter().enumerate().map(one).collect()
+}
+
 fn statement(message: &StateToOrganisationRequest) -> Result<PaperFor, Invalid> {
     let (from, until) = (convert::instant("from", message.from)?, convert::instant("until", message.until)?);
     let is_span = from.zip(until).is_none_or(|(from, until)| from < until);
     check(is_span, "until", "must be later than `from`")?;
-    check(message.leave_out.len() <= MOST_LEFT_OUT, "leave_out", format!("must be at most {MOST_LEFT_OUT}"))?;
-    let left_out = message.leave_out.iter().enumerate();
-    let leave_out: Result<Vec<_>, _> =
-        left_out.map(|(i, id)| convert::field(&format!("leave_out[{i}]"), id, DisclosureId::parse)).collect();
+    let (leave_out, include) = (named("leave_out", &message.leave_out)?, named("include", &message.include)?);
     let organisation = organisation(&message.organisation_id)?;
-    Ok(PaperFor::Statement { organisation, from, until, leave_out: leave_out? })
+    Ok(PaperFor::Statement { organisation, from, until, leave_out, include })
 }
 
 #[tonic::async_trait]

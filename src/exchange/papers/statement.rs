@@ -2,17 +2,17 @@
 //!
 //! It has what the holder itself disclosed of the organisation's own incidents. Left out, always: anonymised records and
 //! statistics, which nobody could lay beside the incident otherwise; incidents that came from another agency, which are
-//! for that agency to state; what was asked for and not released; what recipients answered; officers.
+//! for that agency to state; what was asked for and not released; what recipients answered; officers. Left out unless the
+//! officer names it: what relied on no consent, as a disclosure that the law allows without one is the one that can warn.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use prost::Message as _;
-
+use crate::decision::Agreement;
 use crate::domain::{
     Disclosure, DisclosureId, Incident, IncidentId, Instant, Notice, Organisation, OrganisationId, Rejected,
 };
 use crate::papers::{Made, ShownDisclosure, ShownNotice, ShownScope, Standing, Statement};
-use crate::proto::v1::{OutcomeStatement, Receipt, Slot};
 use crate::store::Reads;
 
 use super::{ConsentState, Draft, Drawn, Result, standing};
@@ -27,27 +27,35 @@ impl Draft<'_> {
         id: &OrganisationId,
         (from, until): (Option<Instant>, Option<Instant>),
         leave_out: &[DisclosureId],
+        include: &[DisclosureId],
     ) -> Result<Drawn> {
         let organisation = self.organisation(reads, id).await?;
         let incidents = self.incidents(reads, id).await?;
-        let made = self.disclosures(reads, &incidents).await?;
-        for (i, left_out) in leave_out.iter().enumerate() {
-            if !made.iter().any(|made| made.id == *left_out) {
-                let problem = "is not a disclosure that a statement to this organisation would have";
+        let mut made = self.disclosures(reads, &incidents).await?;
+        for (i, id) in leave_out.iter().enumerate() {
+            if !made.iter().any(|made| made.id == *id) {
+                let problem = "is not a disclosure that a statement to this organisation could have";
                 return Err(Rejected::invalid(format!("leave_out[{i}]"), problem).into());
             }
         }
-        let (left_out, mut made): (Vec<_>, Vec<_>) = made.into_iter().partition(|made| leave_out.contains(&made.id));
-        let stated = &gave(&made) - &gave(&left_out);
+        for (i, id) in include.iter().enumerate() {
+            if leave_out.contains(id) || !made.iter().any(|made| made.id == *id && made.terms.consent.is_none()) {
+                let problem = "is not a disclosure without consent that a statement to this organisation could have";
+                return Err(Rejected::invalid(format!("include[{i}]"), problem).into());
+            }
+        }
+        made.retain(|made| !leave_out.contains(&made.id));
+        made.retain(|made| made.terms.consent.is_some() || include.contains(&made.id));
         made.retain(|made| from.is_none_or(|from| made.at >= from) && until.is_none_or(|until| made.at < until));
         if made.len() > MOST {
             let problem = "is too early: the statement would have more than 200 disclosures; state a shorter time";
             return Err(Rejected::invalid("from", problem).into());
         }
         let notices = self.notices(reads, &made).await?;
+        let agreements = self.agreements(reads).await?;
         let (mut disclosures, mut receipts) = (Vec::new(), Vec::new());
         for made in &made {
-            let shown = self.disclosure(reads, made, &stated).await?;
+            let shown = self.disclosure(reads, made, &agreements).await?;
             receipts.extend(shown.receipt.clone());
             disclosures.push(shown);
         }
@@ -55,6 +63,7 @@ impl Draft<'_> {
         let statement = Statement { head: self.head(&organisation), disclosures, notices, consents };
         let mut drawn = self.drawn(&organisation, "statement", statement.page(self.wording));
         drawn.stated.left_out = leave_out.iter().map(ToString::to_string).collect();
+        drawn.stated.included = include.iter().map(ToString::to_string).collect();
         Ok(Drawn { receipts, ..drawn })
     }
 
@@ -93,15 +102,16 @@ impl Draft<'_> {
         &self,
         reads: &mut Reads,
         made: &Disclosure,
-        stated: &BTreeSet<Gave>,
+        agreements: &[(Instant, Arc<Agreement>)],
     ) -> Result<ShownDisclosure> {
         let receipt = match made.index {
-            Some(index) => self.receipt(reads, index).await?.map(|receipt| opened(receipt, stated)),
+            // One that opened what came of it, beside one that can't, would tell that there is more.
+            Some(index) => self.closed(reads, index).await?,
             None => None,
         };
         let how = match &made.terms.elsewhere {
             Some(elsewhere) => Made::Elsewhere(elsewhere.means.to_string(), elsewhere.ground.to_string()),
-            None => Made::Released(self.clauses(reads, made).await?),
+            None => Made::Released(clauses(agreements, made)),
         };
         Ok(ShownDisclosure {
             at: made.at,
@@ -113,14 +123,13 @@ impl Draft<'_> {
         })
     }
 
-    /// What the clauses say by which it was released; of one that is not in force any more, which it was.
-    async fn clauses(&self, reads: &mut Reads, made: &Disclosure) -> Result<Vec<String>> {
-        let agreements = self.context.node.in_force(reads).await?;
-        let clauses = made.terms.clauses.iter().map(|id| {
-            let clause = agreements.iter().flat_map(|agreement| agreement.clauses()).find(|clause| clause.id == *id);
-            clause.map_or_else(|| id.to_string(), |clause| format!("{} ({id}: {})", clause.text, clause.citation))
-        });
-        Ok(clauses.collect())
+    /// The texts in force, each with when it was activated.
+    async fn agreements(&self, reads: &mut Reads) -> Result<Vec<(Instant, Arc<Agreement>)>> {
+        let mut agreements = Vec::new();
+        for row in reads.agreements().await?.into_iter().filter(|row| row.state == "in-force") {
+            agreements.push((row.activated_at, self.context.node.agreement(reads, row.digest).await?));
+        }
+        Ok(agreements)
     }
 
     /// The consents that permit something now.
@@ -141,29 +150,13 @@ impl Draft<'_> {
     }
 }
 
-/// What a release gave: the recipient's reference and the categories.
-type Gave = (String, BTreeSet<String>);
-
-fn gave(made: &[Disclosure]) -> BTreeSet<Gave> {
-    let one = |made: &Disclosure| {
-        let categories = made.terms.categories.iter().map(ToString::to_string).collect();
-        Some((made.terms.reference.as_ref()?.to_string(), categories))
-    };
-    made.iter().filter_map(one).collect()
-}
-
-/// What a receipt may open to the organisation: what was released, if all of it is in the statement. Who asked and why it
-/// was permitted are not the organisation's.
-fn opened(mut receipt: Receipt, stated: &BTreeSet<Gave>) -> Receipt {
-    receipt.openings.retain(|opening| {
-        let outcome = OutcomeStatement::decode(opening.payload.as_slice()).ok();
-        let is_stated = |outcome: OutcomeStatement| {
-            outcome.released.into_iter().all(|one| {
-                let categories = one.categories.into_iter().map(|category| category.category).collect();
-                one.record.is_none() && stated.contains(&(one.reference, categories))
-            })
-        };
-        opening.slot() == Slot::Outcome && outcome.is_some_and(is_stated)
+/// What the clauses say by which it was released. Of a text that was activated since, which may say something else under
+/// the same number, and of one that is not in force any more: which clause it was.
+fn clauses(agreements: &[(Instant, Arc<Agreement>)], made: &Disclosure) -> Vec<String> {
+    let then = || agreements.iter().filter(|(activated_at, _)| *activated_at < made.at);
+    let words = made.terms.clauses.iter().map(|id| {
+        let clause = then().flat_map(|(_, agreement)| agreement.clauses()).find(|clause| clause.id == *id);
+        clause.map_or_else(|| id.to_string(), |clause| format!("{} ({id}: {})", clause.text, clause.citation))
     });
-    receipt
+    words.collect()
 }

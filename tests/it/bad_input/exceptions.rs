@@ -180,6 +180,7 @@ const EXCEPTIONS: &[Exception] = &[
     ("StateToOrganisation", "from", &["year 9999"], Invalid(Some("until"))),
     ("StateToOrganisation", "until", &["absent", "year 9999"], Accepted),
     ("StateToOrganisation", "leave_out", ABSENT, Accepted),
+    ("StateToOrganisation", "include", ABSENT, Accepted),
     // An authorisation that cites a preview is held against what would leave.
     ("GiveAuthorisation/1", "purposes", SLUG, Status(Code::FailedPrecondition)),
     ("GiveAuthorisation/1", "ground", SLUG, Status(Code::FailedPrecondition)),

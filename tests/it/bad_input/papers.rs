@@ -20,6 +20,8 @@ impl World {
             "StateToOrganisation" => {
                 let held = self.released_to_ico().await.0.held;
                 let leave_out = self.disclosures(&held).await.into_iter().map(|made| made.id).collect();
+                let include =
+                    vec![self.record_disclosure("ncsc", self.telephone_call(&held, "met-police")).await.unwrap()];
                 let (from, until) = (self.in_seconds(-86_400), self.in_seconds(86_400));
                 v1::StateToOrganisationRequest {
                     request_id,
@@ -27,6 +29,7 @@ impl World {
                     from,
                     until,
                     leave_out,
+                    include,
                 }
                 .encode_to_vec()
             }

@@ -1,5 +1,7 @@
 //! A law firm, a response firm or an insurer speaks for an organisation only under a mandate that stands.
 
+use std::collections::BTreeSet;
+
 use concordat::client::OfficerChannel;
 use concordat::proto::v1;
 use concordat::proto::v1::mandate_service_client::MandateServiceClient;
@@ -75,6 +77,8 @@ on_both_databases! {
         let narrower = v1::RecordMandateRequest { acts: names(&["narrow", "withdraw"]), ..usual.clone() };
         let narrower = world.mandate("ncsc", v1::RecordMandateRequest { request_id: request_id(), ..narrower }).await;
         assert_invalid(world.record_under(&held, &narrower).await, field);
+        let unset = v1::RecordMandateRequest { request_id: request_id(), valid_from: None, ..usual.clone() };
+        let unset = world.mandate("ncsc", unset).await;
         let later = v1::RecordMandateRequest { request_id: request_id(), valid_from: world.in_seconds(-1), ..usual };
         let later = world.mandate("ncsc", later).await;
         assert_invalid(world.record_under(&held, &later).await, field);
@@ -85,7 +89,21 @@ on_both_databases! {
         assert_eq!(said(&mandate).await, said("man_unknown").await);
         assert_eq!(said(&stranger).await, said("man_unknown").await);
 
-        let consent = world.record_under(&held, &mandate).await.unwrap();
+        // Who signed for it before a merger spoke for another organisation.
+        let evidence = world.mandate_of(&other).evidence.unwrap();
+        let evidence = Some(v1::MandateEvidence { received_at: world.in_seconds(-20 * DAY), ..evidence });
+        let early = v1::RecordMandateRequest { valid_from: None, evidence, ..world.mandate_of(&other) };
+        let early = world.mandate("ncsc", early).await;
+        let waiting = world.record_under(&other, &early).await.unwrap();
+        let survivor = world.register_organisation("ncsc", vec![]).await;
+        world.merge("ncsc", &other.organisation, &survivor).await;
+        assert_invalid(world.record_under(&other, &early).await, field);
+        assert_error(world.verify_consent(&other, &waiting, 1).await, Code::FailedPrecondition, "WRONG_STATE");
+        let since = world.mandated(&other).await;
+        world.record_under(&other, &since).await.unwrap();
+
+        // From when it was received, unless it says otherwise.
+        let consent = world.record_under(&held, &unset).await.unwrap();
         world.authorise(&held).await;
         assert_open(&world.outcome(&held).await);
         world.verify_consent(&held, &consent, 1).await.unwrap();
@@ -102,9 +120,12 @@ on_both_databases! {
         world.verify_consent(&held, &consent, 1).await.unwrap();
         world.give_consent(&held, world.scope(&held)).await;
         world.authorise(&held).await;
+        let waiting = world.record_under(&held, &mandate).await.unwrap();
         let size = world.size().await;
         let ended = world.end_mandate(&held, &mandate).await.unwrap();
-        assert_eq!(ended.consent_ids, [consent.as_str()]);
+        let said: BTreeSet<&str> = ended.consent_ids.iter().map(String::as_str).collect();
+        assert_eq!((said, ended.more), (BTreeSet::from([consent.as_str(), &waiting]), false));
+        assert_error(world.verify_consent(&held, &waiting, 1).await, Code::FailedPrecondition, "WRONG_STATE");
         let receipt = ended.receipt.unwrap();
         assert_eq!((receipt.index, world.size().await), (size, size + 1));
         assert_eq!(world.verified(Some(&receipt)).entry.kind(), v1::EntryKind::Mandate);
@@ -121,5 +142,7 @@ on_both_databases! {
         world.erase(&held).await;
         assert!(world.listed_mandates(&held).await.is_empty());
         assert_error(world.end_mandate(&held, &standing).await, Code::NotFound, "NOT_FOUND");
+        let late = world.mandates("ncsc").record_mandate(world.mandate_of(&held)).await;
+        assert_error(late, Code::FailedPrecondition, "WRONG_STATE");
     }
 }

@@ -15,19 +15,34 @@ fn sha256(text: &str) -> Vec<u8> {
     digest(&SHA256, text.as_bytes()).as_ref().to_vec()
 }
 
+/// What a page says before the receipts, which have the size that the ledger has by then.
+fn text_of(paper: &v1::Paper) -> String {
+    paper.page.split("<h3>").flat_map(|part| part.split("<footer>")).next().unwrap_or_default().to_owned()
+}
+
 impl World {
     fn papers(&self, agency: &str) -> PaperServiceClient<OfficerChannel> {
         PaperServiceClient::new(self.officer(agency, "clerk-58213", &["recorder", "authoriser"]))
     }
 
-    async fn state(&self, held: &Held, leave_out: Vec<String>) -> Result<v1::StateToOrganisationResponse, Status> {
-        let (request_id, organisation_id) = (request_id(), held.organisation.clone());
-        let request = v1::StateToOrganisationRequest { request_id, organisation_id, leave_out, ..Default::default() };
+    async fn state(
+        &self,
+        held: &Held,
+        leave_out: &[String],
+        include: &[String],
+    ) -> Result<v1::StateToOrganisationResponse, Status> {
+        let request = v1::StateToOrganisationRequest {
+            request_id: request_id(),
+            organisation_id: held.organisation.clone(),
+            leave_out: leave_out.to_vec(),
+            include: include.to_vec(),
+            ..Default::default()
+        };
         Ok(self.papers(&held.holder).state_to_organisation(request).await?.into_inner())
     }
 
     async fn statement(&self, held: &Held) -> v1::Paper {
-        self.state(held, vec![]).await.unwrap().paper.unwrap()
+        self.state(held, &[], &[]).await.unwrap().paper.unwrap()
     }
 
     async fn acknowledged(&self, held: &Held, consent: &str) -> Result<v1::AcknowledgeConsentResponse, Status> {
@@ -67,12 +82,24 @@ on_both_databases! {
         let narrative = v1::RequestReleaseRequest { categories: names(&["narrative"]), ..world.ask(held) };
         let open = world.put(held, narrative).await.unwrap();
         assert_open(open.outcome.as_ref().unwrap());
-        world.record_disclosure("ncsc", world.telephone_call(held, "met-police")).await.unwrap();
+        // What the law allows without consent can warn an offender: it is there only if an authoriser names it.
+        let before = text_of(&world.statement(held).await);
+        let call = world.record_disclosure("ncsc", world.telephone_call(held, "met-police")).await.unwrap();
+        assert_eq!(text_of(&world.statement(held).await), before, "the page says that something is left out");
+        let recorder = PaperServiceClient::new(world.officer("ncsc", "rec", &["recorder"]));
+        let request = v1::StateToOrganisationRequest {
+            request_id: request_id(),
+            organisation_id: held.organisation.clone(),
+            ..Default::default()
+        };
+        let turned_away = recorder.clone().state_to_organisation(request).await.unwrap_err();
+        assert_eq!(turned_away.code(), Code::PermissionDenied);
 
         let before = world.seen_by_ico().await;
         let request = v1::StateToOrganisationRequest {
             request_id: request_id(),
             organisation_id: held.organisation.clone(),
+            include: vec![call.clone()],
             ..Default::default()
         };
         let made = world.papers("ncsc").state_to_organisation(request.clone()).await.unwrap().into_inner();
@@ -81,6 +108,7 @@ on_both_databases! {
         assert_error(world.entry("ico", receipt.index).await, Code::NotFound, "NOT_FOUND");
         let proved = world.verified(Some(&receipt)).paper.unwrap();
         assert_eq!((proved.paper.as_str(), &proved.digest), ("statement", &paper.digest));
+        assert_eq!(proved.included, [call]);
         assert_eq!(paper.digest, sha256(&paper.page), "the entry has the digest of the very page");
 
         for said in [
@@ -109,11 +137,10 @@ on_both_databases! {
         for unsaid in unsaid {
             assert!(!paper.page.contains(unsaid), "{unsaid}: {}", paper.page);
         }
-        // It verifies offline, and opens what was released and not who asked or why it was permitted.
+        // It verifies offline, and opens nothing: one that opens more than another tells that there is more.
         let [release] = paper.receipts.as_slice() else { panic!("{} receipts", paper.receipts.len()) };
-        assert_eq!((release.index, release.openings.len()), (index, 1));
-        let proved = world.verified(Some(release));
-        assert_eq!(proved.outcome.unwrap().released[0].reference, held.reference);
+        assert_eq!((release.index, release.openings.len()), (index, 0));
+        world.verified(Some(release));
 
         // A repeat has the same entry; where it would be another page by now, none.
         world.later(60);
@@ -136,22 +163,24 @@ on_both_databases! {
     async fn what_an_officer_leaves_out_and_what_is_anothers_to_say_is_not_stated(world: World) {
         let (one, two) = (world.permit(world.hold_named("One plc", 1).await).await, world.hold_named("Two plc", 2).await);
         let two = world.permit(two).await;
+        let before = text_of(&world.statement(&one.held).await);
         let ask = world.ask_by_name("ncsc", vec![identifier(1), identifier(2)]);
         let both = world.requester("ico").request_release(ask).await.unwrap().into_inner();
         let wanted = ["identity", "timeline", "identity", "timeline"];
         assert_released(both.outcome.as_ref().unwrap(), &wanted);
         let [receipt] = world.statement(&one.held).await.receipts.try_into().unwrap();
-        assert_eq!((receipt.index, receipt.openings.len()), (both.receipt.unwrap().index, 0), "it is about another too");
+        assert_eq!((receipt.index, receipt.openings.len()), (both.receipt.unwrap().index, 0));
         world.verified(Some(&receipt));
 
         let made: Vec<String> = world.disclosures(&one.held).await.into_iter().map(|made| made.id).collect();
-        let without = world.state(&one.held, made.clone()).await.unwrap();
+        let without = world.state(&one.held, &made, &[]).await.unwrap();
         let paper = without.paper.unwrap();
         assert!(paper.receipts.is_empty() && paper.page.contains("There is none that we can state."), "{}", paper.page);
-        assert!(!paper.page.contains(&made[0]), "the page says that something is left out");
+        assert_eq!(text_of(&paper), before, "the page says that something is left out");
         assert_eq!(world.verified(without.receipt.as_ref()).paper.unwrap().left_out, made, "the holder's auditor sees it");
         let own = world.disclosures(&two.held).await.remove(0).id;
-        assert_invalid(world.state(&two.held, vec![own, made[0].clone()]).await, "leave_out[1]");
+        assert_invalid(world.state(&two.held, &[own.clone(), made[0].clone()], &[]).await, "leave_out[1]");
+        assert_invalid(world.state(&two.held, &[], &[own]).await, "include[0]");
         let late = v1::StateToOrganisationRequest {
             request_id: request_id(),
             organisation_id: two.held.organisation.clone(),
@@ -164,7 +193,9 @@ on_both_databases! {
         // What came from another agency is for that agency to state.
         let (release, ..) = world.received_by_ico("ncsc", World::onward_scope).await;
         let received = world.receive("ico", release, "nca").await;
-        world.record_disclosure("ico", world.telephone_call(&received.held, "met-police")).await.unwrap();
+        let call = world.telephone_call(&received.held, "met-police");
+        let call = world.record_disclosure("ico", call).await.unwrap();
+        assert_invalid(world.state(&received.held, &[], &[call]).await, "include[0]");
         let page = world.statement(&received.held).await.page;
         assert!(page.contains("There is none that we can state.") && !page.contains("met-police"), "{page}");
     }
@@ -179,7 +210,8 @@ on_both_databases! {
         let form = world.papers("ncsc").make_consent_form(request).await.unwrap().into_inner();
         let (paper, entry) = (form.paper.unwrap(), world.verified(form.receipt.as_ref()).paper.unwrap());
         assert_eq!((entry.paper.as_str(), entry.wording.as_str(), paper.wording.as_str()), ("consent-form", "1", "1"));
-        for said in ["may use it to take enforcement action", "(harm-reduction)", "(timeline)", &held.incident, "(ico)"] {
+        for said in ["may use it to take enforcement action", "(harm-reduction)", "(timeline)", &held.incident, "(ico)", "recorded up to revision 1 of 20"]
+        {
             assert!(paper.page.contains(said), "{said}: {}", paper.page);
         }
         assert!(paper.page.contains(&data_encoding::HEXLOWER.encode(&entry.wording_digest)), "by which wording");
