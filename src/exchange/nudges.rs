@@ -59,9 +59,8 @@ pub(super) async fn matched_later(
     for ask in asks.iter().filter(|ask| matches!(ask.answer, Some(Answer::Released { .. }))) {
         undecided.remove(ask.object.as_str());
     }
-    let looks = events.iter().filter(|event| {
-        event.kind == EventKind::RequestToLookAt && event.agency == *context.agency()
-    });
+    let looks =
+        events.iter().filter(|event| event.kind == EventKind::RequestToLookAt && event.agency == *context.agency());
     let known: BTreeSet<(&str, &str)> =
         looks.filter_map(|event| Some((event.object.as_str(), event.detail.incident.as_ref()?.as_str()))).collect();
     let is_new: BTreeSet<&str> = found

@@ -103,7 +103,8 @@ fn a_clock_names_whom_to_tell_only_where_the_facts_leave_one() {
         let clocks = CATALOGUE.clocks(&situation(nation, sector, &["essential-service"]), None, at(NOW));
         clocks[0].addressees.iter().map(|(id, _)| *id).collect::<Vec<_>>()
     };
-    for (nation, sector) in [("", ""), ("scotland", ""), ("northern-ireland", ""), ("", "health"), ("", "electricity")] {
+    for (nation, sector) in [("", ""), ("scotland", ""), ("northern-ireland", ""), ("", "health"), ("", "electricity")]
+    {
         assert!(told(nation, sector).is_empty(), "{nation} {sector}");
     }
     assert_eq!(told("", "air"), ["aviation"], "one for the whole country");
@@ -113,13 +114,24 @@ fn a_clock_names_whom_to_tell_only_where_the_facts_leave_one() {
 /// The first day that a source names, as it is written there: `12 September 2023`, or `August 2023`.
 fn dated(source: &str) -> Option<Instant> {
     const MONTHS: [&str; 12] = [
-        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
         "December",
     ];
     let words: Vec<&str> = source.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let (place, month) = words.iter().enumerate().find_map(|(place, word)| {
-        MONTHS.iter().position(|month| month == word).map(|month| (place, month + 1))
-    })?;
+    let (place, month) = words
+        .iter()
+        .enumerate()
+        .find_map(|(place, word)| MONTHS.iter().position(|month| month == word).map(|month| (place, month + 1)))?;
     let year: u16 = words.get(place + 1)?.parse().ok()?;
     let day: u8 = place.checked_sub(1).and_then(|before| words[before].parse().ok()).unwrap_or(1);
     Some(file::UkDate::try_from(format!("{year}-{month:02}-{day:02}")).unwrap().0)
