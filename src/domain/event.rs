@@ -171,6 +171,13 @@ pub struct Event {
     pub detail: EventDetail,
 }
 
+impl Event {
+    /// Whether what it asks for can no longer be done at a time: nobody decides about a request that has expired.
+    pub fn is_over(&self, at: Instant) -> bool {
+        self.kind == EventKind::RequestUnanswered && self.detail.ends_at.is_some_and(|ends_at| ends_at <= at)
+    }
+}
+
 /// What else an event says, as far as its kind has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct EventDetail {

@@ -112,17 +112,19 @@ pub(super) async fn matched_later(
     let identifiers: BTreeSet<&Identifier> = incidents.iter().flat_map(|(identifiers, _)| *identifiers).collect();
     let lookups: Vec<String> =
         identifiers.into_iter().map(|one| context.seal().lookup(context.agency(), one)).collect();
-    let mut writes = Vec::new();
-    for question in reads.questions_naming(&lookups, context.at, context.seal()).await? {
+    let questions = reads.questions_naming(&lookups, context.at, context.seal()).await?;
+    let mut found: Vec<(&QuestionRow, &str)> = Vec::new();
+    for question in &questions {
         let Subject::Organisation(named) = &question.subject else { continue };
         let is_named = |identifiers: &[Identifier]| identifiers.iter().any(|one| named.identifiers.contains(one));
         let matching = incidents
             .iter()
             .filter(|(identifiers, incident)| is_named(identifiers) && incident.occurred.overlaps(&named.period));
-        for (_, incident) in matching {
-            writes.push(look(&question, context.agency(), incident.id.as_str(), context.at)?);
-            writes.push(nudges::unanswered(&question, context.agency(), context.at)?);
-        }
+        found.extend(matching.map(|(_, incident)| (question, incident.id.as_str())));
+    }
+    let mut writes = nudges::matched_later(context, reads, &found).await?;
+    for (question, incident) in found {
+        writes.push(look(question, context.agency(), incident, context.at)?);
     }
     Ok(writes)
 }
@@ -174,7 +176,8 @@ impl Exchange {
     /// event comes once on the way of the cursors, whatever clocks and replicas do meanwhile.
     ///
     /// What another agency offers or lets it see is listed only while the gate, on the facts as they are now, would permit
-    /// that; what is about a proposal, only while this agency may know of it.
+    /// that; what is about a proposal, only while this agency may know of it; a request that nobody has decided about, only
+    /// until it expires.
     pub async fn events(&self, page: Page) -> Result<EventPage> {
         // One list, however it is read.
         let page = Page { list: "events", field: "cursor", ..page };
@@ -194,7 +197,8 @@ impl Exchange {
                 stands.extend(deconfliction::shown(node, reads, &events, now, &reader).await?);
                 stands.extend(proposals::shown(node, reads, &events, now).await?);
                 let is_bounded = |kind: EventKind| kind.is_offer() || kind.is_sight() || kind.is_about_a_proposal();
-                events.retain(|event| !is_bounded(event.kind) || stands.contains(&event.id));
+                let is_shown = |event: &Event| !is_bounded(event.kind) || stands.contains(&event.id);
+                events.retain(|event| !event.is_over(now) && is_shown(event));
                 Ok(EventPage { events, cursor: page.seal(node, &next)?, more })
             })
         })

@@ -1,11 +1,13 @@
 //! What nobody has done yet: events that are written when something begins, due when it should have been done by then,
 //! and taken back when it is done.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::decision::Agreement;
 use crate::domain::{
     AgencyId, Event, EventDetail, EventId, EventKind, Instant, Notice, Question, notice_before, unanswered_at,
 };
-use crate::store::{QuestionRow, Write};
+use crate::store::{Answer, QuestionRow, Reads, Write};
 
 use super::gather::Gathered;
 use super::plan::Context;
@@ -17,7 +19,7 @@ pub(super) fn unanswered_id(question: &Question, agency: &AgencyId) -> EventId {
 }
 
 /// That nobody will have decided about a request, unless somebody does.
-pub(super) fn unanswered(question: &QuestionRow, agency: &AgencyId, at: Instant) -> Result<Write> {
+fn unanswered(question: &QuestionRow, agency: &AgencyId, at: Instant) -> Result<Write> {
     Ok(Write::event(&Event {
         id: unanswered_id(&question.id, agency),
         agency: agency.clone(),
@@ -35,6 +37,40 @@ pub(super) fn asked(question: &QuestionRow, gathered: &Gathered) -> Result<Write
     let nobody = AgencyId::known("-");
     let agency = if gathered.facts.matches.is_empty() { &nobody } else { &question.holder };
     unanswered(question, agency, gathered.facts.at)
+}
+
+/// The same of open requests, each with a record that it matches and perhaps did not before.
+///
+/// Only a record that is new to a request begins a week, and only where nobody has decided: what was declined, offered or
+/// released is not asked for anew because a record is amended.
+pub(super) async fn matched_later(
+    context: Context<'_>,
+    reads: &mut Reads,
+    found: &[(&QuestionRow, &str)],
+) -> Result<Vec<Write>> {
+    let is_undecided = |question: &QuestionRow| question.declined_at.is_none() && question.offered_at.is_none();
+    let mut undecided: BTreeMap<&str, &QuestionRow> = BTreeMap::new();
+    undecided.extend(found.iter().filter(|(one, _)| is_undecided(one)).map(|(one, _)| (one.id.as_str(), *one)));
+    if undecided.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<&str> = undecided.keys().copied().collect();
+    let (asks, events) = (reads.asks_of_all(&ids).await?, reads.events_of(&ids).await?);
+    for ask in asks.iter().filter(|ask| matches!(ask.answer, Some(Answer::Released { .. }))) {
+        undecided.remove(ask.object.as_str());
+    }
+    let looks =
+        events.iter().filter(|event| event.kind == EventKind::RequestToLookAt && event.agency == *context.agency());
+    let known: BTreeSet<(&str, &str)> =
+        looks.filter_map(|event| Some((event.object.as_str(), event.detail.incident.as_ref()?.as_str()))).collect();
+    let is_new: BTreeSet<&str> = found
+        .iter()
+        .map(|(question, incident)| (question.id.as_str(), *incident))
+        .filter(|place| !known.contains(place))
+        .map(|(question, _)| question)
+        .collect();
+    undecided.retain(|id, _| is_new.contains(id));
+    undecided.values().map(|question| unanswered(question, context.agency(), context.at)).collect()
 }
 
 /// Somebody has decided about a request.

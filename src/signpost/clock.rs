@@ -88,15 +88,18 @@ pub struct Clock<'a> {
     pub regime: &'a Regime,
     /// As in force when the organisation became aware; where that was not stated, at the time of looking.
     pub version: &'a RegimeVersion,
-    /// Whom it asks to be told, by id and name: of those of the version, the ones to whom the situation's signposts lead.
+    /// Whom it asks to be told, by id and name: of those of the version, the one to whom the situation's signposts lead.
+    /// None where they lead to none or to several: which of them it asks, the facts don't say.
     pub addressees: Vec<(&'a str, &'a str)>,
-    /// None unless the organisation stated when it became aware.
+    /// None unless the organisation stated when it became aware, and that is not in the future.
     pub countdown: Option<Countdown>,
 }
 
 impl Catalogue {
     /// The clocks that may concern a situation at a time.
     pub fn clocks(&self, situation: &Situation, aware_at: Option<Instant>, at: Instant) -> Vec<Clock<'_>> {
+        // What has not happened starts nothing.
+        let aware_at = aware_at.filter(|aware_at| *aware_at <= at);
         let mut led_to: Vec<(&str, &str)> = Vec::new();
         for one in self.directions(situation, at) {
             let found = (one.signpost.contact.as_str(), one.contact.name.as_str());
@@ -109,10 +112,11 @@ impl Catalogue {
             .filter_map(|regime| {
                 let version = version_at(&regime.versions, aware_at.unwrap_or(at))?;
                 let is_asked = |(id, _): &&(&str, &str)| version.addressees.iter().any(|asked| asked == id);
+                let asked: Vec<(&str, &str)> = led_to.iter().filter(is_asked).copied().collect();
                 Some(Clock {
                     regime,
                     version,
-                    addressees: led_to.iter().filter(is_asked).copied().collect(),
+                    addressees: if asked.len() == 1 { asked } else { Vec::new() },
                     countdown: aware_at.map(|aware_at| Countdown::new(aware_at, version.hours)),
                 })
             })

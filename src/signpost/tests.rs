@@ -1,5 +1,4 @@
 use super::*;
-use crate::clock;
 
 /// A moment, as `2026-03-29T01:00:00Z`.
 fn at(text: &str) -> Instant {
@@ -77,9 +76,8 @@ fn the_clocks_are_those_of_the_law_in_force_when_the_organisation_became_aware()
     assert!(CATALOGUE.clocks(&situation("", "", &[]), None, at(NOW)).is_empty(), "no fact, no clock");
 }
 
-/// One who looks again and again sees each clock end once, at its end, whatever clocks do meanwhile.
 #[test]
-fn a_clock_ends_once_and_neither_late_nor_early_over_summer_time_and_steps_of_the_machine() {
+fn a_clock_ends_neither_late_nor_early_over_summer_time_and_runs_from_nothing_that_has_not_happened() {
     for (aware, ends, ends_uk) in [
         ("2026-03-27T09:30:00Z", "2026-03-30T09:30:00Z", "2026-03-30T10:30:00+01:00"),
         ("2026-10-23T09:30:00Z", "2026-10-26T09:30:00Z", "2026-10-26T09:30:00Z"),
@@ -91,23 +89,73 @@ fn a_clock_ends_once_and_neither_late_nor_early_over_summer_time_and_steps_of_th
         assert_eq!(countdown.left(at(aware)), 72 * 3_600);
         assert_eq!(countdown.left(Instant::from_micros(at(ends).micros() - 1)), 1, "not a microsecond early");
         assert_eq!(countdown.left(at(ends)), 0, "nor late");
-
-        // The machine's clock is set back by an hour, as by one who takes local time for UTC, and forward again.
-        let (machine, hand) = clock::Clock::set_to(at(aware));
-        let steps = [10 * 3_600, -3_600, 25 * 3_600, 3_600, -7_200, 40 * 3_600, 9 * 3_600, -5_400, 60, 7_200];
-        let (mut effective, mut seen) = (at(aware), vec![countdown.left(at(aware))]);
-        for seconds in steps {
-            hand.advance_micros(seconds * 1_000_000);
-            // As a node has it: the later of the ledger's last entry and the clock.
-            effective = effective.max(machine.now());
-            seen.push(countdown.left(effective));
-        }
-        assert!(seen.is_sorted_by(|one, next| one >= next), "it never runs backwards: {seen:?}");
-        let ended = seen.windows(2).filter(|pair| pair[0] > 0 && pair[1] == 0).count();
-        assert_eq!((ended, seen.last()), (1, Some(&0)), "it ends once: {seen:?}");
-        // Left and elapsed are 72 hours together at each look, so none is shown late.
-        assert_eq!(countdown.left(effective), (at(ends).micros_since(effective) / 1_000_000).max(0));
+        assert_eq!(countdown.left(at(ends).plus_seconds(1)), 0);
     }
+    let breach = situation("", "", &["personal-data"]);
+    let runs = |aware: Instant| CATALOGUE.clocks(&breach, Some(aware), at(NOW))[0].countdown.is_some();
+    assert!(runs(at(NOW)) && !runs(at(NOW).plus_seconds(1)));
+}
+
+/// Where the facts leave several authorities, none of them is said to be the one.
+#[test]
+fn a_clock_names_whom_to_tell_only_where_the_facts_leave_one() {
+    let told = |nation: &str, sector: &str| {
+        let clocks = CATALOGUE.clocks(&situation(nation, sector, &["essential-service"]), None, at(NOW));
+        clocks[0].addressees.iter().map(|(id, _)| *id).collect::<Vec<_>>()
+    };
+    for (nation, sector) in [("", ""), ("scotland", ""), ("northern-ireland", ""), ("", "health"), ("", "electricity")]
+    {
+        assert!(told(nation, sector).is_empty(), "{nation} {sector}");
+    }
+    assert_eq!(told("", "air"), ["aviation"], "one for the whole country");
+    assert_eq!(told("scotland", "health"), ["scottish-ministers"]);
+}
+
+/// The first day that a source names, as it is written there: `12 September 2023`, or `August 2023`.
+fn dated(source: &str) -> Option<Instant> {
+    const MONTHS: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    let words: Vec<&str> = source.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let (place, month) = words
+        .iter()
+        .enumerate()
+        .find_map(|(place, word)| MONTHS.iter().position(|month| month == word).map(|month| (place, month + 1)))?;
+    let year: u16 = words.get(place + 1)?.parse().ok()?;
+    let day: u8 = place.checked_sub(1).and_then(|before| words[before].parse().ok()).unwrap_or(1);
+    Some(file::UkDate::try_from(format!("{year}-{month:02}-{day:02}")).unwrap().0)
+}
+
+#[test]
+fn nothing_is_said_of_a_day_before_the_document_that_says_it() {
+    let catalogue = &*CATALOGUE;
+    let contacts = catalogue.contacts().iter().flat_map(|one| &one.versions).map(|one| (one.from, &one.source));
+    let signposts = catalogue.signposts().iter().map(|one| (one.from, &one.source));
+    let regimes = catalogue.regimes().iter().flat_map(|one| &one.versions).map(|one| (one.from, &one.source));
+    let help = catalogue.help().iter().flat_map(|one| &one.versions).map(|one| (one.from, &one.source));
+    let mut checked = 0;
+    for (from, source) in contacts.chain(signposts).chain(regimes).chain(help) {
+        // Where a document says what was so before it, or what was the law until when.
+        if ["before", "until"].iter().any(|word| source.contains(word)) {
+            continue;
+        }
+        if let Some(document) = dated(source) {
+            checked += 1;
+            assert!(document <= from.0, "{source} is later than what it is given for");
+        }
+    }
+    assert!(checked > 8, "{checked}");
 }
 
 #[test]

@@ -388,6 +388,8 @@ statements! {
          WHERE acknowledged_at IS NULL AND kind IN ('authorisation-ends', 'consent-ends', 'duty-overdue',
                'notice-unacknowledged', 'request-unanswered', 'review-due')
            AND agency <> '-' AND due_at <= $1
+           AND (kind <> 'request-unanswered'
+                OR EXISTS (SELECT 1 FROM request WHERE request.id = event.object AND request.open_until > $1))
          GROUP BY kind ORDER BY kind"
     );
     EVENTS_BY_ID = set ("SELECT id, agency, kind, due_at, object, detail FROM event WHERE id", "");

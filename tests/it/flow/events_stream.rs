@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -12,11 +12,13 @@ use concordat::dev;
 use concordat::proto::v1;
 use concordat::proto::v1::event_service_client::EventServiceClient;
 use concordat::proto::v1::release_service_client::ReleaseServiceClient;
+use tokio::io::copy_bidirectional;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tonic::{Code, Status, Streaming};
 
 use crate::builders::{assert_error, assert_invalid};
-use crate::harness::{PURPOSES, World, on_both_databases, request_id};
+use crate::harness::{Engine, PURPOSES, World, on_both_databases, request_id, run};
 use crate::program::{BUILT, Program, START_WITHIN};
 
 const WITHIN: Duration = Duration::from_secs(20);
@@ -152,6 +154,46 @@ on_both_databases! {
         let again = async { while world.watch("ico", "").await.is_err() {} };
         timeout(WITHIN, again).await.expect("a place is free once a stream is gone");
     }
+}
+
+/// A way to a node that can fall silent: its connections stay, and nothing passes any more, as when a machine is gone.
+fn way_to(node: SocketAddr) -> (SocketAddr, watch::Sender<bool>) {
+    let listener = TcpListener::bind(dev::loopback(0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (silence, silent) = watch::channel(false);
+    tokio::spawn(async move {
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut silent = silent.clone();
+            tokio::spawn(async move {
+                let mut far = tokio::net::TcpStream::connect(node).await.unwrap();
+                tokio::select! {
+                    _ = copy_bidirectional(&mut near, &mut far) => return,
+                    () = async { drop(silent.wait_for(|silent| *silent).await) } => {}
+                }
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    (address, silence)
+}
+
+#[test]
+fn who_watches_a_node_that_is_gone_without_a_word_notices() {
+    run(Engine::Sqlite, |world: World| async move {
+        let (address, silence) = way_to(world.node.address);
+        let context = world.workspace.context("ico", "req", &["requester"], &PURPOSES, "one", address);
+        let officer = context.officer(world.workspace.folder(), world.clock.clone()).unwrap();
+        let request = v1::WatchEventsRequest::default();
+        let mut stream = EventServiceClient::new(officer).watch_events(request).await.unwrap().into_inner();
+        next(&mut stream).await.unwrap().unwrap();
+        silence.send(true).unwrap();
+        // Heartbeats are 20 seconds apart; it is asked whether it is there after ten, and given ten.
+        let gone = async { while stream.message().await.is_ok() {} };
+        timeout(WITHIN * 3 / 2, gone).await.expect("the stream breaks");
+        world
+    });
 }
 
 /// What is needed to call the program that serves at one address, whenever it does.

@@ -39,8 +39,8 @@ on_both_databases! {
         assert_eq!(world.events_of("ncsc", "request-unanswered").await, [], "it was released when it was put again");
 
         let identifier = crate::builders::identifier(77);
-        let ask = world.ask_by_name("ncsc", vec![identifier.clone()]);
-        world.put(&held, ask).await.unwrap();
+        let declined = world.put(&held, world.ask_by_name("ncsc", vec![identifier.clone()])).await.unwrap().request;
+        let left = world.put(&held, world.ask_by_name("ncsc", vec![identifier.clone()])).await.unwrap().request;
         world.later(8 * DAY);
         assert_eq!(world.events_of("ncsc", "request-unanswered").await, [], "nothing is held");
         let organisation = world.register_organisation("ncsc", vec![identifier]).await;
@@ -48,7 +48,25 @@ on_both_databases! {
         world.later(7 * DAY - 1);
         assert_eq!(world.events_of("ncsc", "request-unanswered").await, []);
         world.later(1);
-        assert_eq!(world.events_of("ncsc", "request-unanswered").await.len(), 1, "a week from when it matched");
+        assert_eq!(world.events_of("ncsc", "request-unanswered").await.len(), 2, "a week from when they matched");
+
+        // What was decided is not asked for anew: not by an amendment of the organisation, nor by another record of it.
+        world.decline("ncsc", &declined).await.unwrap();
+        let amendment = world.amendment_of("ncsc", &organisation).await;
+        world.amend_organisation("ncsc", amendment).await.unwrap();
+        world.incidents("ncsc").register_incident(world.incident_at(&organisation)).await.unwrap();
+        world.later(8 * DAY);
+        let told = world.events_of("ncsc", "request-unanswered").await;
+        assert_eq!(told.iter().map(|event| &event.request).collect::<Vec<_>>(), [&left]);
+        assert_eq!(world.nudges().await, [("request-unanswered", 1)]);
+
+        // Nor is anything to be done about what has expired.
+        let open = told[0].ends_at.unwrap().seconds - world.now().micros().div_euclid(1_000_000);
+        world.later(open - 2);
+        assert_eq!(world.events_of("ncsc", "request-unanswered").await.len(), 1);
+        world.later(3);
+        assert_eq!(world.events_of("ncsc", "request-unanswered").await, []);
+        assert_eq!(world.nudges().await, []);
     }
 
     async fn a_notice_that_nobody_acknowledges_is_told_to_whoever_issued_it(world: World) {

@@ -3,9 +3,9 @@
 use concordat::client::OfficerChannel;
 use concordat::proto::v1;
 use concordat::proto::v1::signpost_service_client::SignpostServiceClient;
-use tonic::Status;
+use tonic::{Code, Status};
 
-use crate::builders::{assert_invalid, names};
+use crate::builders::{assert_error, assert_invalid, names};
 use crate::harness::{World, on_both_databases};
 
 impl World {
@@ -48,7 +48,7 @@ on_both_databases! {
         let first = &now.signposts[0];
         assert_eq!((first.name.as_str(), first.contact_id.as_str()), ("Report Fraud", "report-fraud"));
 
-        // Whoever asks gets the same, and a fact is no place for a name.
+        // Whichever agency's officer asks gets the same, and a fact is no place for a name.
         let mut ico = world.signposts("ico", &["operator"]);
         assert_eq!(ico.find_signposts(attacked).await.unwrap().into_inner(), found);
         assert_invalid(world.find_signposts(victim("atlantis", "", &[])).await, "nation");
@@ -58,6 +58,13 @@ on_both_databases! {
         assert_eq!(world.size().await, before, "signposting writes nothing");
         for agency in ["ico", "ncsc", "nca"] {
             assert!(world.events(agency).await.is_empty(), "{agency} heard of it");
+        }
+
+        // What is stated is of a victim: at another agency's node it is not even looked at.
+        world.config.agency.iter_mut().find(|agency| agency.id.as_str() == "nca").unwrap().holds = None;
+        world = world.restart().await;
+        for stated in [victim("scotland", "", &["crime"]), victim("atlantis", "", &[])] {
+            assert_error(world.find_signposts(stated).await, Code::PermissionDenied, "NOT_THIS_NODE");
         }
     }
 }

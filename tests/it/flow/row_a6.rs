@@ -52,15 +52,31 @@ on_both_databases! {
             assert_eq!(clocks[1].addressee_ids, ["energy-gb"]);
         }
 
-        // What was not stated runs nowhere, however long the agency has known.
-        let silent = world.aware(None).await;
-        let after = world.size().await;
-        let clocks = world.clocks("ncsc", &silent, &facts).await.unwrap();
-        assert_eq!(clocks.len(), 2);
-        for clock in &clocks {
-            let runs = clock.aware_at.is_some() || clock.ends_at.is_some() || !clock.ends_at_uk.is_empty();
-            assert!(!runs && clock.seconds_left == 0, "{clock:?}");
+        // A look moves nothing: if the clock is set back, more is left again, and it ends when it did. From an entry on it is
+        // that entry's time, at least.
+        let left = async || {
+            let clock = world.clocks("ncsc", &incident, &facts).await.unwrap().remove(0);
+            assert_eq!(clock.ends_at, Some(timestamp(ends_at)));
+            clock.seconds_left
+        };
+        world.hand.advance_micros(-101 * HOUR * 1_000_000);
+        assert_eq!(left().await, HOUR);
+        world.hand.advance_micros(101 * HOUR * 1_000_000);
+
+        // What was not stated runs nowhere, however long the agency has known; nor does what has not happened.
+        for hours_ago in [None, Some(-1)] {
+            let silent = world.aware(hours_ago).await;
+            let clocks = world.clocks("ncsc", &silent, &facts).await.unwrap();
+            assert_eq!(clocks.len(), 2);
+            for clock in &clocks {
+                let runs = clock.aware_at.is_some() || clock.ends_at.is_some() || !clock.ends_at_uk.is_empty();
+                assert!(!runs && clock.seconds_left == 0, "{clock:?}");
+            }
         }
+        let after = world.size().await;
+        world.hand.advance_micros(-101 * HOUR * 1_000_000);
+        assert_eq!(left().await, 0, "two entries are later");
+        world.hand.advance_micros(101 * HOUR * 1_000_000);
 
         // Another agency's incident is as one that is not there.
         let anothers = world.clocks("ico", &incident, &facts).await.unwrap_err();
@@ -79,7 +95,7 @@ on_both_databases! {
         assert_eq!(found.clocks[0].seconds_left, HOUR);
         assert_invalid(officer.find_signposts(stated(-1)).await, "aware_at");
 
-        assert_eq!((after - before, world.size().await), (2, after), "two registrations, and nothing of the clocks");
+        assert_eq!((after - before, world.size().await), (4, after), "the registrations, and nothing of the clocks");
         assert!(world.events("ncsc").await.is_empty(), "no alarm is kept");
     }
 }
