@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::decision::{Decision, decide};
 use crate::domain::{
     AgencyId, Authorisation, Consent, Event, EventDetail, EventId, EventKind, Identifier, Incident, Instant, Invalid,
-    Question, Reference, Rejected, Subject, notice_before,
+    Question, Reference, Rejected, Requester, Subject, notice_before,
 };
 use crate::ledger::Kind;
 use crate::store::{QuestionRow, Reads, Write};
@@ -179,6 +179,7 @@ impl Exchange {
     pub async fn events(&self, page: Page) -> Result<EventPage> {
         // One list, however it is read.
         let page = Page { list: "events", field: "cursor", ..page };
+        let officer = self.caller.as_deref().map(Requester::from);
         self.read(move |node, reads| {
             Box::pin(async move {
                 let (token, read) = (page.after(node)?, page.rows()?);
@@ -192,7 +193,7 @@ impl Exchange {
                 let next = cursor.next(events.last().filter(|_| more));
                 let mut stands = offers_stand(node, reads, &events, now).await?;
                 stands.extend(sights_stand(node, reads, &events, now).await?);
-                stands.extend(proposals::shown(node, reads, &events, now).await?);
+                stands.extend(proposals::shown(node, reads, &events, now, officer.as_ref()).await?);
                 let is_bounded = |kind: EventKind| kind.is_offer() || kind.is_sight() || kind.is_about_a_proposal();
                 events.retain(|event| !is_bounded(event.kind) || stands.contains(&event.id));
                 Ok(EventPage { events, cursor: page.seal(node, &next)?, more })

@@ -7,9 +7,9 @@ use super::entry::commit_to;
 use super::{Checkpoint, Keyring, Kind, tree};
 use crate::proto::v1::{
     Act, AskStatement, ErasureStatement, ExistenceStatement, GroundsStatement, LedgerEntry, NamingStatement,
-    NoticeStatement, OfferStatement, OutcomeStatement, PaperStatement, PermissionStatement, ProposalStatement, PublicationStatement,
-    Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement, ThemeAskStatement,
-    ThemeStatement, WrongfulReleaseStatement,
+    NoticeStatement, OfferStatement, OutcomeStatement, PaperStatement, PermissionStatement, ProposalStatement,
+    PublicationStatement, Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement,
+    ThemeAskStatement, ThemeStatement, WrongfulReleaseStatement,
 };
 
 /// What a receipt that verifies says.
