@@ -99,6 +99,9 @@ pub enum ProposalOutcome {
 }
 
 impl ProposalOutcome {
+    /// That it is concluded, and not how.
+    pub const TOLD: &str = "concluded";
+
     const ALL: [Self; 5] = [Self::Agreed, Self::WentAhead, Self::Declined, Self::Closed, Self::Withdrawn];
 
     /// As stored and shown.
@@ -109,6 +112,14 @@ impl ProposalOutcome {
             Self::Declined => "declined",
             Self::Closed => "closed",
             Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    /// What an agency to which it was put is told of it: never what would say how another one answered.
+    pub fn as_told(self) -> &'static str {
+        match self {
+            Self::Agreed | Self::WentAhead | Self::Declined => Self::TOLD,
+            Self::Closed | Self::Withdrawn => self.as_str(),
         }
     }
 
@@ -263,15 +274,21 @@ impl Proposal {
         self.concluded.is_none() && put.answer_by <= at && self.answer_of(&put.agency, put.version).is_none()
     }
 
-    /// Where it stands; what was put to whom apart.
-    pub fn state(&self) -> &'static str {
+    /// Where it stands, for this agency's eyes: how it ended is the opener's to know.
+    pub fn state(&self, reader: &AgencyId) -> &'static str {
         match (&self.concluded, self.published_at) {
             _ if self.is_erased => "erased",
             (_, Some(_)) => "published",
-            (Some(concluded), None) => concluded.outcome.as_str(),
+            (Some(concluded), None) if *reader == self.opener => concluded.outcome.as_str(),
+            (Some(concluded), None) => concluded.outcome.as_told(),
             (None, None) if self.puts.is_empty() => "draft",
             (None, None) => "put",
         }
+    }
+
+    /// How many times a text was put to this agency.
+    pub fn times_put_to(&self, agency: &AgencyId) -> i64 {
+        i64::try_from(self.puts.iter().filter(|put| put.agency == *agency).count()).unwrap_or(i64::MAX)
     }
 
     /// Nothing more happens to what was concluded.
@@ -281,13 +298,22 @@ impl Proposal {
     }
 
     /// What another agency may know of it: the text that was put to it last, and its own answers.
+    ///
+    /// Versions are numbered anew, from 1, in the order in which they were put to it: how many it never saw does not
+    /// show.
     #[must_use]
     pub fn as_put_to(mut self, agency: &AgencyId) -> Self {
         let version = self.put_to(agency).map_or(0, |put| put.version);
+        self.puts.retain(|put| put.agency == *agency);
+        let order: Vec<i64> = self.puts.iter().map(|put| put.version).collect();
+        let number =
+            |version: &mut i64| *version = (1_i64..).zip(&order).find(|(_, put)| *put == version).map_or(0, |(n, _)| n);
         self.texts.retain(|text| text.version == version);
-        let last = self.put_to(agency).cloned();
-        self.puts = last.into_iter().collect();
         self.answers.retain(|answer| answer.agency == *agency);
+        self.puts.drain(..self.puts.len().saturating_sub(1));
+        self.texts.iter_mut().for_each(|text| number(&mut text.version));
+        self.puts.iter_mut().for_each(|put| number(&mut put.version));
+        self.answers.iter_mut().for_each(|answer| number(&mut answer.version));
         self.incident = None;
         self
     }
@@ -328,6 +354,12 @@ impl Proposal {
         if puts.is_empty() {
             return wrong("it was put to nobody: withdraw it, or put it to somebody");
         }
+        // Nothing but what all of these say can come of it.
+        let Some(applicable) = puts.keys().map(|agency| terms(agency)).collect::<Option<Vec<_>>>() else {
+            return wrong("no agreement in force has this kind with each agency it was put to: withdraw it");
+        };
+        let is_had = applicable.iter().all(|terms| terms.outcomes.contains(&outcome));
+        check(is_had, "outcome", "is not one that the agreement has for this kind")?;
         let newest = self.newest();
         let said = |agency: &AgencyId, version: i64, agreeing: bool| {
             let (answer, terms) = (self.answer_of(agency, version)?, terms(agency)?);
@@ -335,17 +367,21 @@ impl Proposal {
             Some(words.contains(&answer.word))
         };
         let all = |agreeing| puts.iter().all(|(agency, _)| said(agency, newest, agreeing) == Some(true));
-        let waits = |put: &ProposalPut| put.answer_by > at && self.answer_of(&put.agency, newest).is_none();
+        // No silence is shorter than the agreement's days for an answer, whatever the opener asked for.
+        let is_silent = |put: &ProposalPut| {
+            let days = terms(&put.agency).map_or(i64::MAX, |terms| terms.answer_days);
+            put.answer_by <= at && put.at.plus_days(days) <= at
+        };
+        let waits = |put: &ProposalPut| self.answer_of(&put.agency, newest).is_none() && !is_silent(put);
         match outcome {
             ProposalOutcome::Agreed | ProposalOutcome::WentAhead => {
                 if puts.values().any(|put| put.version != newest) {
                     return wrong("its text has changed: put it again to each agency that has an earlier one");
                 }
-                let own = puts.keys().find_map(|agency| terms(agency)).filter(|terms| terms.opener_answers);
                 let approved = |terms: &ProposalTerms| {
                     self.answer_of(&self.opener, newest).is_some_and(|answer| terms.agreeing.contains(&answer.word))
                 };
-                if !own.is_none_or(approved) {
+                if !applicable.iter().filter(|terms| terms.opener_answers).all(|terms| approved(terms)) {
                     return wrong("your own agency has not agreed to this text: see AnswerProposal");
                 }
                 match (outcome, all(true)) {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::decision::{Decision, decide};
 use crate::domain::{
     AgencyId, Authorisation, Consent, Event, EventDetail, EventId, EventKind, Identifier, Incident, Instant, Invalid,
-    Question, Reference, Rejected, Subject, notice_before,
+    Question, Reference, Rejected, Requester, Subject, notice_before,
 };
 use crate::ledger::Kind;
 use crate::store::{QuestionRow, Reads, Write};
@@ -195,7 +195,7 @@ impl Exchange {
                 let next = cursor.next(events.last().filter(|_| more));
                 let mut stands = offers_stand(node, reads, &events, now).await?;
                 stands.extend(deconfliction::shown(node, reads, &events, now, &reader).await?);
-                stands.extend(proposals::shown(node, reads, &events, now).await?);
+                stands.extend(proposals::shown(node, reads, &events, now, &reader).await?);
                 let is_bounded = |kind: EventKind| kind.is_offer() || kind.is_sight() || kind.is_about_a_proposal();
                 let is_shown = |event: &Event| !is_bounded(event.kind) || stands.contains(&event.id);
                 events.retain(|event| !event.is_over(now) && is_shown(event));

@@ -12,7 +12,7 @@ use prost::Message;
 
 use crate::domain::{
     AgencyId, Digest, Event, EventDetail, EventKind, IncidentId, Instant, Proposal, ProposalAnswer, ProposalId,
-    ProposalKind, ProposalPut, ProposalText, ProposalWords, Purpose, Rejected, Requester, Role, SaidBy, check,
+    ProposalKind, ProposalPut, ProposalTerms, ProposalText, ProposalWords, Purpose, Rejected, Role, SaidBy, check,
 };
 use crate::ledger::Kind;
 use crate::proto::v1;
@@ -25,7 +25,7 @@ pub use messages::SendMessage;
 pub use outcome::{ConcludeProposal, EraseProposal, PublishProposal};
 pub(crate) use seen::message;
 pub(super) use seen::shown;
-use seen::{Kinds, own, seen};
+use seen::{Kinds, check_reaches, own, seen};
 pub use seen::{ProposalFilter, ProposalView, Reader};
 
 /// The most versions of a text: all are read for whoever looks at it.
@@ -90,18 +90,21 @@ impl Plan for OpenProposal {
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let kinds = Kinds::read(context.node, reads, context.at).await?;
-        let opened = kinds.opened_by(context.agency(), &self.kind);
+        let mut opened = kinds.opened_by(context.agency(), &self.kind).peekable();
         let unknown = "is not one that an agreement in force lets your agency open: see `proposals` of GetAgreement";
-        let terms = opened.ok_or_else(|| Rejected::invalid("kind", unknown))?;
-        match &self.incident {
-            Some(id) => {
-                let problem = "must not be set: this kind is not about an incident";
-                check(terms.names_incident, "incident_id", problem)?;
-                incidents::own(context, reads, id).await?;
-            }
-            None => check(!terms.names_incident, "incident_id", "is required: this kind is about an incident")?,
+        check(opened.peek().is_some(), "kind", unknown)?;
+        let problem = match &self.incident {
+            Some(_) => "must not be set: this kind is not about an incident",
+            None => "is required: this kind is about an incident",
+        };
+        let names_incident = self.incident.is_some();
+        let terms: Vec<&ProposalTerms> = opened.filter(|terms| terms.names_incident == names_incident).collect();
+        check(!terms.is_empty(), "incident_id", problem)?;
+        let published = terms.iter().any(|terms| terms.published);
+        if let Some(id) = &self.incident {
+            incidents::own(context, reads, id).await?;
         }
-        check_words(&self.words, terms.published, context.at)?;
+        check_words(&self.words, published, context.at)?;
         let id = ProposalId::known(context.seal().record_id("prop", context.call));
         let proposal = Proposal {
             id: id.clone(),
@@ -133,7 +136,7 @@ impl Plan for AmendProposal {
             return Err(Rejected::WrongState("it has as many versions as a proposal can have: open another").into());
         }
         let kinds = Kinds::read(context.node, reads, context.at).await?;
-        let published = kinds.opened_by(context.agency(), &proposal.kind).is_some_and(|terms| terms.published);
+        let published = kinds.of(&proposal).any(|terms| terms.published);
         check_words(&self.words, published, context.at)?;
         let text = version(context, self.version + 1, &self.words);
         Ok(Change::new(&self.id, text.version, vec![Write::proposal_text(&self.id, &text, &key)?]))
@@ -149,7 +152,7 @@ impl Plan for PutProposal {
         proposal.check_open()?;
         context.check_recipient("agency", &self.agency)?;
         let kinds = Kinds::read(context.node, reads, context.at).await?;
-        let terms = kinds.between(&proposal.kind, context.agency(), &self.agency);
+        let terms = kinds.between(&proposal, &self.agency);
         let unknown = "is not an agency to which an agreement in force lets you put this kind";
         let terms = terms.ok_or_else(|| Rejected::invalid("agency", unknown))?;
         let text = proposal.texts.first().filter(|text| text.version == self.version);
@@ -157,10 +160,7 @@ impl Plan for PutProposal {
         if proposal.put_to(&self.agency).is_some_and(|put| put.version == self.version) {
             return Err(Rejected::WrongState("this text was put to that agency already").into());
         }
-        let learns = Requester::anyone_of(self.agency.clone());
-        if reads.suspensions_of([&learns]).await?.between(context.agency(), &learns).is_some() {
-            return Err(Rejected::WrongState("that agency is suspended").into());
-        }
+        check_reaches(reads, context.agency(), &self.agency).await?;
         let put = ProposalPut {
             agency: self.agency.clone(),
             version: self.version,
@@ -183,7 +183,8 @@ impl Plan for PutProposal {
             ..said(&proposal, "put")
         };
         change.outcome = stated.encode_to_vec();
-        let happened = Happened { proposal: &proposal, kind: EventKind::ProposalPut, number: self.version };
+        let number = proposal.times_put_to(&self.agency) + 1;
+        let happened = Happened { proposal: &proposal, kind: EventKind::ProposalPut, number };
         change.writes = vec![
             Write::proposal_put(&self.id, &put),
             happened.tells(&self.agency, &self.agency, Some(put.answer_by), context.at)?,
@@ -214,6 +215,7 @@ impl PutProposal {
 
 impl Plan for AnswerProposal {
     const KIND: Kind = Kind::Proposal;
+    const RELEASES: bool = true;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let ProposalRow { proposal, key } = seen(context.node, reads, context.at, &self.id, &self.reader).await?;
@@ -221,10 +223,10 @@ impl Plan for AnswerProposal {
         let kinds = Kinds::read(context.node, reads, context.at).await?;
         let is_own = proposal.opener == *context.agency();
         let terms = if is_own {
-            let terms = kinds.opened_by(context.agency(), &proposal.kind).filter(|terms| terms.opener_answers);
+            let terms = kinds.of(&proposal).find(|terms| terms.opener_answers);
             terms.ok_or(Rejected::WrongState("your own agency does not answer what it opened"))?
         } else {
-            let terms = kinds.between(&proposal.kind, &proposal.opener, context.agency());
+            let terms = kinds.between(&proposal, context.agency());
             terms.ok_or(Rejected::NotFound("proposal"))?
         };
         if terms.answered_by.is_disjoint(&self.reader.roles) {
@@ -232,8 +234,12 @@ impl Plan for AnswerProposal {
             return Err(Rejected::RoleMissing(roles.join(", ")).into());
         }
         terms.check_answer(&self.word)?;
+        if !is_own {
+            check_reaches(reads, context.agency(), &proposal.opener).await?;
+        }
         let text = proposal.check_answerable(context.agency(), self.digest)?;
-        if is_own && text.written_by == context.actor.officer {
+        // Whoever wrote any version had a hand in the newest.
+        if is_own && proposal.texts.iter().any(|text| text.written_by == context.actor.officer) {
             return Err(Rejected::SameOfficer.into());
         }
         let earlier = proposal.answers.iter().filter(|answer| answer.agency == *context.agency()).count();

@@ -24,8 +24,8 @@ use crate::decision::{
 use crate::domain::{Activity, Digest, Instant, Question, Reference, Subject};
 use crate::ledger::{Kind, commit_to};
 use crate::proto::v1::{
-    Act, ExistenceStatement, GroundsStatement, LedgerEntry, OfferStatement, Opening, OutcomeStatement, Slot,
-    WrongfulReleaseStatement,
+    Act, ExistenceStatement, GroundsStatement, LedgerEntry, OfferStatement, Opening, OutcomeStatement,
+    ProposalStatement, Slot, WrongfulReleaseStatement,
 };
 use crate::seal::Seal;
 use crate::store::{Inside, Reads, Store, WholeEntry};
@@ -260,9 +260,8 @@ async fn change(
     match kind {
         Kind::Offer => offer(reads, known, sealed, outcome, grounds).await,
         Kind::Naming => naming(reads, known, sealed, at_micros, outcome, grounds).await,
-        Kind::Existence => existence(reads, known, sealed, at_micros, Some(outcome), grounds).await,
-        // Whatever it was: what it lets another agency see was decided on these, and its outcome says more than that.
-        _ => existence(reads, known, sealed, at_micros, None, grounds).await,
+        // Whatever it was: what it lets another agency see was decided on these.
+        _ => existence(reads, known, (kind, at_micros), sealed, outcome, grounds).await,
     }
 }
 
@@ -319,9 +318,9 @@ async fn naming(
 async fn existence(
     reads: &mut Reads,
     known: &mut Known,
+    (kind, at_micros): (Kind, i64),
     sealed: &[u8],
-    at_micros: i64,
-    outcome: Option<&[u8]>,
+    outcome: &[u8],
     grounds: &[u8],
 ) -> Result<Replayed, Stopped> {
     let facts: Facts = read(sealed, 2)?;
@@ -329,14 +328,24 @@ async fn existence(
     let agreements: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();
     let decision = decide(&facts, &agreements);
     let mut differences = known.acts.as_ref().map(|acts| acts.unaccounted(&facts)).unwrap_or_default();
-    let stated = |committed: &[u8]| {
-        let shown = ExistenceStatement::decode(committed).unwrap_or_default().shown;
-        statement::existence(&facts.ask, &shown, &decision) == committed
+    let is_permitted = matches!(decision, Decision::Permit(_));
+    let stated = match kind {
+        Kind::Existence => {
+            let shown = ExistenceStatement::decode(outcome).unwrap_or_default().shown;
+            statement::existence(&facts.ask, &shown, &decision) == outcome
+        }
+        Kind::Proposal => match ProposalStatement::decode(outcome).unwrap_or_default().step.as_str() {
+            "put" | "message" => is_permitted,
+            "not-permitted" => !is_permitted,
+            _ => false,
+        },
+        // Its outcome says more than that.
+        _ => true,
     };
     let compared = [
         (at_micros == facts.at.micros(), "time: the facts have another than the leaf"),
         (facts.ask.activity == Activity::ConfirmExistence, "facts: they are not about existence"),
-        (outcome.is_none_or(stated), "outcome: the facts give another than was committed to"),
+        (stated, "outcome: the facts give another than was committed to"),
         (
             statement::grounds(&decision, sealed) == grounds,
             "grounds: the facts give other reasons than were committed to",

@@ -99,7 +99,7 @@ fn put(message: &v1::PutProposalRequest) -> Result<PutProposal, Invalid> {
 fn filter(message: &v1::ListProposalsRequest, exchange: &Exchange) -> Result<ProposalFilter, Invalid> {
     let opener = convert::field("opener", &message.opener, AgencyId::parse)?;
     check(exchange.node().holds(&opener), "opener", "is not an agency whose records this node holds")?;
-    let states = ["draft", "put", "published", "erased"];
+    let states = ["draft", "put", ProposalOutcome::TOLD, "published", "erased"];
     let known = |text: String| {
         let is_on_its_way = states.contains(&text.as_str());
         if is_on_its_way { Ok(text) } else { ProposalOutcome::parse(text).map(|found| found.as_str().to_owned()) }

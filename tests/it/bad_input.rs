@@ -29,6 +29,7 @@ use crate::harness::{World, on_both_databases, request_id};
 use crate::raw;
 use exceptions::Expected;
 use mutants::Mutant;
+pub(crate) use proposals::STATEMENT;
 
 /// A request that must be accepted as it is.
 struct Valid {

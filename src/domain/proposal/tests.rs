@@ -1,5 +1,8 @@
 use super::*;
 
+/// The two days for an answer, in seconds: longer than what is asked for below.
+const DAYS: i64 = 2 * 86_400;
+
 fn agencies<const N: usize>(ids: [&str; N]) -> BTreeSet<AgencyId> {
     ids.into_iter().map(AgencyId::known).collect()
 }
@@ -75,7 +78,7 @@ impl Proposal {
 #[test]
 fn an_outcome_says_no_more_than_the_answers_to_the_newest_text_do() {
     use ProposalOutcome::{Agreed, Closed, Declined, WentAhead, Withdrawn};
-    // What can be stated at second 50, in time, and at second 100, when it is over; without an answer of its own.
+    // What can be stated in time, and when it is over, as the agreement has it; without an answer of its own.
     let cases: [(&str, Proposal, &[ProposalOutcome], &[ProposalOutcome]); 9] = [
         ("a draft", proposal(), &[Withdrawn], &[Withdrawn]),
         ("waiting", proposal().put("ncsc"), &[Closed, Withdrawn], &[WentAhead, Closed, Withdrawn]),
@@ -124,8 +127,12 @@ fn an_outcome_says_no_more_than_the_answers_to_the_newest_text_do() {
     ];
     for (what, proposal, in_time, late) in cases {
         for outcome in ProposalOutcome::ALL {
-            assert_eq!(proposal.can(outcome, false, 50), in_time.contains(&outcome), "{what}, in time: {outcome:?}");
-            assert_eq!(proposal.can(outcome, false, 100), late.contains(&outcome), "{what}, late: {outcome:?}");
+            assert_eq!(
+                proposal.can(outcome, false, DAYS - 1),
+                in_time.contains(&outcome),
+                "{what}, in time: {outcome:?}"
+            );
+            assert_eq!(proposal.can(outcome, false, DAYS), late.contains(&outcome), "{what}, late: {outcome:?}");
         }
     }
 }
@@ -139,6 +146,18 @@ fn where_the_opener_answers_nothing_is_agreed_or_goes_ahead_without_it() {
     assert!(approved.clone().said("ico", "approved").can(Agreed, true, 50));
     assert!(objected.said("ico", "approved").can(WentAhead, true, 50));
     assert!(!approved.said("ico", "objected").can(Agreed, true, 50));
+}
+
+#[test]
+fn without_an_agreement_with_each_of_them_a_proposal_can_but_be_withdrawn() {
+    let (ncsc, terms) = (AgencyId::known("ncsc"), terms(true));
+    let both = proposal().put("nca").put("ncsc").said("nca", "objected").said("ncsc", "objected");
+    for outcome in ProposalOutcome::ALL {
+        let why = if outcome == ProposalOutcome::WentAhead { "why" } else { "" };
+        let only_ncsc = |agency: &AgencyId| (*agency == ncsc).then_some(&terms);
+        let may = both.check_outcome(outcome, why, only_ncsc, at(DAYS)).is_ok();
+        assert_eq!(may, outcome == ProposalOutcome::Withdrawn, "{outcome:?}");
+    }
 }
 
 #[test]

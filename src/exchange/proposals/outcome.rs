@@ -47,19 +47,16 @@ impl Plan for ConcludeProposal {
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let (proposal, key) = own(context, reads, &self.id).await?;
         let kinds = Kinds::read(context.node, reads, context.at).await?;
-        let terms = |agency: &AgencyId| kinds.between(&proposal.kind, context.agency(), agency);
-        // Whatever became of the agreements, it can be withdrawn.
-        let known = kinds.opened_by(context.agency(), &proposal.kind);
-        let has = known.is_some_and(|terms| terms.outcomes.contains(&self.outcome));
-        if !has && self.outcome != ProposalOutcome::Withdrawn {
-            return Err(Rejected::invalid("outcome", "is not one that the agreement has for this kind").into());
-        }
+        let terms = |agency: &AgencyId| kinds.between(&proposal, agency);
         proposal.check_outcome(self.outcome, &self.why, terms, context.at)?;
+        if self.outcome == ProposalOutcome::WentAhead {
+            check_could_answer(context, reads, &kinds, &proposal).await?;
+        }
         let (outcome, why, by) = (self.outcome, self.why.clone(), context.actor.officer.clone());
         let concluded = Concluded { outcome, why, by, at: context.at };
         let mut change = Change::new(&self.id, proposal.newest(), Vec::new());
         change.writes = vec![Write::proposal_concluded(&self.id, &concluded, &key)?];
-        let stated = v1::ProposalStatement { word: outcome.as_str().to_owned(), ..said(&proposal, "concluded") };
+        let stated = v1::ProposalStatement { word: outcome.as_told().to_owned(), ..said(&proposal, "concluded") };
         change.outcome = stated.encode_to_vec();
         tell(context, reads, &kinds, &proposal, EventKind::ProposalConcluded, &mut change).await?;
         Ok(change)
@@ -72,7 +69,8 @@ impl Plan for PublishProposal {
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let (proposal, _) = own(context, reads, &self.id).await?;
         let kinds = Kinds::read(context.node, reads, context.at).await?;
-        if !kinds.opened_by(context.agency(), &proposal.kind).is_some_and(|terms| terms.published) {
+        let is_published = |agency| kinds.between(&proposal, agency).is_some_and(|terms| terms.published);
+        if !proposal.last_puts().into_keys().all(is_published) {
             return Err(Rejected::WrongState("this kind is not published").into());
         }
         proposal.check_publishable(self.digest, context.at)?;
@@ -92,12 +90,26 @@ impl Plan for EraseProposal {
         let (proposal, _) = own(context, reads, &self.id).await?;
         let kinds = Kinds::read(context.node, reads, context.at).await?;
         let problem = "it is not concluded, or not past the time for which it is kept";
-        let from = proposal.erase_from(kinds.retain_days(context.agency(), &proposal.kind));
+        let from = proposal.erase_from(kinds.retain_days(&proposal));
         if from.is_none_or(|from| context.at < from) {
             return Err(Rejected::WrongState(problem).into());
         }
         Ok(Change::new(&self.id, proposal.newest(), Write::erase_proposals(std::slice::from_ref(&self.id))))
     }
+}
+
+/// Fails if an agency that has not answered the newest text may no longer know of it: that is no silence.
+async fn check_could_answer(context: Context<'_>, reads: &mut Reads, kinds: &Kinds, proposal: &Proposal) -> Result<()> {
+    let newest = proposal.newest();
+    let puts = proposal.last_puts().into_keys();
+    for agency in puts.filter(|agency| proposal.answer_of(agency, newest).is_none()) {
+        let anyone = Requester::anyone_of(agency.clone());
+        if !may_know(context.node, reads, kinds, proposal, &anyone).await? {
+            let problem = "an agency that has not answered may not know of it now, so it cannot: withdraw it";
+            return Err(Rejected::WrongState(problem).into());
+        }
+    }
+    Ok(())
 }
 
 /// Tells the agencies to which it was put and that may still know of it.
@@ -112,7 +124,8 @@ async fn tell(
     for agency in proposal.last_puts().into_keys() {
         let anyone = Requester::anyone_of(agency.clone());
         if may_know(context.node, reads, kinds, proposal, &anyone).await? {
-            let happened = Happened { proposal, kind, number: proposal.newest() };
+            // Once each; the number of a text would say how many were not shown.
+            let happened = Happened { proposal, kind, number: 1 };
             change.writes.push(happened.tells(agency, agency, None, context.at)?);
             change.told.push(agency.clone());
         }

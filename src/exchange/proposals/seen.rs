@@ -47,6 +47,8 @@ pub struct ProposalFilter {
 pub struct ProposalView {
     /// What the reader may know of it.
     pub proposal: Proposal,
+    /// Where it stands, as far as the reader may know.
+    pub state: &'static str,
     /// From when it may be erased; the opener's own alone.
     pub erase_from: Option<Instant>,
     /// Whether it is the reader's agency's own.
@@ -59,38 +61,41 @@ pub struct ProposalView {
 pub(super) struct Kinds {
     agreements: Vec<Arc<Agreement>>,
     at: Instant,
+    /// Whether anything may be shown to another agency now: not while the clock is behind, as nothing is released then.
+    shows: bool,
 }
 
 impl Kinds {
     pub(super) async fn read(node: &Node, reads: &mut Reads, at: Instant) -> Result<Self> {
         let mut agreements = node.in_force(reads).await?;
         agreements.retain(|agreement| agreement.is_effective(at));
-        Ok(Self { agreements, at })
+        Ok(Self { agreements, at, shows: !node.is_behind(reads).await? })
     }
 
-    fn all<'a>(&'a self, kind: &'a ProposalKind) -> impl Iterator<Item = &'a ProposalTerms> {
-        self.agreements.iter().filter_map(|agreement| agreement.proposals().get(kind))
-    }
-
-    /// The terms of a kind that an agency may open to somebody.
-    pub(super) fn opened_by<'a>(&'a self, opener: &AgencyId, kind: &'a ProposalKind) -> Option<&'a ProposalTerms> {
-        self.all(kind).find(|terms| terms.opened_by.contains(opener))
-    }
-
-    /// The terms of a kind between two agencies.
-    pub(super) fn between<'a>(
+    /// The terms of a kind under which an agency opens one, in each agreement that has it.
+    pub(super) fn opened_by<'a>(
         &'a self,
+        opener: &'a AgencyId,
         kind: &'a ProposalKind,
-        opener: &AgencyId,
-        agency: &AgencyId,
-    ) -> Option<&'a ProposalTerms> {
-        self.all(kind).find(|terms| terms.opens(opener, agency))
+    ) -> impl Iterator<Item = &'a ProposalTerms> {
+        let all = self.agreements.iter().filter_map(|agreement| agreement.proposals().get(kind));
+        all.filter(|terms| terms.opened_by.contains(opener))
+    }
+
+    /// The terms of this proposal: of those that only share its kind's name, one names an incident and the other not.
+    pub(super) fn of<'a>(&'a self, proposal: &'a Proposal) -> impl Iterator<Item = &'a ProposalTerms> {
+        let names_incident = proposal.incident.is_some();
+        self.opened_by(&proposal.opener, &proposal.kind).filter(move |terms| terms.names_incident == names_incident)
+    }
+
+    /// The terms of this proposal between its opener and an agency.
+    pub(super) fn between<'a>(&'a self, proposal: &'a Proposal, agency: &AgencyId) -> Option<&'a ProposalTerms> {
+        self.of(proposal).find(|terms| terms.opens(&proposal.opener, agency))
     }
 
     /// How long one is kept after it was concluded: the longest that an agreement says.
-    pub(super) fn retain_days(&self, opener: &AgencyId, kind: &ProposalKind) -> i64 {
-        let stated = self.all(kind).filter(|terms| terms.opened_by.contains(opener)).map(|terms| terms.retain_days);
-        stated.max().unwrap_or(RETAIN_DAYS)
+    pub(super) fn retain_days(&self, proposal: &Proposal) -> i64 {
+        self.opened_by(&proposal.opener, &proposal.kind).map(|terms| terms.retain_days).max().unwrap_or(RETAIN_DAYS)
     }
 }
 
@@ -111,9 +116,9 @@ pub(super) async fn may_know(
     proposal: &Proposal,
     learns: &Requester,
 ) -> Result<bool> {
-    let (opener, kind, agency) = (&proposal.opener, &proposal.kind, &learns.agency);
+    let (opener, agency) = (&proposal.opener, &learns.agency);
     let Some(put) = proposal.put_to(agency).filter(|_| !proposal.is_erased) else { return Ok(false) };
-    if kinds.between(kind, opener, agency).is_none() {
+    if !kinds.shows || kinds.between(proposal, agency).is_none() {
         return Ok(false);
     }
     if reads.suspensions_of([learns]).await?.between(opener, learns).is_some() {
@@ -130,11 +135,26 @@ pub(super) async fn may_know(
     }
 }
 
-/// Whether the officer's roles let them read this kind.
+/// Whether the officer's roles let them read this one, by the agreements between its opener and the officer's agency.
 fn may_read(kinds: &Kinds, proposal: &Proposal, reader: &Reader) -> bool {
     let reads_all = reader.roles.iter().any(|role| READERS.contains(&role.as_str()));
     let answers = |terms: &ProposalTerms| !terms.answered_by.is_disjoint(&reader.roles);
-    reads_all || kinds.all(&proposal.kind).any(answers)
+    let is_own = proposal.opener == *reader.agency();
+    reads_all
+        || if is_own {
+            kinds.of(proposal).any(answers)
+        } else {
+            kinds.between(proposal, reader.agency()).is_some_and(answers)
+        }
+}
+
+/// Fails if what one agency says may not reach the other: it has suspended the other.
+pub(super) async fn check_reaches(reads: &mut Reads, from: &AgencyId, to: &AgencyId) -> Result<()> {
+    let learns = Requester::anyone_of(to.clone());
+    if reads.suspensions_of([&learns]).await?.between(from, &learns).is_some() {
+        return Err(Rejected::WrongState("that agency is suspended").into());
+    }
+    Ok(())
 }
 
 /// A proposal as its reader may know it: its agency's own whole, another's as far as it was put and still may be.
@@ -162,12 +182,14 @@ pub(super) async fn own(context: Context<'_>, reads: &mut Reads, id: &ProposalId
     sealed_with(found.ok_or(Rejected::NotFound("proposal"))?)
 }
 
-/// Which of these events, all of one agency's, may be shown: those of proposals of which it may know now.
+/// Which of these events, all of the reader's agency, may be shown to it: those of proposals of
+/// which they may know now.
 pub(in crate::exchange) async fn shown(
     node: &Node,
     reads: &mut Reads,
     events: &[Event],
     at: Instant,
+    reader: &Requester,
 ) -> Result<BTreeSet<EventId>> {
     let about: Vec<&Event> = events.iter().filter(|event| event.kind.is_about_a_proposal()).collect();
     let mut stands = BTreeSet::new();
@@ -179,8 +201,8 @@ pub(in crate::exchange) async fn shown(
     let found = reads.proposals(&ids.into_iter().collect::<Vec<_>>(), &node.seal).await?;
     for event in about {
         let Some(row) = found.iter().find(|row| row.proposal.id.as_str() == event.object) else { continue };
-        let (is_own, anyone) = (row.proposal.opener == event.agency, Requester::anyone_of(event.agency.clone()));
-        if is_own || may_know(node, reads, &kinds, &row.proposal, &anyone).await? {
+        let is_own = row.proposal.opener == event.agency;
+        if is_own || may_know(node, reads, &kinds, &row.proposal, reader).await? {
             stands.insert(event.id.clone());
         }
     }
@@ -188,12 +210,12 @@ pub(in crate::exchange) async fn shown(
 }
 
 fn view(found: Proposal, kinds: &Kinds, reader: &AgencyId) -> ProposalView {
-    let (at, is_own) = (kinds.at, found.opener == *reader);
+    let (at, is_own, state) = (kinds.at, found.opener == *reader, found.state(reader));
     if is_own {
-        let erase_from = found.erase_from(kinds.retain_days(reader, &found.kind)).filter(|_| !found.is_erased);
-        return ProposalView { proposal: found, erase_from, is_own, at };
+        let erase_from = found.erase_from(kinds.retain_days(&found)).filter(|_| !found.is_erased);
+        return ProposalView { proposal: found, state, erase_from, is_own, at };
     }
-    ProposalView { proposal: found.as_put_to(reader), erase_from: None, is_own, at }
+    ProposalView { proposal: found.as_put_to(reader), state, erase_from: None, is_own, at }
 }
 
 /// A message as the contract writes it.
@@ -287,7 +309,7 @@ impl Exchange {
                         let found = row.proposal;
                         let is_own = found.opener == *reader.agency();
                         let may = is_own || may_know(node, reads, &kinds, &found, &reader.officer).await?;
-                        let is_wanted = wanted.state.is_empty() || wanted.state == found.state();
+                        let is_wanted = wanted.state.is_empty() || wanted.state == found.state(reader.agency());
                         if may && is_wanted && may_read(&kinds, &found, &reader) {
                             views.push(view(found, &kinds, reader.agency()));
                         }

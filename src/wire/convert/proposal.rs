@@ -55,7 +55,7 @@ pub(in crate::wire) fn proposal(view: &ProposalView) -> v1::Proposal {
         id: found.id.to_string(),
         opener: found.opener.to_string(),
         kind: found.kind.to_string(),
-        state: found.state().to_owned(),
+        state: view.state.to_owned(),
         content: words.map(proposal_content),
         version: text.map_or(0, |text| text.version),
         digest: text.map(|text| text.digest.as_bytes().to_vec()).unwrap_or_default(),
@@ -80,7 +80,7 @@ pub(in crate::wire) fn proposal_summary(view: &ProposalView) -> v1::ProposalSumm
     v1::ProposalSummary {
         id: found.id.to_string(),
         kind: found.kind.to_string(),
-        state: found.state().to_owned(),
+        state: view.state.to_owned(),
         title: title.unwrap_or_default(),
         version: text.map_or(0, |text| text.version),
         answer_by: puts.values().map(|put| put.answer_by).max().map(timestamp),

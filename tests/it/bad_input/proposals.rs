@@ -7,7 +7,16 @@ use crate::cli::execute;
 use crate::flow::Opened;
 use crate::harness::World;
 
+/// The variant about a statement, for whoever has a part in these alone; past all that are tried with bad input.
+pub(crate) const STATEMENT: usize = 100;
+
 impl World {
+    async fn asked_about_statement(&self) -> Opened {
+        let opened = self.open_statement("ico", "ncsc").await;
+        self.put_statement("ico", &opened, "ncsc").await;
+        opened
+    }
+
     pub(super) async fn valid_proposal_request(
         &self,
         rpc: &str,
@@ -85,6 +94,29 @@ impl World {
                 let message = v1::SendMessageRequest { agency: ncsc(), ..self.message(&proposal_id) };
                 self.proposals("ico").send_message(message).await.unwrap();
                 v1::GetAttachmentRequest { proposal_id, agency: ncsc(), message: 1, place: 1 }.encode_to_vec()
+            }
+            ("AnswerProposal", STATEMENT) => {
+                let Opened { proposal_id, digest, .. } = self.asked_about_statement().await;
+                let (answer, text) = ("approved".to_owned(), String::new());
+                v1::AnswerProposalRequest { request_id, proposal_id, digest, answer, text }.encode_to_vec()
+            }
+            ("SendMessage", STATEMENT) => {
+                let proposal_id = self.asked_about_statement().await.proposal_id;
+                let message = v1::SendMessageRequest { agency: ncsc(), ..self.message(&proposal_id) };
+                v1::SendMessageRequest { request_id, attachments: vec![], ..message }.encode_to_vec()
+            }
+            ("PublishProposal", STATEMENT) => {
+                let Opened { proposal_id, digest, .. } = self.agreed_statement().await;
+                v1::PublishProposalRequest { request_id, proposal_id, digest }.encode_to_vec()
+            }
+            ("GetProposal", STATEMENT) => {
+                let proposal_id = self.open_statement("ico", "ncsc").await.proposal_id;
+                v1::GetProposalRequest { proposal_id }.encode_to_vec()
+            }
+            ("ListProposals", STATEMENT) => {
+                self.open_statement("ico", "ncsc").await;
+                let (kind, state) = ("statement".to_owned(), "draft".to_owned());
+                v1::ListProposalsRequest { kind, state, page_size, ..crate::flow::opened_by("ico") }.encode_to_vec()
             }
             _ => return Box::pin(self.valid_signpost_request(rpc, request_id)).await,
         })

@@ -145,13 +145,22 @@ impl World {
     }
 
     pub(crate) async fn amend_to(&self, opened: &Opened, proposal: v1::ProposalContent) -> Opened {
+        self.amend_as(self.proposals("ico"), opened, proposal).await
+    }
+
+    pub(crate) async fn amend_as(
+        &self,
+        mut officer: ProposalServiceClient<OfficerChannel>,
+        opened: &Opened,
+        proposal: v1::ProposalContent,
+    ) -> Opened {
         let request = v1::AmendProposalRequest {
             request_id: request_id(),
             proposal_id: opened.proposal_id.clone(),
             etag: opened.etag.clone(),
             proposal: Some(proposal),
         };
-        let amended = self.proposals("ico").amend_proposal(request).await.unwrap().into_inner();
+        let amended = officer.amend_proposal(request).await.unwrap().into_inner();
         let v1::AmendProposalResponse { version, etag, digest, receipt } = amended;
         Opened { proposal_id: opened.proposal_id.clone(), version, etag, digest, receipt }
     }
@@ -260,7 +269,11 @@ on_both_databases! {
         assert_eq!(world.told("ncsc").await, ["proposal-put"]);
         assert_error(world.answer("ncsc", &opened, "answered").await, Code::FailedPrecondition, "WRONG_STATE");
         assert_error(world.answer("ncsc", &amended, "answered").await, Code::FailedPrecondition, "WRONG_STATE");
+        let amended = world.reword(&amended, "Yet another text.").await;
         world.put_to(&amended, "ncsc").await;
+        assert_eq!(world.shown("ico", &opened.proposal_id).await.version, 3);
+        let theirs = world.shown("ncsc", &opened.proposal_id).await;
+        assert_eq!((theirs.version, theirs.puts[0].version), (2, 2), "not how many it never saw");
         assert_error(world.answer("ncsc", &opened, "answered").await, Code::Aborted, "CHANGED");
         world.answer("ncsc", &amended, "answered").await.unwrap();
         assert_eq!(world.told("ncsc").await, ["proposal-put", "proposal-put"]);
@@ -274,6 +287,14 @@ on_both_databases! {
         assert_invalid(nca, "agency");
         let purpose = world.proposals("ico").put_proposal(world.putting(&amended, "ncsc", "harm-reduction")).await;
         assert_error(purpose, Code::FailedPrecondition, "WRONG_STATE");
+
+        // While the clock is behind nothing is released, so nothing is shown.
+        world.later(-3);
+        assert_error(world.got("ncsc", &opened.proposal_id).await, Code::NotFound, "NOT_FOUND");
+        assert_eq!((world.finds("ncsc").await.len(), world.told("ncsc").await.len()), (0, 0));
+        assert!(world.got("ico", &opened.proposal_id).await.is_ok(), "its own is");
+        assert_error(world.answer("ncsc", &amended, "answered").await, Code::Unavailable, "CLOCK");
+        world.later(3);
 
         // What may no longer be shown looks like what never was.
         world.end_agreement("ico-ncsc-2023").await.unwrap();
@@ -347,10 +368,21 @@ on_both_databases! {
         let mine = world.shown("ico", &opened.proposal_id).await;
         assert_eq!(mine.puts.iter().map(|put| put.late).collect::<Vec<_>>(), [true, false], "the NCA is late");
         assert_invalid(world.conclude("ico", &opened.proposal_id, "went-ahead", " ").await, "why");
-        world.conclude("ico", &opened.proposal_id, "went-ahead", why).await.unwrap();
-        assert_eq!(world.shown("ico", &opened.proposal_id).await.why, why);
-        let theirs = world.shown("nca", &opened.proposal_id).await;
-        assert_eq!((theirs.state.as_str(), theirs.why.as_str()), ("went-ahead", ""));
+        let receipt = world.conclude("ico", &opened.proposal_id, "went-ahead", why).await.unwrap();
+        assert_eq!(world.verified(Some(&receipt)).proposal.unwrap().word, "concluded");
+        let mine = world.shown("ico", &opened.proposal_id).await;
+        assert_eq!((mine.state.as_str(), mine.why.as_str()), ("went-ahead", why));
+        // Whoever objected and whoever did not see the same: neither learns of the other.
+        for agency in ["nca", "ncsc"] {
+            let theirs = world.shown(agency, &opened.proposal_id).await;
+            assert_eq!((theirs.state.as_str(), theirs.why.as_str()), ("concluded", ""));
+            for (state, found) in [("agreed", 0), ("went-ahead", 0), ("declined", 0), ("concluded", 1)] {
+                let wanted = v1::ListProposalsRequest { state: state.into(), ..opened_by("ico") };
+                let listed = world.proposals(agency).list_proposals(wanted).await.unwrap().into_inner().proposals;
+                assert_eq!(listed.len(), found, "{agency}: {state}");
+                assert!(listed.iter().all(|one| one.state == "concluded"), "{listed:?}");
+            }
+        }
         assert_error(world.answer("nca", &opened, "no-objection").await, Code::FailedPrecondition, "WRONG_STATE");
         assert_eq!(world.told("nca").await, ["proposal-concluded", "proposal-put"]);
         // In the other direction, and about an incident it cannot be.

@@ -36,7 +36,8 @@ on_both_databases! {
         assert_error(world.conclude("ico", &id, "declined", "").await, Code::FailedPrecondition, "WRONG_STATE");
         world.answer("ncsc", &opened, "not-able").await.unwrap();
         world.conclude("ico", &id, "declined", "").await.unwrap();
-        assert_eq!(world.shown("ncsc", &id).await.state, "declined");
+        assert_eq!(world.shown("ico", &id).await.state, "declined");
+        assert_eq!(world.shown("ncsc", &id).await.state, "concluded");
         assert_error(world.conclude("ico", &id, "closed", "").await, Code::FailedPrecondition, "WRONG_STATE");
     }
 }

@@ -1,6 +1,7 @@
 //! N4: the NCSC supports the ICO's own security: messages and files, in confidence, between the two alone.
 
 use concordat::proto::v1;
+use concordat::proto::v1::event_service_client::EventServiceClient;
 use sha2::{Digest as _, Sha256};
 use tonic::Code;
 
@@ -65,6 +66,11 @@ on_both_databases! {
         world.suspend_officer("ico", "ncsc", &sent.officer_pseudonym).await.unwrap();
         assert_error(world.got("ncsc", &opened.proposal_id).await, Code::NotFound, "NOT_FOUND");
         assert_eq!(world.finds("ncsc").await, Vec::<String>::new());
+        let request = v1::ListEventsRequest { page_size: 200, cursor: String::new() };
+        let mut desk = EventServiceClient::new(world.officer("ncsc", "rec", &["requester"]));
+        let told = desk.list_events(request).await.unwrap().into_inner().events;
+        assert!(told.iter().all(|event| event.proposal_id.is_empty()), "{told:?}");
+        assert_eq!(world.told("ncsc").await, ["proposal-put"], "another officer is told");
         world.answer("ncsc", &opened, "accepted").await.unwrap();
         world.resume_officer("ico", "ncsc", &sent.officer_pseudonym).await.unwrap();
         world.suspend_agency("ico", "ncsc").await.unwrap();
@@ -73,5 +79,13 @@ on_both_databases! {
         assert_eq!(world.told("ncsc").await, Vec::<String>::new());
         let send = v1::SendMessageRequest { agency: "ncsc".into(), ..world.message(&opened.proposal_id) };
         assert_error(world.proposals("ico").send_message(send).await, Code::FailedPrecondition, "WRONG_STATE");
+
+        // Nor does whoever opened it get more, once suspended by the one that answers.
+        world.resume_agency("ico", "ncsc").await.unwrap();
+        world.suspend_agency("ncsc", "ico").await.unwrap();
+        let send = world.message(&opened.proposal_id);
+        assert_error(world.proposals("ncsc").send_message(send).await, Code::FailedPrecondition, "WRONG_STATE");
+        assert_error(world.answer("ncsc", &opened, "answered").await, Code::FailedPrecondition, "WRONG_STATE");
+        assert_eq!(world.got("ico", &opened.proposal_id).await.unwrap().messages.len(), 1);
     }
 }

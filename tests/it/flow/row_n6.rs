@@ -22,7 +22,7 @@ impl World {
     }
 
     /// Puts a statement to an agency: what came of it.
-    async fn put_statement(&self, opener: &str, opened: &Opened, agency: &str) -> v1::PutProposalResponse {
+    pub(crate) async fn put_statement(&self, opener: &str, opened: &Opened, agency: &str) -> v1::PutProposalResponse {
         let request = self.putting(opened, agency, "harm-reduction");
         self.proposals(opener).put_proposal(request).await.unwrap().into_inner()
     }
@@ -75,7 +75,12 @@ on_both_databases! {
 
         // Another text resets what was approved, and an earlier text cannot be what was agreed to.
         let words = world.opening("statement", "").proposal.unwrap();
-        let amended = world.amend_to(&opened, v1::ProposalContent { text: "Shorter.".into(), ..words }).await;
+        let shorter = v1::ProposalContent { text: "Shorter.".into(), ..words };
+        let second = world.proposals_as("ico", "second", &["recorder"]);
+        let amended = world.amend_as(second, &opened, shorter).await;
+        let first = world.proposals_as("ico", "rec", &["communications-approver"]);
+        let own = world.answer_with(first, &amended, "approved").await;
+        assert_error(own, Code::FailedPrecondition, "SAME_OFFICER");
         assert_error(agree().await, Code::FailedPrecondition, "WRONG_STATE");
         assert_eq!(world.put_statement("ico", &amended, "ncsc").await.answer, "put");
         for agency in ["ncsc", "ico"] {
@@ -108,12 +113,16 @@ on_both_databases! {
             if objects {
                 world.approve("ncsc", &opened, "objected").await.unwrap();
             } else {
+                // Past what was asked for, and not past the agreement's days for an answer.
+                world.later(DAY);
+                assert_error(ahead(why).await, Code::FailedPrecondition, "WRONG_STATE");
                 world.later(DAY);
             }
             assert_invalid(ahead("").await, "why");
             ahead(why).await.unwrap();
             assert_eq!(world.shown("ico", &id).await.why, why);
-            assert_eq!(world.shown("ncsc", &id).await.why, "");
+            let theirs = world.shown("ncsc", &id).await;
+            assert_eq!((theirs.why.as_str(), theirs.state.as_str()), ("", "concluded"));
         }
     }
 
@@ -137,11 +146,27 @@ on_both_databases! {
         assert_eq!(world.put_statement("ncsc", &opened, "ico").await.answer, "put");
         assert_eq!(world.shown("ico", &opened.proposal_id).await.state, "put");
         assert_eq!(world.told("ico").await, ["proposal-put"]);
+        // What is written of it crosses in words alone, by whoever may decide that, and decided anew.
+        let message = || {
+            let message = world.message(&opened.proposal_id);
+            v1::SendMessageRequest { agency: "ico".into(), attachments: vec![], ..message }
+        };
+        let with_file = v1::SendMessageRequest { agency: "ico".into(), ..world.message(&opened.proposal_id) };
+        assert_invalid(world.proposals("ncsc").send_message(with_file).await, "attachments");
+        let requester = world.proposals_as("ncsc", "req", &["requester", "recorder"]).send_message(message()).await;
+        assert_error(requester, Code::PermissionDenied, "ROLE_MISSING");
+        let sent = world.approver("ncsc").send_message(message()).await.unwrap().into_inner().receipt.unwrap();
+        let facts = format!("SELECT facts FROM entry WHERE idx = {} AND facts IS NOT NULL", sent.index);
+        assert_eq!(world.all_bytes(&facts).await.len(), 1, "decided in the message's entry");
+        world.approve("ncsc", &opened, "approved").await.unwrap();
         world.withdraw_consent(&held, &consent).await.unwrap();
         assert_eq!(world.got("ico", &opened.proposal_id).await.unwrap_err().code(), Code::NotFound);
         assert_eq!(world.told("ico").await, Vec::<String>::new());
-        let message = v1::SendMessageRequest { agency: "ico".into(), ..world.message(&opened.proposal_id) };
-        assert_error(world.proposals("ncsc").send_message(message).await, Code::FailedPrecondition, "WRONG_STATE");
+        assert_error(world.proposals("ncsc").send_message(message()).await, Code::FailedPrecondition, "WRONG_STATE");
+        // Who may not know of it is not silent.
+        world.later(2 * DAY);
+        let ahead = world.conclude("ncsc", &opened.proposal_id, "went-ahead", "silence").await;
+        assert_error(ahead, Code::FailedPrecondition, "WRONG_STATE");
         world.conclude("ncsc", &opened.proposal_id, "withdrawn", "").await.unwrap();
         assert_eq!(world.told("ico").await, Vec::<String>::new(), "nor of its end");
 
@@ -149,9 +174,11 @@ on_both_databases! {
         let keys = world.all_bytes("SELECT wrapped_key FROM proposal WHERE wrapped_key IS NOT NULL").await;
         let sealed = format!("SELECT wrapped_key FROM entry WHERE idx = {entry} AND wrapped_key IS NOT NULL");
         assert_eq!((keys.len(), world.all_bytes(&sealed).await.len()), (1, 1));
+        assert_eq!(world.all_bytes(&facts).await.len(), 1);
         world.erase(&held).await;
         assert!(!crate::erased::has(&world.left_behind(), &keys[0]), "the key was left behind");
         assert_eq!(world.all_bytes(&sealed).await.len(), 0, "nor are the facts of what was decided");
+        assert_eq!(world.all_bytes(&facts).await.len(), 0, "of the message neither");
         assert_eq!(world.shown("ncsc", &opened.proposal_id).await.state, "erased");
     }
 }
