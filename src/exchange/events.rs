@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::decision::{Decision, decide};
 use crate::domain::{
     AgencyId, Authorisation, Consent, Event, EventDetail, EventId, EventKind, Identifier, Incident, Instant, Invalid,
-    Question, Reference, Rejected, Requester, Subject, notice_before,
+    Question, Reference, Rejected, Subject, notice_before,
 };
 use crate::ledger::Kind;
 use crate::store::{QuestionRow, Reads, Write};

@@ -443,8 +443,7 @@ fn code<'a>(file: &'a str, text: &str) -> Vec<Line<'a>> {
         return Vec::new();
     }
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-    let mut lines: Vec<Line<'_>> = Vec::new();
-    let mut in_use = false;
+    let (mut lines, mut in_use): (Vec<Line<'_>>, bool) = (Vec::new(), false);
     for (before, line) in text.lines().enumerate() {
         let line = line.split("//").next().unwrap_or_default().trim();
         match lines.last_mut() {
@@ -458,8 +457,7 @@ fn code<'a>(file: &'a str, text: &str) -> Vec<Line<'a>> {
 }
 
 fn module_of(path: &str) -> &str {
-    let inside = path.strip_prefix("src/").unwrap_or(path);
-    inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs")
+    path.strip_prefix("src/").unwrap_or(path).split('/').next().unwrap_or_default().trim_end_matches(".rs")
 }
 
 /// The crates that ours depends on, as Rust names them.
