@@ -23,7 +23,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::bad_input::{Rpc, STATEMENT, fresh, rpcs};
-use crate::harness::World;
+use crate::harness::{World, to_its_end};
 use crate::raw::{self, Answer};
 
 use rows::Object::{self, Agreement, Filter, List, Nothing, Record, Reference};
@@ -390,8 +390,7 @@ async fn matrix_of_a_guest(world: &World) {
 }
 
 fn run(engine: crate::harness::Engine, holds_stranger: bool) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
+    to_its_end(|| async move {
         if let Some(world) = World::for_matrix(engine, holds_stranger).await {
             if holds_stranger {
                 Box::pin(matrix(&world)).await;

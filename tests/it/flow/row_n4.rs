@@ -62,8 +62,8 @@ on_both_databases! {
     async fn row_n4_whoever_is_suspended_sees_nothing(world: World) {
         let opened = world.asked_for_support().await;
         world.proposals("ncsc").send_message(world.message(&opened.proposal_id)).await.unwrap();
-        let [sent] = world.got("ico", &opened.proposal_id).await.unwrap().messages.try_into().unwrap();
-        world.suspend_officer("ico", "ncsc", &sent.officer_pseudonym).await.unwrap();
+        let [first] = world.got("ico", &opened.proposal_id).await.unwrap().messages.try_into().unwrap();
+        world.suspend_officer("ico", "ncsc", &first.officer_pseudonym).await.unwrap();
         assert_error(world.got("ncsc", &opened.proposal_id).await, Code::NotFound, "NOT_FOUND");
         assert_eq!(world.finds("ncsc").await, Vec::<String>::new());
         let request = v1::ListEventsRequest { page_size: 200, cursor: String::new() };
@@ -72,19 +72,19 @@ on_both_databases! {
         assert!(told.iter().all(|event| event.proposal_id.is_empty()), "{told:?}");
         assert_eq!(world.told("ncsc").await, ["proposal-put"], "another officer is told");
         world.answer("ncsc", &opened, "accepted").await.unwrap();
-        world.resume_officer("ico", "ncsc", &sent.officer_pseudonym).await.unwrap();
+        world.resume_officer("ico", "ncsc", &first.officer_pseudonym).await.unwrap();
         world.suspend_agency("ico", "ncsc").await.unwrap();
         let got = world.got("ncsc", &opened.proposal_id).await.unwrap_err();
         assert_eq!(got.code(), Code::NotFound, "{got:?}");
         assert_eq!(world.told("ncsc").await, Vec::<String>::new());
-        let send = v1::SendMessageRequest { agency: "ncsc".into(), ..world.message(&opened.proposal_id) };
-        assert_error(world.proposals("ico").send_message(send).await, Code::FailedPrecondition, "WRONG_STATE");
+        let message = v1::SendMessageRequest { agency: "ncsc".into(), ..world.message(&opened.proposal_id) };
+        assert_error(world.proposals("ico").send_message(message).await, Code::FailedPrecondition, "WRONG_STATE");
 
         // Nor does whoever opened it get more, once suspended by the one that answers.
         world.resume_agency("ico", "ncsc").await.unwrap();
         world.suspend_agency("ncsc", "ico").await.unwrap();
-        let send = world.message(&opened.proposal_id);
-        assert_error(world.proposals("ncsc").send_message(send).await, Code::FailedPrecondition, "WRONG_STATE");
+        let message = world.message(&opened.proposal_id);
+        assert_error(world.proposals("ncsc").send_message(message).await, Code::FailedPrecondition, "WRONG_STATE");
         assert_error(world.answer("ncsc", &opened, "answered").await, Code::FailedPrecondition, "WRONG_STATE");
         assert_eq!(world.got("ico", &opened.proposal_id).await.unwrap().messages.len(), 1);
     }

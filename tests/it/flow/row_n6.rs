@@ -22,8 +22,13 @@ impl World {
     }
 
     /// Puts a statement to an agency: what came of it.
-    pub(crate) async fn put_statement(&self, opener: &str, opened: &Opened, agency: &str) -> v1::PutProposalResponse {
-        let request = self.putting(opened, agency, "harm-reduction");
+    pub(crate) async fn put_statement(
+        &self,
+        opener: &str,
+        statement: &Opened,
+        agency: &str,
+    ) -> v1::PutProposalResponse {
+        let request = self.putting(statement, agency, "harm-reduction");
         self.proposals(opener).put_proposal(request).await.unwrap().into_inner()
     }
 
