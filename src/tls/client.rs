@@ -17,10 +17,6 @@ use tower::Service;
 
 use super::{ALPN, Credentials, provider};
 
-/// How long nothing comes before we ask whether the server is there, and how long it has to answer.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
-
 type Stream = TokioIo<TlsStream<TcpStream>>;
 
 /// Why there is no channel.
@@ -90,9 +86,6 @@ fn prepare(
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|source| Unreachable::Transport { address: address.to_owned(), source })?
         .connect_timeout(Duration::from_secs(5))
-        // While a call is under way: a node that is gone without a word is noticed, however long the call may take.
-        .http2_keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT)
         .initial_stream_window_size(1024 * 1024)
         .initial_connection_window_size(4 * 1024 * 1024);
     let tls = TlsConnector::from(config);

@@ -212,7 +212,8 @@ impl World {
         let variants = match rpc {
             "RequestRelease" => 4,
             "OfferRelease" | "GiveAuthorisation" | "RegisterIncidents" | "PublishStatistics" | "ListDisclosures"
-            | "AskPermission" | "RecordConsent" | "ReconfirmConsent" | "RecordDisclosure" => 2,
+            | "AskPermission" | "RecordConsent" | "ReconfirmConsent" | "RecordDisclosure" | "PutProposal"
+            | "ConcludeProposal" => 2,
             "ReportWrongfulRelease" => 3,
             _ => 1,
         };

@@ -59,9 +59,14 @@ on_both_databases! {
         let told = world.events_of("ncsc", "request-unanswered").await;
         assert_eq!(told.iter().map(|event| &event.request).collect::<Vec<_>>(), [&left]);
         assert_eq!(world.nudges().await, [("request-unanswered", 1)]);
+    }
 
-        // Nor is anything to be done about what has expired.
-        let open = told[0].ends_at.unwrap().seconds - world.now().micros().div_euclid(1_000_000);
+    async fn nothing_is_to_be_done_about_a_request_that_has_expired(world: World) {
+        let held = world.hold("ncsc", "ico").await;
+        world.put(&held, world.ask(&held)).await.unwrap();
+        world.later(8 * DAY);
+        let [told] = world.events_of("ncsc", "request-unanswered").await.try_into().unwrap();
+        let open = told.ends_at.unwrap().seconds - world.now().micros().div_euclid(1_000_000);
         world.later(open - 2);
         assert_eq!(world.events_of("ncsc", "request-unanswered").await.len(), 1);
         world.later(3);
