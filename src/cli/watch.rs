@@ -17,8 +17,9 @@ use super::output::{DIM, Format, KEY, line as print, note};
 const WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// Follows a stream to its end; that a node is gone ends it as well, for the channel asks whether it is there. One that has a cursor has none: whenever it ends, it is watched again from where it was,
-/// unless the node turns the caller away. Each thing that such a stream tells of is one line.
+/// Follows a stream to its end; that a node is gone ends it as well, for the channel asks whether it is there. One that
+/// has a cursor has none: whenever it ends, it is watched again from where it was, unless the node turns the caller away.
+/// Each thing that such a stream tells of is one line.
 pub(super) async fn follow(
     call: &Call<'_>,
     line: &mut Line,
