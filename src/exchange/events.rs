@@ -176,8 +176,8 @@ impl Exchange {
     /// event comes once on the way of the cursors, whatever clocks and replicas do meanwhile.
     ///
     /// What another agency offers or lets it see is listed only while the gate, on the facts as they are now, would permit
-    /// that; what is about a proposal, only while this agency may know of it; a request that nobody has decided about, only
-    /// until it expires.
+    /// that; what is about a proposal, only while this agency may know of it; a request that nobody has decided
+    /// about, only until it expires.
     pub async fn events(&self, page: Page) -> Result<EventPage> {
         // One list, however it is read.
         let page = Page { list: "events", field: "cursor", ..page };

@@ -41,8 +41,8 @@ pub(super) fn asked(question: &QuestionRow, gathered: &Gathered) -> Result<Write
 
 /// The same of open requests, each with a record that it matches and perhaps did not before.
 ///
-/// Only a record that is new to a request begins a week, and only where nobody has decided: what was declined, offered or
-/// released is not asked for anew because a record is amended.
+/// Only a record that is new to a request begins a week, and only where nobody has decided: what was declined, offered
+/// or released is not asked for anew because a record is amended.
 pub(super) async fn matched_later(
     context: Context<'_>,
     reads: &mut Reads,

@@ -52,8 +52,8 @@ on_both_databases! {
             assert_eq!(clocks[1].addressee_ids, ["energy-gb"]);
         }
 
-        // A look moves nothing: if the clock is set back, more is left again, and it ends when it did. From an entry on it is
-        // that entry's time, at least.
+        // A look moves nothing: if the clock is set back, more is left again, and it ends when it did. From an entry on
+        // it is that entry's time, at least.
         let left = async || {
             let clock = world.clocks("ncsc", &incident, &facts).await.unwrap().remove(0);
             assert_eq!(clock.ends_at, Some(timestamp(ends_at)));
