@@ -42,7 +42,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Messages that carry what an organisation told in confidence.
-const UNPRINTED: [&str; 20] = [
+const UNPRINTED: [&str; 32] = [
     "concordat.v1.IncidentContent",
     "concordat.v1.Identity",
     "concordat.v1.Identifier",
@@ -59,10 +59,22 @@ const UNPRINTED: [&str; 20] = [
     "concordat.v1.ReleasedCategory",
     "concordat.v1.AnonymisedRecord",
     "concordat.v1.AnonymisedValue",
+    "concordat.v1.Agent",
     "concordat.v1.ConsentEvidence",
+    "concordat.v1.MandateEvidence",
     "concordat.v1.SubjectStatement",
     "concordat.v1.Opening",
+    "concordat.v1.Paper",
     "concordat.v1.ThemeContent",
+    "concordat.v1.EngagedOrganisation",
+    "concordat.v1.Engagement",
+    "concordat.v1.EngagementTerms",
+    "concordat.v1.AskOfVictim",
+    "concordat.v1.RecordAskOfVictimRequest",
+    "concordat.v1.ProposalContent",
+    "concordat.v1.ProposalAnswer",
+    "concordat.v1.ProposalMessage",
+    "concordat.v1.Attachment",
 ];
 
 /// `(id, what it is for, whether it may see content)` for each role.

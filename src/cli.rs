@@ -12,13 +12,16 @@ mod json;
 mod ledger;
 mod nouns;
 mod output;
+mod papers;
 mod raw;
 mod reference;
 mod retention;
 mod serve;
+mod signpost;
 mod statistics;
 mod table;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -66,6 +69,8 @@ enum Command {
     Import(import::Arguments),
     /// Look at a table; publish a quarter, ask for tables, list what there is.
     Statistics(statistics::Arguments),
+    /// Say whom a victim may turn to and which clocks the law starts, without a node; ask a node the same.
+    Signpost(signpost::Arguments),
     /// Erase what is past its time; propose and confirm erasures, follow what recipients disposed of.
     Retention(retention::Arguments),
     /// Explain a reason, an outcome or a verdict.
@@ -117,7 +122,7 @@ const WRONG_USAGE: u8 = 2;
 
 /// Every command, those of the RPCs included.
 fn commands(contract: &Contract) -> clap::Command {
-    nouns::with_rpcs(Cli::command(), contract)
+    papers::beside(nouns::with_rpcs(Cli::command(), contract), contract)
 }
 
 /// Parses the command line and runs the command.
@@ -142,9 +147,12 @@ fn parse_and_run() -> anyhow::Result<Verdict> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if let Some((noun, (verb, flags))) = words
-        && let Some(rpc) = contract.typed(noun, verb)
+        && let Some(rpc) = contract.typed(noun, verb).or(papers::typed(&contract, noun, verb))
     {
         let format = output::format(flags.get_one::<Format>("output").copied());
+        if papers::typed(&contract, noun, verb).is_some() {
+            return runtime.block_on(papers::run(&contract, rpc, flags, format));
+        }
         return runtime.block_on(nouns::run(&contract, rpc, flags, format));
     }
     runtime.block_on(run_fixed(&contract, &mut commands, &matches))
@@ -160,6 +168,7 @@ async fn run_fixed(contract: &Contract, commands: &mut clap::Command, matches: &
         Command::Ledger(arguments) => ledger::run(arguments, stated).await,
         Command::Import(arguments) => import::run(arguments, output::format(stated)).await,
         Command::Statistics(arguments) => statistics::run(arguments, stated).await,
+        Command::Signpost(arguments) => signpost::run(arguments, stated),
         Command::Retention(arguments) => retention::run(arguments, stated).await,
         Command::Explain(arguments) => Ok(explain::run(&arguments, stated)),
         Command::Call(arguments) => raw::run(contract, arguments, stated).await,

@@ -33,6 +33,9 @@ pub struct Config {
     pub node: NodeSection,
     /// Its certificate.
     pub tls: TlsSection,
+    /// How events are streamed.
+    #[serde(default)]
+    pub events: EventsSection,
     /// Every agency that may call it, its own included.
     pub agency: Vec<AgencySection>,
     #[serde(skip)]
@@ -65,6 +68,22 @@ pub struct TlsSection {
     pub certificate_file: PathBuf,
     /// Its private key, PEM.
     pub key_file: PathBuf,
+}
+
+/// `[events]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventsSection {
+    /// After how many seconds a stream tells that it is there, 1 to 300.
+    pub heartbeat_seconds: u64,
+    /// How many streams one agency may have open at this node.
+    pub streams_per_agency: usize,
+}
+
+impl Default for EventsSection {
+    fn default() -> Self {
+        Self { heartbeat_seconds: 20, streams_per_agency: 16 }
+    }
 }
 
 /// `[[agency]]`
@@ -203,6 +222,9 @@ impl Config {
         if !config.agency.iter().any(|agency| agency.holds.is_some()) {
             return Err(Error::new(file, "no [[agency]] has [agency.holds]: say whose records this node holds"));
         }
+        if !(1..=300).contains(&config.events.heartbeat_seconds) {
+            return Err(Error::new(file, "events.heartbeat_seconds: must be 1 to 300"));
+        }
         for agency in &config.agency {
             agency.check().map_err(|problem| Error::new(file, format!("agency `{}`: {problem}", agency.id)))?;
         }
@@ -217,7 +239,7 @@ impl Config {
 
     /// A configuration made by a program.
     pub fn new(node: NodeSection, tls: TlsSection, agency: Vec<AgencySection>) -> Self {
-        Self { node, tls, agency, folder: PathBuf::new() }
+        Self { node, tls, events: EventsSection::default(), agency, folder: PathBuf::new() }
     }
 
     /// A path of the file, seen from where we are.

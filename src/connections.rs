@@ -2,7 +2,7 @@
 //!
 //! WHY: tonic's own server limits neither streams nor resets, never drops a silent peer, can't send GOAWAY at an age,
 //! and can't close one connection. So hyper serves each socket over tonic's routes, and each request carries an
-//! `Arc<Peer>` in its extensions.
+//! `Arc<Peer>` and a [`Leaving`] in its extensions.
 
 mod deadline;
 mod registry;
@@ -72,6 +72,23 @@ impl Default for Limits {
             usual_deadline: Duration::from_secs(10),
             longest_deadline: Duration::from_secs(30),
         }
+    }
+}
+
+/// Of one connection: whether its peer has been asked to make a new one, because it has reached its age or the node
+/// stops. An answer that goes on should end then: it has the grace period for it.
+#[derive(Debug, Clone, Default)]
+pub struct Leaving(CancellationToken);
+
+impl Leaving {
+    /// Waits until it has been.
+    pub async fn said(&self) {
+        self.0.cancelled().await;
+    }
+
+    /// Whether it has been.
+    pub fn is_said(&self) -> bool {
+        self.0.is_cancelled()
     }
 }
 
@@ -163,7 +180,8 @@ impl Node {
     async fn carry(&self, stream: TlsStream<TcpStream>, peer: Arc<Peer>, open: &Open) {
         let limits = *self.connections.limits();
         let spoken = CancellationToken::new();
-        let service = service(self.routes.clone(), peer, limits, spoken.clone());
+        let leaving = Leaving::default();
+        let service = service(self.routes.clone(), peer, limits, spoken.clone(), leaving.clone());
         let mut connection = pin!(http2_settings().serve_connection(TokioIo::new(stream), service));
         tokio::select! {
             biased;
@@ -173,6 +191,7 @@ impl Node {
             () = self.shutdown.cancelled() => {}
             () = sleep(give_or_take_a_tenth(limits.age)) => {}
         }
+        leaving.0.cancel();
         connection.as_mut().graceful_shutdown();
         tokio::select! {
             biased;
@@ -189,10 +208,12 @@ fn service(
     peer: Arc<Peer>,
     limits: Limits,
     spoken: CancellationToken,
+    leaving: Leaving,
 ) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> {
     service_fn(move |mut request: Request<Incoming>| {
         spoken.cancel();
         request.extensions_mut().insert(Arc::clone(&peer));
+        request.extensions_mut().insert(leaving.clone());
         let answer = deadline::answer(routes.clone(), request, limits);
         async move { Ok::<Response<Body>, Infallible>(answer.await) }
     })

@@ -26,7 +26,7 @@ use crate::domain::{
     PermissionId, PermissionRule, Provenance, Purpose, Reference, Tlp,
 };
 
-pub use agreement::{Activity, Agreement, Clause, LoadError, Modality, Proposal, PurposeTerm};
+pub use agreement::{Agreement, Clause, LoadError, Modality, Proposal, PurposeTerm};
 pub use coverage::{Coverage, NotCovered, cover};
 pub use facts::{Alike, Facts, InForce, Match};
 pub use naming::{Naming, NamingFacts, NamingPermit, decide_naming};
@@ -448,3 +448,6 @@ fn release(
         before: incident.provenance.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

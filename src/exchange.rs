@@ -9,31 +9,39 @@ mod agreements;
 mod anonymised;
 mod asks;
 mod authorisations;
+mod awareness;
 mod batch;
 mod consents;
 #[cfg(feature = "control-reads-before-lock")]
 mod control;
+mod deconfliction;
 mod disclosures;
 mod docket;
 mod error;
 mod events;
+mod existence;
 mod gate;
 mod gather;
 mod health;
+mod help;
 mod inbox;
 mod incidents;
+mod mandates;
 mod naming;
 mod node;
 mod notices;
+mod nudges;
 mod obligations;
 mod offers;
 mod oral;
 mod organisations;
 mod owed;
+mod papers;
 mod peers;
 mod permissions;
 mod plan;
 mod preview;
+mod proposals;
 mod queue;
 mod reading;
 mod received;
@@ -55,17 +63,23 @@ pub use consents::{
     MarkConsentInError, NarrowConsent, ReconfirmConsent, RecordConsent, RefuseConsent, ScopeTerms, SeekConsent,
     VerifyConsent, WithdrawConsent,
 };
+pub use deconfliction::{
+    AmendEngagement, DeclareEngagement, EndEngagement, EngagedView, EngagementView, PutEngagement, RecordAskOfVictim,
+};
 pub use disclosures::RecordDisclosure;
 pub use error::Error;
-pub use events::AcknowledgeEvents;
+pub use events::{AcknowledgeEvents, EventPage};
+pub use help::RecordHelpOffer;
 pub use inbox::{DeclineRequest, Received};
 pub use incidents::{AmendIncident, IssueReference, RegisterIncident, VerifyNotification};
+pub use mandates::{EndMandate, MandateView, RecordMandate, SaidUnder};
 pub use naming::AskToName;
 pub use node::{Node, Setup};
 pub use notices::{AcknowledgeNotice, NoticeView};
 pub use obligations::ObligationView;
 pub use offers::OfferFor;
 pub use organisations::{AmendOrganisation, RecordMerger, RegisterOrganisation};
+pub use papers::{Paper, PaperFor};
 pub use peers::LedgerKey;
 pub use permissions::{
     AskPermission, AskPermissionAgain, DeclinePermission, GivePermission, PermissionView, PresentPermission,
@@ -73,6 +87,11 @@ pub use permissions::{
 };
 pub use plan::{By, Done};
 pub use preview::{Covering, Preview, PreviewFor};
+pub use proposals::{
+    AmendProposal, AnswerProposal, ConcludeProposal, EraseProposal, OpenProposal, ProposalFilter, ProposalView,
+    PublishProposal, PutProposal, Reader, SendMessage,
+};
+pub(crate) use proposals::{content as proposal_content, message as proposal_message};
 pub use reading::{Page, Pages};
 pub use received::{ReceivedCategory, RegisterReceived};
 pub use registration::{NewIncident, NewOrganisation, RegisterIncidents};
@@ -89,9 +108,9 @@ pub use wrongful::{CloseWrongfulRelease, Copy, ReportWrongfulRelease, Wrongful, 
 
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
-use crate::domain::Actor;
+use crate::domain::{Actor, AgencyId, Requester};
 
 /// A result of a use case.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -123,9 +142,20 @@ impl Exchange {
         Self { caller: Some(Arc::new(caller.clone())), ..self.clone() }
     }
 
+    /// Who reads: the caller, or anybody of the agency where no caller is known.
+    fn reader(&self, agency: &AgencyId) -> Requester {
+        self.caller.as_deref().map_or_else(|| Requester::anyone_of(agency.clone()), Requester::from)
+    }
+
     /// What the node is made of.
     pub fn node(&self) -> &Node {
         &self.node
+    }
+
+    /// Told of each commit of this process: whoever waits for what a commit may have brought can look then. Another
+    /// replica's are not told of.
+    pub fn commits(&self) -> watch::Receiver<()> {
+        self.queue.commits()
     }
 
     /// How many calls wait for the next batch.

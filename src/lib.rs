@@ -14,8 +14,10 @@
 //! ledger               leaves, tree, checkpoints, receipts, purely
 //! store                transactions on two databases      -> Committed<Permit>
 //! release, seal        Committed<Permit>                  -> content
+//! papers               what an organisation is to read, purely -> a page
 //! menu                 an incident's content, purely      -> where it stands in the statistics
 //! statistics           incidents of a quarter, purely     -> tables and single records that may be shown
+//! signpost             facts about a victim, purely       -> whom to turn to, clocks, help on offer
 //! domain               the nouns and their rules
 //! ```
 
@@ -38,7 +40,10 @@ pub mod store;
 pub mod release;
 pub mod seal;
 
+pub mod papers;
+
 pub mod menu;
+pub mod signpost;
 pub mod statistics;
 
 pub mod clock;

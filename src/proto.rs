@@ -29,10 +29,22 @@ pub mod v1 {
         ReleasedCategory,
         AnonymisedRecord,
         AnonymisedValue,
+        Agent,
         ConsentEvidence,
+        MandateEvidence,
         SubjectStatement,
         Opening,
+        Paper,
         ThemeContent,
+        EngagedOrganisation,
+        Engagement,
+        EngagementTerms,
+        AskOfVictim,
+        RecordAskOfVictimRequest,
+        ProposalContent,
+        ProposalAnswer,
+        ProposalMessage,
+        Attachment,
     );
 }
 

@@ -24,7 +24,7 @@ use crate::ledger::{Keyring, SigningKey};
 use crate::seal::Seal;
 use crate::store::{Options, Store};
 use crate::tls::{self, Acceptor, Credentials, Trust, TrustedAgency};
-use crate::wire::{Desk, Readiness};
+use crate::wire::{Desk, Readiness, StreamLimits};
 use crate::{config, proto};
 
 /// Why a node does not start.
@@ -56,7 +56,11 @@ impl Running {
         let pseudonym_key = exchange.node().seal().pseudonym_key();
         let tokens = Arc::new(Tokens::new(config.node.audience.clone(), &pseudonym_key, issuers));
         let acceptor = Arc::new(ArcSwap::from_pointee(acceptor(config)?));
-        let (routes, readiness) = Desk::new(exchange.clone(), Arc::clone(&tokens)).routes().await?;
+        let streams = StreamLimits {
+            heartbeat: Duration::from_secs(config.events.heartbeat_seconds),
+            per_agency: config.events.streams_per_agency,
+        };
+        let (routes, readiness) = Desk::new(exchange.clone(), Arc::clone(&tokens), streams).routes().await?;
 
         let listener = TcpListener::bind(config.node.listen)
             .await
@@ -99,6 +103,14 @@ async fn watch_duties(exchange: Exchange, shutdown: CancellationToken) {
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
         if let Err(error) = exchange.alarm_overdue().await {
             tracing::warn!(%error, "duties could not be looked through for those that are overdue");
+        }
+        match exchange.nudges_due().await {
+            Ok(nudges) => {
+                for (kind, count) in nudges {
+                    tracing::info!(kind = kind.as_str(), count, "nudges are due");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "nudges could not be counted"),
         }
     }
 }

@@ -11,23 +11,30 @@ mod authorisations;
 mod consents;
 mod content;
 mod convert;
+mod deconfliction;
 mod disclosures;
 mod duties;
 mod events;
 mod health;
+mod help_offers;
 mod inbox;
 mod incidents;
 mod ledger;
 mod look;
+mod mandates;
 mod notices;
 mod organisations;
+mod papers;
 mod permissions;
+mod proposals;
 mod registration;
 mod releases;
 mod retention;
+mod signposts;
 mod statistics;
 mod status;
 mod themes;
+mod watch;
 mod wrongful;
 
 use std::sync::Arc;
@@ -39,7 +46,10 @@ use crate::identity::Tokens;
 use crate::proto::{self, v1};
 
 pub use health::Readiness;
+pub use signposts::find_signposts;
 pub use status::REASONS;
+pub use watch::StreamLimits;
+use watch::Streams;
 
 /// What every service works with.
 #[derive(Clone)]
@@ -48,6 +58,7 @@ pub struct Desk(Arc<Inner>);
 struct Inner {
     exchange: Exchange,
     tokens: Arc<Tokens>,
+    streams: Arc<Streams>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -61,8 +72,8 @@ const MOST_REQUEST_BYTES: usize = 512 * 1024;
 
 impl Desk {
     /// For one node.
-    pub fn new(exchange: Exchange, tokens: Arc<Tokens>) -> Self {
-        Self(Arc::new(Inner { exchange, tokens }))
+    pub fn new(exchange: Exchange, tokens: Arc<Tokens>, streams: StreamLimits) -> Self {
+        Self(Arc::new(Inner { exchange, tokens, streams: Arc::new(Streams::new(streams)) }))
     }
 
     /// All services, with health and reflection, and what sets the health.
@@ -92,17 +103,23 @@ impl Desk {
             v1::organisation_service_server::OrganisationServiceServer,
             v1::incident_service_server::IncidentServiceServer,
             v1::consent_service_server::ConsentServiceServer,
+            v1::mandate_service_server::MandateServiceServer,
+            v1::paper_service_server::PaperServiceServer,
             v1::authorisation_service_server::AuthorisationServiceServer,
             v1::release_service_server::ReleaseServiceServer,
             v1::permission_service_server::PermissionServiceServer,
             v1::inbox_service_server::InboxServiceServer,
             v1::duty_service_server::DutyServiceServer,
             v1::event_service_server::EventServiceServer,
+            v1::signpost_service_server::SignpostServiceServer,
+            v1::help_offer_service_server::HelpOfferServiceServer,
             v1::disclosure_service_server::DisclosureServiceServer,
+            v1::deconfliction_service_server::DeconflictionServiceServer,
             v1::notice_service_server::NoticeServiceServer,
             v1::wrongful_release_service_server::WrongfulReleaseServiceServer,
             v1::statistics_service_server::StatisticsServiceServer,
             v1::theme_service_server::ThemeServiceServer,
+            v1::proposal_service_server::ProposalServiceServer,
             v1::retention_service_server::RetentionServiceServer,
             v1::ledger_service_server::LedgerServiceServer
         );

@@ -169,6 +169,7 @@ impl Officers {
                 digest: vec![7; 32],
                 received_at: Some(in_seconds(-60)),
                 oral: None,
+                mandate_id: String::new(),
             }),
         };
         let recorded = ConsentServiceClient::new(self.recorder.clone()).record_consent(consent).await?.into_inner();

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use anyhow::{Result, anyhow};
 use concordat::decision::{Agreement, Facts, InForce, Match, Proposal};
 use concordat::domain::{
-    AgencyId, Ask, Authorisation, AuthorisationId, Category, Consent, ConsentId, ConsentScope, ConsentState, Coverage,
-    Digest, Ground, Incident, IncidentId, Instant, Markings, Occurred, OfficerId, OrganisationId, Purpose, Question,
-    Reference, RequestId, Requester, Subject, Unit, Urgency,
+    Activity, AgencyId, Ask, Authorisation, AuthorisationId, Category, Consent, ConsentId, ConsentScope, ConsentState,
+    Coverage, Digest, Ground, Incident, IncidentId, Instant, Markings, Occurred, OfficerId, OrganisationId, Purpose,
+    Question, Reference, RequestId, Requester, Subject, Unit, Urgency,
 };
 
 pub(crate) const CLAUSES: &str = include_str!("../../agreements/ico-ncsc-2023/clauses.cedar");
@@ -100,6 +100,7 @@ fn ask() -> Ask {
         },
         holder: AgencyId::known(HOLDER),
         subject: Subject::Reference(Reference::known("ref_2345672345672345672345672")),
+        activity: Activity::Disclose,
         purpose: Purpose::known("harm-reduction"),
         form: Ask::ORGANISATION_SPECIFIC.to_owned(),
         categories: categories(),

@@ -20,7 +20,7 @@ use tonic_types::StatusExt;
 use super::contract::Contract;
 use super::flags::{Flag, flags};
 use super::output::{DIM, Format, KEY, line, note, problem};
-use super::{Usage, Verdict, context, json, table, verify};
+use super::{Usage, Verdict, context, json, table, verify, watch};
 
 /// What every command that asks a node takes.
 #[derive(Debug, Clone, Args)]
@@ -61,13 +61,32 @@ impl Call<'_> {
         let mut line = Line::open(self.options).await?;
         let key = self.add_request_id();
         let answered = if self.method.is_server_streaming() {
-            self.watch(&mut line, keys.as_ref()).await
+            watch::follow(&self, &mut line, keys.as_ref()).await
         } else {
             self.ask(&mut line, keys.as_ref()).await
         };
         match answered {
             Ok(verdict) => verdict,
             Err(status) => Ok(turned_away(&status, &self.method.input(), key.as_deref())),
+        }
+    }
+
+    /// Makes the call and verifies the receipts that come back, if there is a key. Gives the answer with what they prove, or,
+    /// once it has said why, what it is that there is none.
+    pub(super) async fn fetch(mut self) -> anyhow::Result<Result<(DynamicMessage, Verdict), Verdict>> {
+        let keys = match self.options.key.as_slice() {
+            [] => None,
+            given => Some(verify::keyring(given)?),
+        };
+        let mut line = Line::open(self.options).await?;
+        let key = self.add_request_id();
+        match line.unary(self.method, self.request.clone()).await {
+            Ok(response) => {
+                let proof = verify::receipts(&response, keys.as_ref())?;
+                proof.problems.iter().for_each(|invalid| problem(&json::harmless(invalid)));
+                Ok(Ok((response, proof.verdict)))
+            }
+            Err(status) => Ok(Err(turned_away(&status, &self.method.input(), key.as_deref()))),
         }
     }
 
@@ -96,21 +115,7 @@ impl Call<'_> {
         Ok(verdict)
     }
 
-    /// A stream: each message as it comes.
-    async fn watch(&self, line: &mut Line, keys: Option<&Keyring>) -> Result<anyhow::Result<Verdict>, Status> {
-        let mut stream = line.stream(self.method, self.request.clone()).await?;
-        let mut verdict = Verdict::Well;
-        while let Some(message) = stream.message().await? {
-            match self.show(&message, keys) {
-                Ok(Verdict::Well) => {}
-                Ok(other) => verdict = other,
-                failed @ Err(_) => return Ok(failed),
-            }
-        }
-        Ok(Ok(verdict))
-    }
-
-    fn show(&self, response: &DynamicMessage, keys: Option<&Keyring>) -> anyhow::Result<Verdict> {
+    pub(super) fn show(&self, response: &DynamicMessage, keys: Option<&Keyring>) -> anyhow::Result<Verdict> {
         let proof = verify::receipts(response, keys)?;
         if self.options.content {
             line(&json::written(&json::contents(self.contract, response)?)?);
@@ -208,7 +213,7 @@ const MOST_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// A connection to the context's node.
-struct Line {
+pub(super) struct Line {
     grpc: tonic::client::Grpc<OfficerChannel>,
 }
 
@@ -229,7 +234,7 @@ impl Line {
         Ok(self.grpc.unary(request, path(method)?, codec).await?.into_inner())
     }
 
-    async fn stream(
+    pub(super) async fn stream(
         &mut self,
         method: &MethodDescriptor,
         request: DynamicMessage,

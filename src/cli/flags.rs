@@ -251,7 +251,7 @@ fn timestamp(descriptor: &MessageDescriptor, text: &str) -> Result<DynamicMessag
 }
 
 /// RFC 3339, a date (its beginning, UTC), `now`, or how long from now: `+90d`, `-30d`, `+12h`, `+45m`, `+2w`.
-fn instant(text: &str, now: Instant) -> Result<Instant, String> {
+pub(super) fn instant(text: &str, now: Instant) -> Result<Instant, String> {
     let problem = || "not a time: write 2026-01-31T09:00:00Z, 2026-01-31, now, +90d or -12h".to_owned();
     if text == "now" {
         return Ok(now);

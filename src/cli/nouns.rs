@@ -37,7 +37,7 @@ pub(super) fn with_rpcs(mut commands: Command, contract: &Contract) -> Command {
     commands
 }
 
-fn verb(rpc: &Rpc, contract: &Contract) -> Command {
+pub(super) fn verb(rpc: &Rpc, contract: &Contract) -> Command {
     let comment = contract.comment(&rpc.method.parent_file(), rpc.method.path());
     let about = without_name(rpc.method.name(), comment);
     let json = Arg::new("json")
@@ -90,6 +90,12 @@ pub(super) async fn run(
     matches: &ArgMatches,
     format: Format,
 ) -> anyhow::Result<Verdict> {
+    let (request, options) = (request(rpc, matches)?, Options::from_arg_matches(matches)?);
+    Call { contract, method: &rpc.method, request, options: &options, format }.put().await
+}
+
+/// The request that the flags make of what `--json` gives.
+pub(super) fn request(rpc: &Rpc, matches: &ArgMatches) -> anyhow::Result<DynamicMessage> {
     let input = rpc.method.input();
     let mut request = match matches.get_one::<String>("json") {
         Some(given) => json::request(&input, &json::text(given)?)?,
@@ -98,6 +104,5 @@ pub(super) async fn run(
     for flag in flags(&input) {
         Flag::set(&flag, &mut request, matches)?;
     }
-    let options = Options::from_arg_matches(matches)?;
-    Call { contract, method: &rpc.method, request, options: &options, format }.put().await
+    Ok(request)
 }

@@ -1,5 +1,7 @@
 //! `concordat reference`: docs/reference.md, from the contract, the reasons, the roles and the bundled agreements.
 
+mod signposts;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -35,11 +37,12 @@ pub(super) fn run(contract: &Contract) -> anyhow::Result<Verdict> {
 fn written(contract: &Contract) -> anyhow::Result<String> {
     let mut page = String::from(
         "<!-- Made by `concordat reference`: change what it is made from, then `just reference`. -->\n\n# Reference\n\n\
-         Every RPC, message, enum, error reason, role, category and clause, as this version has them. The words are \
-         those of the contract in `proto/concordat/v1` and of the files in `agreements`. How the commands take and \
+         Every RPC, message, enum, error reason, role, category, signpost and clause, as this version has them. The \
+         words are those of the contract in `proto/concordat/v1` and of the files in `agreements` and `signposts`. How the commands take and \
          print all of it is in [cli.md](cli.md).\n\n\
          [RPCs](#rpcs) · [Messages](#messages) · [Enums](#enums) · [Error reasons](#error-reasons) · \
-         [Roles](#roles) · [Categories](#categories) · [Fields](#fields) · [Clauses](#clauses)\n",
+         [Roles](#roles) · [Categories](#categories) · [Fields](#fields) · [Signposts](#signposts) · \
+         [Clocks](#clocks) · [Help](#help) · [Clauses](#clauses)\n",
     );
     rpcs(contract, &mut page)?;
     let (mut messages, mut enums) = (Vec::new(), Vec::new());
@@ -67,6 +70,7 @@ fn written(contract: &Contract) -> anyhow::Result<String> {
     roles(contract, &mut page)?;
     categories(contract, &mut page)?;
     fields(&mut page)?;
+    signposts::signposts(&mut page)?;
     page.push_str("\n## Clauses\n\nOur own words and ids, never the memoranda's wording or numbering.\n");
     for (_, terms, _) in BUNDLED_AGREEMENTS {
         agreement(terms, &mut page)?;

@@ -204,7 +204,7 @@ impl View<'_> {
 }
 
 /// A table without colours: it may go to a file.
-fn lines(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+pub(super) fn lines(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = output::table(head);
     if table.width().is_none() {
         table.set_width(WIDTH);

@@ -214,6 +214,11 @@ fn passing_on(verified: &Verified, put: &mut impl FnMut(&str, String)) {
             put("until", Instant::from_micros(said.until_micros).to_string());
         }
     }
+    if let Some(said) = &verified.existence {
+        let (holder, recipient, purpose) = (&said.holder, &said.recipient, &said.purpose);
+        put("existence", format!("by {holder} to {recipient} for {purpose}: {}", said.answer));
+        put("shows", said.shown.clone());
+    }
     if let Some(said) = &verified.naming {
         put("naming", format!("by {} to {} for {}: {}", said.disclosing, said.receiving, said.purpose, said.answer));
         if said.until_micros > 0 {
@@ -292,9 +297,18 @@ pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
         let (ground, entries) = (&erased.ground, erased.entries);
         put("erased", format!("on the ground {ground}: {} revisions, and {entries} other entries", erased.revisions));
     }
+    if let Some(paper) = &verified.paper {
+        put("page", format!("{}, wording {}", paper.paper, paper.wording));
+        put("page sha256", data_encoding::HEXLOWER.encode(&paper.digest));
+    }
     if let Some(ask) = &verified.table_ask {
         put("asked", format!("{} ({}, {}) asked {}", ask.requester, ask.unit, ask.officer_pseudonym, ask.holder));
         put("table", format!("{} of {}", ask.table, ask.quarter));
+    }
+    if let Some(proposal) = &verified.proposal {
+        let words = [&proposal.step, &proposal.word, &proposal.explanation].map(String::as_str);
+        put("proposal", format!("{} {} of {}", proposal.kind, proposal.proposal, proposal.opener));
+        put("happened", words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(": "));
     }
     if let Some(theme) = &verified.theme {
         put("confirmed", format!("{} version {} of {}", theme.theme, theme.version, theme.holder));

@@ -5,7 +5,7 @@
 
 mod terms;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::str::FromStr;
 
 use aws_lc_rs::digest;
@@ -13,12 +13,14 @@ use cedar_policy::{Effect, PolicyId, PolicySet, Schema, ValidationMode, Validato
 use miette::Diagnostic;
 
 use super::cedar;
-use crate::domain::{AgencyId, AgreementId, Digest, Instant, NoticeDays, PermissionRule, Purpose};
+use crate::domain::{
+    AgencyId, AgreementId, Digest, Instant, NoticeDays, PermissionRule, ProposalKind, ProposalTerms, Purpose,
+};
 use crate::statistics::Rule;
 
 use terms::{Terms, check_terms};
 
-pub use terms::{Activity, Clause, Modality, PurposeTerm};
+pub use terms::{Clause, Modality, PurposeTerm};
 
 const SCHEMA: &str = include_str!("../../agreements/schema.cedarschema");
 const LIMITS: &str = include_str!("../../agreements/limits.cedar");
@@ -187,6 +189,11 @@ impl Agreement {
     /// Whose permission it takes to pass on what was received under it.
     pub fn permission_rule(&self) -> PermissionRule {
         self.terms.onward.permission
+    }
+
+    /// What its parties may put to each other for an answer.
+    pub fn proposals(&self) -> &BTreeMap<ProposalKind, ProposalTerms> {
+        &self.terms.proposals
     }
 
     /// SHA-256 over its text.

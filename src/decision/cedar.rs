@@ -178,7 +178,7 @@ impl Shown {
         }
         let request = Request::new(
             uid(&KINDS.agency, facts.ask.requester.agency.as_str()),
-            uid(&KINDS.action, "disclose"),
+            uid(&KINDS.action, facts.ask.activity.as_str()),
             uid(&KINDS.incident, found.incident.id.as_str()),
             context,
             agreement.checked_by.as_ref(),

@@ -7,7 +7,7 @@
 use super::agreement::{Agreement, Clause, Modality};
 use super::cedar;
 use super::naming::{naming_agreements, naming_clauses};
-use crate::domain::{AgencyId, Ask, Ground, Instant, Purpose, Subject};
+use crate::domain::{Activity, AgencyId, Ask, Ground, Instant, Purpose, Subject};
 
 /// The agreements and clauses that speak of an ask.
 #[derive(Debug)]
@@ -87,11 +87,14 @@ pub fn cover<'a>(ask: &Ask, agreements: &[&'a Agreement], at: Instant) -> Result
     let between: Vec<&'a Agreement> = in_force
         .iter()
         .copied()
-        .filter(|agreement| agreement.clauses().any(|clause| clause.discloses(holder, requester)))
+        .filter(|agreement| agreement.clauses().any(|clause| clause.speaks(ask.activity, holder, requester)))
         .collect();
     if between.is_empty() {
-        let text =
-            format!("no agreement in force lets `{holder}` disclose to `{requester}`; ListAgreements shows yours");
+        let what = match ask.activity {
+            Activity::ConfirmExistence => "confirm existence",
+            _ => "disclose",
+        };
+        let text = format!("no agreement in force lets `{holder}` {what} to `{requester}`; ListAgreements shows yours");
         return not_covered("NO_AGREEMENT", text);
     }
     if let Some((id, digest)) = &ask.pinned {
@@ -102,7 +105,8 @@ pub fn cover<'a>(ask: &Ask, agreements: &[&'a Agreement], at: Instant) -> Result
         }
     }
     let powers = |clause: &&'a Clause| {
-        clause.modality != Modality::Prohibition && clause.discloses(holder, requester) && clause.form == ask.form
+        let speaks = clause.speaks(ask.activity, holder, requester) && clause.form == ask.form;
+        clause.modality != Modality::Prohibition && speaks
     };
     let of_form = |agreement: &&'a Agreement| agreement.clauses().any(|clause| powers(&clause));
     if ask.is_anonymised() && !between.iter().any(of_form) {

@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
-use super::agreement::{Activity, Agreement, Clause, Modality};
+use super::agreement::{Agreement, Clause, Modality};
 use super::coverage::lets_nobody_name;
 use super::{InForce, NotCovered, cedar};
 use crate::domain::{
-    AgencyId, Consent, ConsentState, Coverage, Digest, Ground, Identifier, Instant, NamingReceipt, OrganisationId,
-    Purpose, RequestId, Requester,
+    Activity, AgencyId, Consent, ConsentState, Coverage, Digest, Ground, Identifier, Instant, NamingReceipt,
+    OrganisationId, Purpose, RequestId, Requester,
 };
 
 /// The complete facts of one decision on naming.

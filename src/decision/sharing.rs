@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::agreement::{Activity, Agreement, Clause, Modality};
+use super::agreement::{Agreement, Clause, Modality};
 use super::{InForce, NotCovered, cedar};
-use crate::domain::{AgencyId, Backing, ClauseId, Digest, Instant, OfficerId, Quarter, RequestId, Requester, ThemeId};
+use crate::domain::{
+    Activity, AgencyId, Backing, ClauseId, Digest, Instant, OfficerId, Quarter, RequestId, Requester, ThemeId,
+};
 use crate::statistics::Rule;
 
 /// The complete facts of one decision on sharing.

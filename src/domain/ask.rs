@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgencyId, AgreementId, Category, Digest, Ground, Identifier, Invalid, NamingReceipt, Occurred, Purpose, Question,
-    Reference, RequestId, Requester,
+    Activity, AgencyId, AgreementId, Category, Digest, Ground, Identifier, Invalid, NamingReceipt, Occurred, Purpose,
+    Question, Reference, RequestId, Requester,
 };
 
 /// An organisation and a period, named by the requester on a ground of its own.
@@ -83,6 +83,9 @@ pub struct Ask {
     pub holder: AgencyId,
     /// What it is about.
     pub subject: Subject,
+    /// What it would have done.
+    #[serde(default, skip_serializing_if = "Activity::is_disclose")]
+    pub activity: Activity,
     /// The purpose.
     pub purpose: Purpose,
     /// The form asked for: `organisation-specific` or `anonymised-record`.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgencyId, Category, ConsentId, Digest, Disclosure, Incident, IncidentId, Instant, Invalid, OfficerId,
+    AgencyId, Category, ConsentId, Digest, Disclosure, Incident, IncidentId, Instant, Invalid, MandateId, OfficerId,
     OrganisationId, Purpose, check,
 };
 
@@ -178,6 +178,9 @@ pub struct Evidence {
     /// How it was checked, where it was spoken. None: it is in writing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oral: Option<Oral>,
+    /// The mandate of the agent that gave it. None: the organisation itself did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mandate: Option<MandateId>,
 }
 
 /// How an officer made sure who said it and what was said.

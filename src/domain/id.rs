@@ -89,6 +89,8 @@ names! {
     Unit: |t| t.len() <= 100 && !t.chars().any(char::is_control), "is not a unit: at most 100 characters";
     /// A caller's idempotency key.
     RequestId: |t| is_visible(t, 8, 64), "must be 8 to 64 letters, digits, `-`, `_` or `.`; a UUID fits";
+    /// A holder's mandate record.
+    MandateId: |t| is_visible(t, 1, 64), "is not a mandate id";
     /// A holder's organisation record.
     OrganisationId: |t| is_visible(t, 1, 64), "is not an organisation id";
     /// A holder's incident record. Never shown to another agency.
@@ -109,16 +111,31 @@ names! {
     Sector: |t| is_slug(t, 32, "-"), "is not a sector: 1 to 32 of a-z, 0-9 and `-`";
     /// A MITRE ATT&CK technique or sub-technique, such as `T1566.001`; whether there is such a one is not looked up.
     Technique: is_technique, "is not a technique: write T1486 or T1566.001";
+    /// An agency's proposal to others.
+    ProposalId: |t| is_visible(t, 1, 64), "is not a proposal id";
+    /// A kind of proposal, such as `statement`; defined by the agreements.
+    ProposalKind: |t| is_slug(t, 64, "-"), "is not a kind of proposal: 1 to 64 of a-z, 0-9 and `-`";
     /// An agency's permission to pass on what came from it.
     PermissionId: |t| is_visible(t, 1, 64), "is not a permission id";
+    /// Help that an agency has on offer, such as `nca-motives`; defined by `signposts/help.toml`.
+    HelpId: |t| is_slug(t, 64, "-"), "is not help: 1 to 64 of a-z, 0-9 and `-`";
+    /// An offer of help to one of a holder's organisations.
+    HelpOfferId: |t| is_visible(t, 1, 64), "is not the id of an offer of help";
     /// A holder's obligation.
     ObligationId: |t| is_visible(t, 1, 64), "is not an obligation id";
     /// A release or a recorded disclosure of a holder's.
     DisclosureId: |t| is_visible(t, 1, 64), "is not a disclosure id";
+    /// An agency's dealing with an organisation; shown to those to whom it was put.
+    EngagementId: |t| is_visible(t, 1, 64), "is not an engagement id";
     /// By what means something was disclosed elsewhere, such as `telephone`.
     Means: |t| is_slug(t, 64, "-"), "is not a means: 1 to 64 of a-z, 0-9 and `-`";
     /// A notice.
     NoticeId: |t| is_visible(t, 1, 64), "is not a notice id";
     /// A holder's wrongful release.
     WrongfulReleaseId: |t| is_visible(t, 1, 64), "is not the id of a wrongful release";
+}
+
+impl Category {
+    /// Who the organisation is.
+    pub const IDENTITY: &'static str = "identity";
 }

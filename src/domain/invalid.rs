@@ -44,6 +44,9 @@ pub enum Rejected {
     /// It is not in a state in which this can happen.
     #[error("{0}")]
     WrongState(&'static str),
+    /// The officer has none of the roles that the agreement names for this.
+    #[error("needs one of the roles {0}")]
+    RoleMissing(String),
     /// A second officer is needed, and this is the first one.
     #[error("the officer who verifies must not be the one who recorded")]
     SameOfficer,

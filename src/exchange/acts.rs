@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decision::{Facts, Match, NamingFacts, SharedTheme};
-use crate::domain::{AgencyId, Authorisation, Consent, ConsentState, Instant, Permission, Subject, ThemeId};
+use crate::domain::{Activity, AgencyId, Authorisation, Consent, ConsentState, Instant, Permission, Subject, ThemeId};
 use crate::proto::v1::{Act, OutcomeStatement, WrongfulReleaseStatement};
 
 /// Where a theme stands by the acts so far.
@@ -110,7 +110,17 @@ impl Acts {
             // They change nothing that a decision reads.
             "RetentionService/ProposeErasure"
             | "RetentionService/ConfirmDisposal"
+            | "MandateService/RecordMandate"
+            | "MandateService/EndMandate"
+            | "PaperService/MakeConsentForm"
+            | "PaperService/AcknowledgeConsent"
+            | "PaperService/StateToOrganisation"
             | "PermissionService/AskToName"
+            | "DeconflictionService/DeclareEngagement"
+            | "DeconflictionService/AmendEngagement"
+            | "DeconflictionService/RecordAskOfVictim"
+            | "DeconflictionService/PutEngagement"
+            | "DeconflictionService/EndEngagement"
             // A permission counts where its receipt is presented.
             | "PermissionService/AskPermission"
             | "PermissionService/GivePermission"
@@ -122,6 +132,8 @@ impl Acts {
             "PermissionService/PresentWithdrawal" => {
                 self.permissions.insert(object.to_owned(), Presented::Withdrawn);
             }
+            // No decision reads a proposal.
+            method if method.starts_with("ProposalService/") => {}
             _ => drop(self.others.insert(object.to_owned())),
         }
     }
@@ -175,6 +187,7 @@ impl Acts {
         let mut found = Vec::new();
         if let Subject::Reference(reference) = &facts.ask.subject
             && !facts.matches.is_empty()
+            && facts.ask.activity == Activity::Disclose
             && !self.forgot_references
             && !self.references.contains(reference.as_str())
             && !self.others.contains(reference.as_str())

@@ -9,7 +9,7 @@ use crate::ledger::Kind;
 use crate::store::{AgreementRow, Reads, Write};
 
 use super::plan::{Change, Context, Plan};
-use super::{Node, Result, obligations};
+use super::{Node, Result, nudges, obligations};
 
 /// Puts a proposal into force.
 #[derive(Debug)]
@@ -69,6 +69,9 @@ impl Plan for ActivateAgreement {
             activated_at: context.at,
         };
         let mut change = Change::new(&self.id, version, Write::activate(&row, proposal.text()));
+        // The text before may have had another day.
+        change.writes.push(Write::drop_events(self.id.as_str()));
+        change.writes.extend(nudges::reviews(context, agreement, version)?);
         obligations::on_activation(context, reads, agreement, &mut change).await?;
         Ok(change)
     }
@@ -85,7 +88,8 @@ impl Plan for EndAgreement {
         if !context.node.agreement(reads, row.digest).await?.binds(context.agency()) {
             return Err(Rejected::NotFound("agreement in force").into());
         }
-        Ok(Change::new(&self.id, row.version, vec![Write::end_agreement(&self.id)]))
+        let writes = vec![Write::end_agreement(&self.id), Write::drop_events(self.id.as_str())];
+        Ok(Change::new(&self.id, row.version, writes))
     }
 }
 

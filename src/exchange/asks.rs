@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decision::{Decision, Permitted};
 use crate::domain::{
-    AgencyId, AgreementId, Ask, Category, Digest, Instant, NamingReceipt, Purpose, Question, Reference, Rejected,
-    RequestId, Requester, Subject, Urgency,
+    Activity, AgencyId, AgreementId, Ask, Category, Digest, Instant, NamingReceipt, Purpose, Question, Reference,
+    Rejected, RequestId, Requester, Subject, Urgency,
 };
 use crate::ledger::{Draft, Kind, Salts, Slots};
 use crate::proto::v1::Receipt;
@@ -179,6 +179,7 @@ pub(super) fn asked(question: &QuestionRow, requester: Requester, request_id: Re
         requester,
         holder: question.holder.clone(),
         subject: question.subject.clone(),
+        activity: Activity::Disclose,
         purpose: question.purpose.clone(),
         form: question.form.clone(),
         categories: question.categories.clone(),

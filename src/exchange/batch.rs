@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::release::{self, Releasable, Shareable};
@@ -91,6 +91,8 @@ pub(super) struct Queue {
     /// Rung whenever there is a call to do; the task ends when nobody can ring any more.
     bell: mpsc::Sender<()>,
     health: Health,
+    /// Told of each commit.
+    committed: watch::Sender<()>,
 }
 
 impl std::fmt::Debug for Item {
@@ -104,9 +106,13 @@ impl Queue {
     pub(super) fn start(node: Arc<Node>) -> Self {
         let (bell, rung) = mpsc::channel(1);
         let waiting = Arc::new(Mutex::new(Waiting::new()));
-        let health = Health::new();
-        tokio::spawn(drain(node, Arc::clone(&waiting), rung, health.clone()));
-        Self { waiting, bell, health }
+        let (health, committed) = (Health::new(), watch::Sender::new(()));
+        tokio::spawn(drain(node, Arc::clone(&waiting), rung, health.clone(), committed.clone()));
+        Self { waiting, bell, health, committed }
+    }
+
+    pub(super) fn commits(&self) -> watch::Receiver<()> {
+        self.committed.subscribe()
     }
 
     pub(super) fn health(&self) -> &Health {
@@ -168,7 +174,13 @@ fn locked(waiting: &Mutex<Waiting<Item>>) -> MutexGuard<'_, Waiting<Item>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn drain(node: Arc<Node>, waiting: Arc<Mutex<Waiting<Item>>>, mut rung: mpsc::Receiver<()>, health: Health) {
+async fn drain(
+    node: Arc<Node>,
+    waiting: Arc<Mutex<Waiting<Item>>>,
+    mut rung: mpsc::Receiver<()>,
+    health: Health,
+    committed: watch::Sender<()>,
+) {
     while rung.recv().await.is_some() {
         loop {
             let batch = locked(&waiting).next_batch();
@@ -176,6 +188,8 @@ async fn drain(node: Arc<Node>, waiting: Arc<Mutex<Waiting<Item>>>, mut rung: mp
                 break;
             }
             process(&node, &health, batch).await;
+            // Whether anything was committed does not matter: whoever is told looks.
+            committed.send_replace(());
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::seal;
 use crate::store::{ConsentVersions, Reads, Write};
 
 use super::plan::{Change, Context, Plan};
-use super::{Result, events, incidents, notices, oral, organisations, wrongful};
+use super::{Result, events, incidents, mandates, notices, oral, organisations, wrongful};
 
 /// How long a consent lasts unless it says otherwise.
 const DEFAULT_DAYS: i64 = 365;
@@ -111,7 +111,7 @@ pub struct MarkConsentInError {
 
 impl ScopeTerms {
     /// The scope itself. `ends` is when it ends at the latest, where something else than the caller says so.
-    async fn scope(
+    pub(super) async fn scope(
         &self,
         context: Context<'_>,
         reads: &mut Reads,
@@ -157,8 +157,8 @@ impl ScopeTerms {
     }
 }
 
-/// Evidence is there, and from after the organisation's merger, if there was one: what was signed before it would carry
-/// a consent over that nobody confirmed.
+/// The mandate that it cites stands; evidence is there, and from after the organisation's merger, if there was one: what
+/// was signed before it would carry a consent over that nobody confirmed.
 async fn check_received(
     context: Context<'_>,
     reads: &mut Reads,
@@ -169,6 +169,7 @@ async fn check_received(
     if evidence.received_at > context.at {
         return Err(Rejected::invalid(field, "is in the future").into());
     }
+    mandates::check_cited(context, reads, organisation, evidence).await?;
     let mergers = organisations::mergers_from(reads, organisation).await?;
     if mergers.iter().any(|merger| evidence.received_at <= merger.at) {
         let problem = "is not later than the organisation's merger: only what was confirmed after it counts";
@@ -283,6 +284,11 @@ impl Plan for VerifyConsent {
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let versions = versions(context, reads, &self.id).await?;
         let step = history(&versions)?.verify(self.version, &context.actor.officer, context.at)?;
+        if let Some(version) = versions.iter().find(|found| found.version == self.version)
+            && let Some(evidence) = &version.evidence
+        {
+            mandates::check_still_cited(context, reads, &version.organisation, evidence).await?;
+        }
         change(context, reads, &versions, step).await
     }
 }

@@ -1,19 +1,24 @@
 //! What agencies should look at: which changes and asks give rise to which events, and how events are listed.
 
+mod cursor;
+
 use std::collections::BTreeSet;
 
 use crate::decision::{Decision, decide};
 use crate::domain::{
-    AgencyId, Authorisation, Consent, Event, EventDetail, EventId, EventKind, Identifier, Incident, Instant, Question,
-    Reference, Rejected, Subject, notice_before,
+    AgencyId, Authorisation, Consent, Event, EventDetail, EventId, EventKind, Identifier, Incident, Instant, Invalid,
+    Question, Reference, Rejected, Subject, notice_before,
 };
 use crate::ledger::Kind;
 use crate::store::{QuestionRow, Reads, Write};
 
 use super::gather::{Gathered, Put, gather, supposed};
 use super::plan::{Change, Context, Plan};
-use super::reading::{Page, Pages};
-use super::{Exchange, Node, Result, asks, suspensions};
+use super::reading::{Page, cut};
+use super::{Exchange, Node, Result, asks, deconfliction, nudges, proposals, suspensions};
+use cursor::Cursor;
+
+const OTHER_LEDGER: &str = "is of a later state of the ledger than this one: read from the start";
 
 /// Notes that the caller's agency has dealt with events.
 #[derive(Debug)]
@@ -107,16 +112,19 @@ pub(super) async fn matched_later(
     let identifiers: BTreeSet<&Identifier> = incidents.iter().flat_map(|(identifiers, _)| *identifiers).collect();
     let lookups: Vec<String> =
         identifiers.into_iter().map(|one| context.seal().lookup(context.agency(), one)).collect();
-    let mut writes = Vec::new();
-    for question in reads.questions_naming(&lookups, context.at, context.seal()).await? {
+    let questions = reads.questions_naming(&lookups, context.at, context.seal()).await?;
+    let mut found: Vec<(&QuestionRow, &str)> = Vec::new();
+    for question in &questions {
         let Subject::Organisation(named) = &question.subject else { continue };
         let is_named = |identifiers: &[Identifier]| identifiers.iter().any(|one| named.identifiers.contains(one));
         let matching = incidents
             .iter()
             .filter(|(identifiers, incident)| is_named(identifiers) && incident.occurred.overlaps(&named.period));
-        for (_, incident) in matching {
-            writes.push(look(&question, context.agency(), incident.id.as_str(), context.at)?);
-        }
+        found.extend(matching.map(|(_, incident)| (question, incident.id.as_str())));
+    }
+    let mut writes = nudges::matched_later(context, reads, &found).await?;
+    for (question, incident) in found {
+        writes.push(look(question, context.agency(), incident, context.at)?);
     }
     Ok(writes)
 }
@@ -152,23 +160,46 @@ pub(super) fn authorisation_ends(given: &Authorisation) -> Event {
     }
 }
 
+/// Some of an agency's events.
+#[derive(Debug)]
+pub struct EventPage {
+    /// The events.
+    pub events: Vec<Event>,
+    /// Where the next reading begins: it has what is not here.
+    pub cursor: String,
+    /// Whether the next page is there already.
+    pub more: bool,
+}
+
 impl Exchange {
-    /// The agency's events that are due and not acknowledged, the oldest first.
+    /// The agency's events that are due and not acknowledged and were not before the page's cursor, the oldest first. An
+    /// event comes once on the way of the cursors, whatever clocks and replicas do meanwhile.
     ///
-    /// What another agency offers is listed only while the gate, on the facts as they are now, would release it.
-    pub async fn events(&self, page: Page) -> Result<Pages<Event>> {
+    /// What another agency offers or lets it see is listed only while the gate, on the facts as they are now, would permit
+    /// that; what is about a proposal, only while this agency may know of it; a request that nobody has decided
+    /// about, only until it expires.
+    pub async fn events(&self, page: Page) -> Result<EventPage> {
+        // One list, however it is read.
+        let page = Page { list: "events", field: "cursor", ..page };
+        let reader = self.reader(&page.agency);
         self.read(move |node, reads| {
             Box::pin(async move {
-                let (after, read) = (page.after(node)?, page.rows()?);
-                let (since, id) = after.split_once(' ').unwrap_or(("0", ""));
-                let since = Instant::from_micros(since.parse().unwrap_or_default());
-                let at = node.now(reads).await?;
-                let rows = reads.events_due(&page.agency, at, (since, id), read).await?;
-                let key = |event: &Event| format!("{} {}", event.at.micros(), event.id);
-                let (mut events, next) = page.turn(node, rows, read, key)?;
-                let stands = offers_stand(node, reads, &events, at).await?;
-                events.retain(|event| !event.kind.is_offer() || stands.contains(&event.id));
-                Ok((events, next))
+                let (token, read) = (page.after(node)?, page.rows()?);
+                let now = node.now(reads).await?;
+                let present = reads.horizon(now).await?;
+                let cursor = Cursor::parse(&token, present).ok_or(Invalid::new("cursor", OTHER_LEDGER))?;
+                let (seen, to) = (&cursor.seen, &cursor.to);
+                let after = (cursor.after.0, cursor.after.1.as_str());
+                let mut events = reads.events_between(&page.agency, (seen, to), after, read).await?;
+                let more = cut(&mut events, read);
+                let next = cursor.next(events.last().filter(|_| more));
+                let mut stands = offers_stand(node, reads, &events, now).await?;
+                stands.extend(deconfliction::shown(node, reads, &events, now, &reader).await?);
+                stands.extend(proposals::shown(node, reads, &events, now, &reader).await?);
+                let is_bounded = |kind: EventKind| kind.is_offer() || kind.is_sight() || kind.is_about_a_proposal();
+                let is_shown = |event: &Event| !is_bounded(event.kind) || stands.contains(&event.id);
+                events.retain(|event| !event.is_over(now) && is_shown(event));
+                Ok(EventPage { events, cursor: page.seal(node, &next)?, more })
             })
         })
         .await
@@ -210,5 +241,8 @@ async fn offered(node: &Node, reads: &mut Reads, event: &Event, at: Instant) -> 
     };
     let found = reads.incident(holder, incident).await?;
     let reference = Reference::known(&event.object);
-    Ok(found.map(|found| supposed(&found, reference, event.agency.clone(), purpose.clone(), categories.clone())))
+    Ok(found.map(|found| {
+        let (recipient, purpose) = (event.agency.clone(), purpose.clone());
+        supposed(&found.holder, &found.id, reference, recipient, purpose, categories.clone())
+    }))
 }

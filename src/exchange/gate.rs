@@ -32,7 +32,7 @@ use super::node::Timing;
 use super::offers::{OfferFor, Offering};
 use super::plan::{self, By, Done, Keyed, Mutation};
 use super::sharing::{self, Decided, SharingCall, Stock, Told};
-use super::{Error, Node, Result, disclosures, events, notices, obligations};
+use super::{Error, Node, Result, disclosures, events, notices, nudges, obligations};
 
 /// Takes a batch through the gate. One answer for each of its works, in their order.
 ///
@@ -268,6 +268,11 @@ impl<'a> Passage<'a> {
         if released {
             self.writes.extend(events::released(&question, index, at, dispose_by)?);
             self.writes.extend(fulfilled);
+        }
+        match (is_new, released) {
+            (true, false) => self.writes.push(nudges::asked(&question, gathered)?),
+            (false, true) => self.writes.push(nudges::answered(&question.id, &question.holder)),
+            _ => {}
         }
         self.appended.push((Some(place), appended));
         Ok(())

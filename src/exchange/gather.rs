@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::decision::{Agreement, Alike, Facts, InForce, MOST_MATCHES, Match, NotCovered, cover};
 use crate::domain::{
-    AgencyId, Ask, Authorisation, Category, Consent, Incident, IncidentId, Instant, Occurred, OrganisationId, Purpose,
+    Activity, AgencyId, Ask, Authorisation, Category, Consent, IncidentId, Instant, Occurred, OrganisationId, Purpose,
     Question, Reference, RequestId, Requester, Subject, Urgency, frozen_since,
 };
 use crate::store::{IncidentKey, Reads};
@@ -57,8 +57,9 @@ pub(super) async fn gather(node: &Node, reads: &mut Reads, puts: Vec<Put>, at: I
     let sought: Vec<Sought> = puts.into_iter().map(sought).collect();
 
     let found = Found::read(node, reads, &sought).await?;
-    let gathered = |Sought { put: Put { ask, .. }, covered }: Sought| {
-        let matches = found.matches(&ask, covered, node);
+    let gathered = |Sought { put, covered }: Sought| {
+        let matches = found.matches(&put, covered, node);
+        let ask = put.ask;
         let references = found.references(&ask, &matches);
         let facts = Facts { format: 2, at, ask, in_force: in_force.clone(), matches };
         Gathered { facts, agreements: agreements.clone(), covered, references }
@@ -68,7 +69,8 @@ pub(super) async fn gather(node: &Node, reads: &mut Reads, puts: Vec<Put>, at: I
 
 /// What one agency might ask another about one incident, as the holder looks at it beforehand.
 pub(super) fn supposed(
-    incident: &Incident,
+    holder: &AgencyId,
+    incident: &IncidentId,
     reference: Reference,
     recipient: AgencyId,
     purpose: Purpose,
@@ -78,8 +80,9 @@ pub(super) fn supposed(
         question: Question::known("-"),
         request_id: RequestId::known("-"),
         requester: Requester::anyone_of(recipient),
-        holder: incident.holder.clone(),
+        holder: holder.clone(),
         subject: Subject::Reference(reference),
+        activity: Activity::Disclose,
         purpose,
         form: Ask::ORGANISATION_SPECIFIC.to_owned(),
         categories,
@@ -87,7 +90,7 @@ pub(super) fn supposed(
         pinned: None,
         naming: None,
     };
-    Put { ask, known: Some(incident.id.clone()) }
+    Put { ask, known: Some(incident.clone()) }
 }
 
 /// What the look-ups of a batch found.
@@ -155,8 +158,9 @@ impl Found {
         Ok(Self { keys, consents, authorisations, references, alike })
     }
 
-    /// What one ask matches: each incident once, of the holder asked, by a key that is this requester's to use.
-    fn matches(&self, ask: &Ask, covered: bool, node: &Node) -> Vec<Match> {
+    /// What one ask matches: each incident once, of the holder asked, by a key that is this requester's to use. Where the
+    /// holder itself says which incident it is about, that one alone, whatever else was found by an equal key.
+    fn matches(&self, Put { ask, known }: &Put, covered: bool, node: &Node) -> Vec<Match> {
         if !covered {
             return Vec::new();
         }
@@ -174,8 +178,10 @@ impl Found {
                 lookups.contains(&key.found_by) && key.incident.occurred.overlaps(&named.period)
             }
         };
+        let is_meant = |key: &IncidentKey| known.as_ref().is_none_or(|incident| key.incident.id == *incident);
         let mut matched: BTreeMap<&IncidentId, &IncidentKey> = BTreeMap::new();
-        for key in self.keys.iter().filter(|key| key.incident.holder == ask.holder && is_key(key)) {
+        let of_holder = self.keys.iter().filter(|key| key.incident.holder == ask.holder);
+        for key in of_holder.filter(|key| is_meant(key) && is_key(key)) {
             matched.insert(&key.incident.id, key);
         }
         let towards = &ask.requester.agency;

@@ -9,7 +9,7 @@ use crate::store::{Answer, KnownCall, QuestionRow, Reads, Write};
 
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
-use super::{Exchange, Result};
+use super::{Exchange, Result, nudges};
 
 /// Notes that the holder will not offer to answer a request. Nothing that the requester can read changes.
 #[derive(Debug)]
@@ -44,7 +44,8 @@ impl Plan for DeclineRequest {
         if let Some(problem) = problem {
             return Err(Rejected::WrongState(problem).into());
         }
-        Ok(Change::new(&self.id, 0, vec![Write::declined(&self.id, context.at)]))
+        let writes = vec![Write::declined(&self.id, context.at), nudges::answered(&self.id, context.agency())];
+        Ok(Change::new(&self.id, 0, writes))
     }
 }
 

@@ -131,22 +131,38 @@ impl Node {
     /// The effective time under the lock: never before the last entry.
     pub(super) fn timing(&self, locked: &Locked) -> Timing {
         let now = self.clock.now();
-        let behind = locked.head_at().micros_since(now) > MOST_BEHIND_MICROS;
+        let releases = self.check_clocks(now, locked.head_at(), locked.database_time());
+        Timing { at: now.max(locked.head_at()), releases }
+    }
+
+    fn check_clocks(&self, now: Instant, head_at: Instant, database_time: Option<Instant>) -> Result<()> {
+        let behind = head_at.micros_since(now) > MOST_BEHIND_MICROS;
         let apart = self.clock.is_real()
-            && locked.database_time().is_some_and(|there| there.micros_since(now).abs() > MOST_APART_MICROS);
-        let releases = if behind {
+            && database_time.is_some_and(|there| there.micros_since(now).abs() > MOST_APART_MICROS);
+        if behind {
             Err(Error::Clock("this machine's clock is behind the ledger's last entry"))
         } else if apart {
             Err(Error::Clock("this machine's clock and the database's are more than 5 s apart"))
         } else {
             Ok(())
-        };
-        Timing { at: now.max(locked.head_at()), releases }
+        }
+    }
+
+    /// Whether the clocks would let a release be made now, for what another agency reads without the lock.
+    pub(super) async fn may_release(&self, reads: &mut Reads) -> Result<bool> {
+        let (_, head_at) = reads.size().await?;
+        let database_time = reads.database_time().await?;
+        Ok(self.check_clocks(self.clock.now(), head_at, database_time).is_ok())
     }
 
     /// The time by which things are read: never before the last entry.
     pub(super) async fn now(&self, reads: &mut Reads) -> Result<Instant> {
         Ok(self.clock.now().max(reads.size().await?.1))
+    }
+
+    /// Whether the clock is so far behind the ledger's last entry that nothing is released.
+    pub(super) async fn is_behind(&self, reads: &mut Reads) -> Result<bool> {
+        Ok(reads.size().await?.1.micros_since(self.clock.now()) > MOST_BEHIND_MICROS)
     }
 
     /// The agreements in force, as read in this transaction.

@@ -17,7 +17,7 @@ use crate::store::{Reads, Store, Write};
 
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
-use super::{Error, Exchange, Result, owed, statement, wrongful};
+use super::{Error, Exchange, Result, nudges, owed, statement, wrongful};
 
 /// Says what a recipient did.
 #[derive(Debug)]
@@ -135,8 +135,8 @@ pub(super) fn draft(notice: &Notice) -> Draft {
     }
 }
 
-/// What is written beside the entry, and the event by which whoever must act is told.
-pub(super) fn writes(notice: &Notice) -> Result<[Write; 2]> {
+/// What is written beside the entry, and the events by which whoever must act is told, and whoever waits for it.
+pub(super) fn writes(notice: &Notice) -> Result<[Write; 3]> {
     let about = &notice.about;
     let (kind, agency, other) = if notice.by_hand {
         (EventKind::NoticeToSend, &about.holder, &about.recipient)
@@ -155,7 +155,7 @@ pub(super) fn writes(notice: &Notice) -> Result<[Write; 2]> {
             ..EventDetail::with(other)
         },
     };
-    Ok([Write::notice(notice), Write::event(&event)?])
+    Ok([Write::notice(notice), Write::event(&event)?, nudges::unacknowledged(notice)?])
 }
 
 impl Plan for AcknowledgeNotice {

@@ -3,9 +3,9 @@
 //! An obligation arises with the notification and begins anew with each amendment; a verified one is offered through
 //! the gate by itself; it is done when the recipient has fetched all that the duty covers of the present revision.
 
-use crate::decision::{Activity, Agreement, Clause, Decision, Modality};
+use crate::decision::{Agreement, Clause, Decision, Modality};
 use crate::domain::{
-    BREACH_HOURS, Event, EventDetail, EventKind, Incident, IncidentId, Instant, Obligation, ObligationId,
+    Activity, BREACH_HOURS, Event, EventDetail, EventKind, Incident, IncidentId, Instant, Obligation, ObligationId,
 };
 use crate::seal;
 use crate::store::{Reads, Write};

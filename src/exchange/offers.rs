@@ -14,7 +14,7 @@ use crate::store::{Reads, Write};
 
 use super::gather::{Gathered, Put, supposed};
 use super::plan::{By, Context};
-use super::{Result, asks, inbox, incidents, statement};
+use super::{Result, asks, inbox, incidents, nudges, statement};
 
 /// The RPC that offers: what a duty gives rise to counts as called by whoever verified the notification.
 const METHOD: &str = "InboxService/OfferRelease";
@@ -89,7 +89,17 @@ impl Offering {
                 let obligations = reads.obligations_of(&incident.id).await?;
                 let of =
                     Of::Incident { incident: incident.id.clone(), reference: reference.clone(), is_new, obligations };
-                (of, supposed(&incident, reference, recipient.clone(), purpose.clone(), categories.clone()))
+                (
+                    of,
+                    supposed(
+                        &incident.holder,
+                        &incident.id,
+                        reference,
+                        recipient.clone(),
+                        purpose.clone(),
+                        categories.clone(),
+                    ),
+                )
             }
         };
         let by = By { actor: by.actor.clone(), call: CallKey { method: METHOD, ..by.call.clone() } };
@@ -132,6 +142,7 @@ impl Offering {
         let event = match &self.of {
             Of::Request(question) => {
                 writes.push(Write::offered(question, at));
+                writes.push(nudges::answered(question, &ask.holder));
                 told(EventKind::AskAgain, question.as_str(), holder)
             }
             Of::Incident { incident, reference, is_new, obligations } => {

@@ -76,7 +76,8 @@ pub(super) async fn would_leave(
     let purpose = purpose.ok_or_else(|| Rejected::invalid("preview_digest", problem))?;
     let recipient = &given.recipient;
     let nowhere = Reference::known("-");
-    let put = supposed(incident, nowhere, recipient.clone(), purpose.clone(), given.categories.clone());
+    let put =
+        supposed(&incident.holder, &incident.id, nowhere, recipient.clone(), purpose.clone(), given.categories.clone());
     let Some(mut gathered) = gather(context.node, reads, vec![put], context.at).await?.pop() else { return Ok(None) };
     for found in &mut gathered.facts.matches {
         found.authorisations = vec![Authorisation { preview: None, ..given.clone() }];
@@ -100,7 +101,8 @@ impl Exchange {
                     categories = incident.categories.keys().cloned().collect();
                 }
                 let (at, nowhere) = (node.now(reads).await?, Reference::known("-"));
-                let put = supposed(&incident, nowhere, wanted.recipient, wanted.purpose, categories);
+                let put =
+                    supposed(&incident.holder, &incident.id, nowhere, wanted.recipient, wanted.purpose, categories);
                 let may_pass = suspensions::may_pass(reads, std::slice::from_ref(&put)).await?;
                 let found = gather(node, reads, vec![put], at).await?.pop();
                 let mut gathered = found.ok_or(super::Error::Internal("a preview was not gathered"))?;

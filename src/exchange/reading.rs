@@ -68,15 +68,26 @@ impl Page {
         read: i64,
         key: impl Fn(&T) -> String,
     ) -> Result<Pages<T>> {
-        let most = usize::try_from(read - 1).unwrap_or_default();
-        let more = rows.len() > most;
-        rows.truncate(most);
+        let more = cut(&mut rows, read);
         let token = match rows.last() {
-            Some(last) if more => node.seal.seal_token(&self.bound_to(), &key(last))?,
+            Some(last) if more => self.seal(node, &key(last))?,
             _ => String::new(),
         };
         Ok((rows, token))
     }
+
+    /// The token of this place in the list, for this caller alone.
+    pub(super) fn seal(&self, node: &Node, place: &str) -> Result<String> {
+        Ok(node.seal.seal_token(&self.bound_to(), place)?)
+    }
+}
+
+/// Leaves the page of what [`Page::rows`] had read; true if another page follows.
+pub(super) fn cut<T>(rows: &mut Vec<T>, read: i64) -> bool {
+    let most = usize::try_from(read - 1).unwrap_or_default();
+    let more = rows.len() > most;
+    rows.truncate(most);
+    more
 }
 
 type Reading<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;

@@ -21,10 +21,11 @@ use crate::decision::{
     Agreement, Decision, Facts, InForce, NamingFacts, Permitted, SharingFacts, Wanted, decide, decide_naming,
     decide_sharing,
 };
-use crate::domain::{Digest, Instant, Question, Reference, Subject};
+use crate::domain::{Activity, Digest, Instant, Question, Reference, Subject};
 use crate::ledger::{Kind, commit_to};
 use crate::proto::v1::{
-    Act, GroundsStatement, LedgerEntry, OfferStatement, Opening, OutcomeStatement, Slot, WrongfulReleaseStatement,
+    Act, ExistenceStatement, GroundsStatement, LedgerEntry, OfferStatement, Opening, OutcomeStatement,
+    ProposalStatement, Slot, WrongfulReleaseStatement,
 };
 use crate::seal::Seal;
 use crate::store::{Inside, Reads, Store, WholeEntry};
@@ -149,10 +150,11 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
     }
     let (openings, sealed) = match entry.inside {
         Inside::Erased => {
-            // What is erased is asks and offers: an act that took effect is followed for ever.
+            // What is erased is asks and offers, and what was decided of existence and of proposals, whose acts are not
+            // followed: an act that took effect is followed for ever.
             if let Some(acts) = known.acts.as_mut().filter(|_| matches!(leaf.kind(), Kind::Ask | Kind::Offer)) {
                 acts.forget_references();
-            } else {
+            } else if !matches!(leaf.kind(), Kind::Existence | Kind::Proposal) {
                 known.acts = None;
             }
             return Ok(Replayed::Erased);
@@ -183,14 +185,12 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
             }
         }
         return match sealed {
+            Some(sealed) => {
+                let made = (leaf.kind(), leaf.at_micros);
+                change(reads, known, made, &sealed, committed(Slot::Outcome), committed(Slot::Grounds)).await
+            }
             // A decline decides nothing.
-            Some(sealed) if leaf.kind() == Kind::Offer => {
-                offer(reads, known, &sealed, committed(Slot::Outcome), committed(Slot::Grounds)).await
-            }
-            Some(sealed) if leaf.kind() == Kind::Naming => {
-                naming(reads, known, &sealed, leaf.at_micros, committed(Slot::Outcome), committed(Slot::Grounds)).await
-            }
-            _ => Ok(Replayed::NoDecision(leaf.kind())),
+            None => Ok(Replayed::NoDecision(leaf.kind())),
         };
     }
     let Some(sealed) = sealed else {
@@ -248,6 +248,23 @@ async fn again(reads: &mut Reads, known: &mut Known, entry: WholeEntry) -> Resul
     Ok(if differences.is_empty() { Replayed::Same } else { Replayed::Different(differences) })
 }
 
+/// Decides again what a change was decided on.
+async fn change(
+    reads: &mut Reads,
+    known: &mut Known,
+    (kind, at_micros): (Kind, i64),
+    sealed: &[u8],
+    outcome: &[u8],
+    grounds: &[u8],
+) -> Result<Replayed, Stopped> {
+    match kind {
+        Kind::Offer => offer(reads, known, sealed, outcome, grounds).await,
+        Kind::Naming => naming(reads, known, sealed, at_micros, outcome, grounds).await,
+        // Whatever it was: what it lets another agency see was decided on these.
+        _ => existence(reads, known, (kind, at_micros), sealed, outcome, grounds).await,
+    }
+}
+
 /// Decides again what was offered: only a permit makes an offer.
 async fn offer(
     reads: &mut Reads,
@@ -292,6 +309,47 @@ async fn naming(
         (at_micros == facts.at.micros(), "time: the facts have another than the leaf"),
         (stated.0 == outcome, "outcome: the facts give another than was committed to"),
         (stated.1 == grounds, "grounds: the facts give other reasons than were committed to"),
+    ];
+    differences.extend(compared.iter().filter(|(same, _)| !same).map(|(_, what)| (*what).to_owned()));
+    Ok(if differences.is_empty() { Replayed::Same } else { Replayed::Different(differences) })
+}
+
+/// Decides again whether another agency might see what refers to an incident.
+async fn existence(
+    reads: &mut Reads,
+    known: &mut Known,
+    (kind, at_micros): (Kind, i64),
+    sealed: &[u8],
+    outcome: &[u8],
+    grounds: &[u8],
+) -> Result<Replayed, Stopped> {
+    let facts: Facts = read(sealed, 2)?;
+    let agreements = known.texts.in_force(reads, &facts.in_force).await?;
+    let agreements: Vec<&Agreement> = agreements.iter().map(Arc::as_ref).collect();
+    let decision = decide(&facts, &agreements);
+    let mut differences = known.acts.as_ref().map(|acts| acts.unaccounted(&facts)).unwrap_or_default();
+    let is_permitted = matches!(decision, Decision::Permit(_));
+    let stated = match kind {
+        Kind::Existence => {
+            let shown = ExistenceStatement::decode(outcome).unwrap_or_default().shown;
+            statement::existence(&facts.ask, &shown, &decision) == outcome
+        }
+        Kind::Proposal => match ProposalStatement::decode(outcome).unwrap_or_default().step.as_str() {
+            "put" | "message" => is_permitted,
+            "not-permitted" => !is_permitted,
+            _ => false,
+        },
+        // Its outcome says more than that.
+        _ => true,
+    };
+    let compared = [
+        (at_micros == facts.at.micros(), "time: the facts have another than the leaf"),
+        (facts.ask.activity == Activity::ConfirmExistence, "facts: they are not about existence"),
+        (stated, "outcome: the facts give another than was committed to"),
+        (
+            statement::grounds(&decision, sealed) == grounds,
+            "grounds: the facts give other reasons than were committed to",
+        ),
     ];
     differences.extend(compared.iter().filter(|(same, _)| !same).map(|(_, what)| (*what).to_owned()));
     Ok(if differences.is_empty() { Replayed::Same } else { Replayed::Different(differences) })

@@ -14,7 +14,7 @@ use crate::store::{Answer, Due, Kept, Proposed, Reads, ReleaseMade, Remains, Wri
 
 use super::plan::{By, Change, Context, Done, Plan};
 use super::reading::{Page, Pages};
-use super::{Exchange, Result, incidents, statement};
+use super::{EraseProposal, Exchange, Result, incidents, nudges, statement};
 
 /// Proposes to erase an incident before its time is over.
 #[derive(Debug)]
@@ -117,16 +117,24 @@ impl Plan for Erasing {
         let gone: BTreeSet<u64> = remains().flat_map(|remains| remains.gone.iter().copied()).collect();
         let requests: Vec<&str> = known.into_iter().chain(new).collect();
         let offers = offers_about(reads, id, &requests).await?;
-        let reasons = reads.entries_of_reasons(id).await?.into_iter().collect();
-        let entries = &(&gone | &offers) | &reasons;
+        let mut decided: BTreeSet<u64> = reads.entries_of_reasons(id).await?.into_iter().collect();
+        decided.extend(reads.entries_of_engagements(id).await?);
+        let entries = &(&gone | &offers) | &decided;
         let references = reads.references_of(id).await?;
         let mut writes = Write::erase_incident(id, context.at);
+        writes.extend(Write::erase_engagements(id));
         writes.push(Write::erase_passages(context.agency(), &references));
         writes.push(Write::unmatch(&requests, id));
+        let proposals = reads.proposals_about(id).await?;
+        writes.extend(Write::erase_proposals(&proposals));
+        writes.extend(no_longer_unanswered(context, reads, id, &requests).await?);
         let kept: BTreeMap<u64, &Kept> =
             remains().flat_map(|remains| &remains.kept).map(|kept| (kept.index, kept)).collect();
         writes.extend(Write::strip_entries(kept.values().copied())?);
         writes.push(Write::erase_entries(entries.iter().copied()));
+        if is_last(context, reads, &incident).await? {
+            writes.push(Write::erase_mandates(&incident.organisation));
+        }
         for consent in evidence_about(context, reads, &incident).await? {
             writes.push(Write::erase_evidence(&consent));
             if !covers_all(&consent) {
@@ -147,16 +155,37 @@ async fn offers_about(reads: &mut Reads, id: &IncidentId, requests: &[&str]) -> 
     Ok(offers.filter_map(|offer| offer.detail.entry).collect())
 }
 
+/// What tells the holder that nobody has decided about a request: of those that match nothing else, it goes too.
+async fn no_longer_unanswered(
+    context: Context<'_>,
+    reads: &mut Reads,
+    id: &IncidentId,
+    requests: &[&str],
+) -> Result<Vec<Write>> {
+    let matched = reads.events_of(requests).await?;
+    let matches_another = |request: &str| {
+        let looks = matched.iter().filter(|event| event.kind == EventKind::RequestToLookAt && event.object == request);
+        looks.filter_map(|event| event.detail.incident.as_ref()).any(|other| other != id)
+    };
+    let alone = requests.iter().filter(|request| !matches_another(request));
+    Ok(alone.map(|request| nudges::answered(&Question::known(*request), context.agency())).collect())
+}
+
 fn covers_all(consent: &Consent) -> bool {
     consent.scope.as_ref().is_some_and(|scope| scope.coverage == Coverage::AllIncidents)
+}
+
+/// Whether the holder has no other incident at its organisation.
+async fn is_last(context: Context<'_>, reads: &mut Reads, incident: &Incident) -> Result<bool> {
+    let all = reads.incidents(context.agency(), "", 2, incident.organisation.as_str()).await?;
+    Ok(all.iter().all(|other| other.id == incident.id))
 }
 
 /// The consent versions whose evidence is kept for nothing else: those about this incident; and with the organisation's
 /// last incident, those about all that are over.
 async fn evidence_about(context: Context<'_>, reads: &mut Reads, incident: &Incident) -> Result<Vec<Consent>> {
     let organisation = &incident.organisation;
-    let others = reads.incidents(context.agency(), "", 2, organisation.as_str()).await?;
-    let is_last = others.iter().all(|other| other.id == incident.id);
+    let is_last = is_last(context, reads, incident).await?;
     let versions = reads.consents_of(&[organisation]).await?.remove(organisation).unwrap_or_default();
     let ended = |consent: &Consent| {
         consent.scope.as_ref().is_some_and(|scope| match &scope.coverage {
@@ -206,12 +235,23 @@ impl Exchange {
         });
         let erasing = looked.await?;
         let done = self.change(by, erasing).await?;
+        self.empty_log().await;
+        Ok(done)
+    }
+
+    /// Erases what was said of one proposal. When this returns, what [`Exchange::erase`] promises holds.
+    pub async fn erase_proposal(&self, by: By, erase: EraseProposal) -> Result<Done> {
+        let done = self.change(by, erase).await?;
+        self.empty_log().await;
+        Ok(done)
+    }
+
+    async fn empty_log(&self) {
         let node = Arc::clone(&self.node);
         let truncated = tokio::spawn(async move { node.store.truncate_log().await }).await;
         if !matches!(truncated, Ok(Ok(true))) {
             tracing::warn!("the write-ahead file was not emptied after an erasure: the next one or a restart does it");
         }
-        Ok(done)
     }
 
     /// The agency's own incidents whose time is over, or whose erasure was proposed; and the time.

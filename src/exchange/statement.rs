@@ -210,8 +210,28 @@ pub(super) fn facts(facts: &Facts) -> Result<Vec<u8>> {
     Ok(sealed)
 }
 
+/// Whether another agency may see what refers to an incident. `shown` is the id of that.
+///
+/// INVARIANT: as [`of_ask`].
+pub(super) fn existence(ask: &Ask, shown: &str, decision: &Decision) -> Vec<u8> {
+    let (answer, permitted) = match decision {
+        Decision::Permit(permit) => ("given", permit.permitted()),
+        Decision::Open(_) => ("not-given", [].as_slice()),
+        Decision::NotCovered(_) => ("not-covered", [].as_slice()),
+    };
+    v1::ExistenceStatement {
+        answer: answer.to_owned(),
+        holder: ask.holder.to_string(),
+        recipient: ask.requester.agency.to_string(),
+        purpose: ask.purpose.to_string(),
+        shown: shown.to_owned(),
+        clauses: permitted.iter().flat_map(|one| &one.basis.clauses).map(ToString::to_string).collect(),
+    }
+    .encode_to_vec()
+}
+
 /// Why, for the holder.
-fn grounds(decision: &Decision, sealed: &[u8]) -> Vec<u8> {
+pub(super) fn grounds(decision: &Decision, sealed: &[u8]) -> Vec<u8> {
     let reasons = match decision {
         Decision::Permit(permit) => permit.reasons().to_vec(),
         Decision::Open(denial) => denial.reasons().to_vec(),

@@ -6,8 +6,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::decision::{Activity, may_anonymise, may_list, publishing_rule};
-use crate::domain::{AgencyId, Incident, Instant, Quarter, Rejected};
+use crate::decision::{may_anonymise, may_list, publishing_rule};
+use crate::domain::{Activity, AgencyId, Incident, Instant, Quarter, Rejected};
 use crate::ledger::Kind;
 use crate::menu::MENU;
 use crate::seal::StatisticsKey;

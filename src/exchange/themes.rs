@@ -11,10 +11,10 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
 
-use crate::decision::{Activity, SharedTheme, may_list, publishing_rule};
+use crate::decision::{SharedTheme, may_list, publishing_rule};
 use crate::domain::{
-    AgencyId, Backing, Confirmation, Digest, Event, EventDetail, EventKind, HeldTheme, IncidentId, Instant, Invalid,
-    OrganisationId, Rejected, RequestId, Requester, Theme, ThemeId, ThemeVersion,
+    Activity, AgencyId, Backing, Confirmation, Digest, Event, EventDetail, EventKind, HeldTheme, IncidentId, Instant,
+    Invalid, OrganisationId, Rejected, RequestId, Requester, Theme, ThemeId, ThemeVersion,
 };
 use crate::ledger::Kind;
 use crate::menu::MENU;

@@ -6,9 +6,10 @@ use prost::Message;
 use super::entry::commit_to;
 use super::{Checkpoint, Keyring, Kind, tree};
 use crate::proto::v1::{
-    Act, AskStatement, ErasureStatement, GroundsStatement, LedgerEntry, NamingStatement, NoticeStatement,
-    OfferStatement, OutcomeStatement, PermissionStatement, PublicationStatement, Receipt, Slot, StatisticsAskStatement,
-    StatisticsOutcomeStatement, SubjectStatement, ThemeAskStatement, ThemeStatement, WrongfulReleaseStatement,
+    Act, AskStatement, ErasureStatement, ExistenceStatement, GroundsStatement, LedgerEntry, NamingStatement,
+    NoticeStatement, OfferStatement, Opening, OutcomeStatement, PaperStatement, PermissionStatement, ProposalStatement,
+    PublicationStatement, Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement,
+    ThemeAskStatement, ThemeStatement, WrongfulReleaseStatement,
 };
 
 /// What a receipt that verifies says.
@@ -36,6 +37,8 @@ pub struct Verified {
     pub publication: Option<PublicationStatement>,
     /// What was erased, if this is an erasure.
     pub erasure: Option<ErasureStatement>,
+    /// Which page was made for an organisation, if this is that.
+    pub paper: Option<PaperStatement>,
     /// Which table was asked for, if this is an ask for one.
     pub table_ask: Option<StatisticsAskStatement>,
     /// What was confirmed of a theme, if this is that.
@@ -46,8 +49,12 @@ pub struct Verified {
     pub sharing_outcome: Option<StatisticsOutcomeStatement>,
     /// What was said of passing on, if this is about a permission.
     pub permission: Option<PermissionStatement>,
+    /// What happened to a proposal, if this is about one and it was opened.
+    pub proposal: Option<ProposalStatement>,
     /// What was decided about naming an organisation, if this is that.
     pub naming: Option<NamingStatement>,
+    /// What was decided about letting another agency see that something is held.
+    pub existence: Option<ExistenceStatement>,
     /// Why, if that was opened.
     pub grounds: Option<GroundsStatement>,
 }
@@ -80,12 +87,9 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
     }
     let entry = LedgerEntry::decode(receipt.entry.as_slice()).map_err(|_| invalid("the entry cannot be read"))?;
     if entry.format != 1 {
-        return Err(Invalidity::Invalid(format!(
-            "the entry has format {}, which this verifier doesn't know",
-            entry.format
-        )));
+        let problem = format!("the entry has format {}, which this verifier doesn't know", entry.format);
+        return Err(Invalidity::Invalid(problem));
     }
-    let kind = entry.kind();
     let mut verified = Verified {
         checkpoint,
         entry,
@@ -98,12 +102,15 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         wrongful_release: None,
         publication: None,
         erasure: None,
+        paper: None,
         table_ask: None,
         theme: None,
         theme_ask: None,
         sharing_outcome: None,
         permission: None,
+        proposal: None,
         naming: None,
+        existence: None,
         grounds: None,
     };
     for opening in &receipt.openings {
@@ -114,50 +121,45 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         if !holds {
             return Err(invalid("an opening does not belong to the entry"));
         }
-        let unreadable = |_| invalid("an opening cannot be read");
-        let payload = opening.payload.as_slice();
-        match (opening.slot(), kind) {
-            (Slot::Unspecified, _) => return Err(invalid("an opening names no slot")),
-            (Slot::Act, Kind::Ask) => verified.ask = Some(AskStatement::decode(payload).map_err(unreadable)?),
-            (Slot::Act, Kind::Statistics) => {
-                verified.table_ask = Some(StatisticsAskStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Act, Kind::ThemeAsk) => {
-                verified.theme_ask = Some(ThemeAskStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Act, _) => verified.act = Some(Act::decode(payload).map_err(unreadable)?),
-            (Slot::Subject, _) => verified.subject = Some(SubjectStatement::decode(payload).map_err(unreadable)?),
-            (Slot::Outcome, Kind::Offer) => {
-                verified.offer = Some(OfferStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, Kind::Notice) => {
-                verified.notice = Some(NoticeStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, Kind::WrongfulRelease | Kind::Consent | Kind::Disclosure) => {
-                verified.wrongful_release = Some(WrongfulReleaseStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, Kind::Permission) => {
-                verified.permission = Some(PermissionStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, Kind::Naming) => {
-                verified.naming = Some(NamingStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, Kind::Publication) => {
-                verified.publication = Some(PublicationStatement::decode(payload).map_err(unreadable)?);
-            }
-            // Of the changes to an incident's record only an erasure states more than who did what.
-            (Slot::Outcome, Kind::Incident) => {
-                verified.erasure = Some(ErasureStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, Kind::Theme) => {
-                verified.theme = Some(ThemeStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, Kind::Statistics | Kind::ThemeAsk) => {
-                verified.sharing_outcome = Some(StatisticsOutcomeStatement::decode(payload).map_err(unreadable)?);
-            }
-            (Slot::Outcome, _) => verified.outcome = Some(OutcomeStatement::decode(payload).map_err(unreadable)?),
-            (Slot::Grounds, _) => verified.grounds = Some(GroundsStatement::decode(payload).map_err(unreadable)?),
-        }
+        verified.open(opening)?;
     }
     Ok(verified)
+}
+
+impl Verified {
+    /// Reads an opening that belongs to the entry.
+    fn open(&mut self, opening: &Opening) -> Result<(), Invalidity> {
+        let payload = opening.payload.as_slice();
+        match (opening.slot(), self.entry.kind()) {
+            (Slot::Unspecified, _) => return Err(Invalidity::Invalid("an opening names no slot".to_owned())),
+            (Slot::Act, Kind::Ask) => self.ask = read(payload)?,
+            (Slot::Act, Kind::Statistics) => self.table_ask = read(payload)?,
+            (Slot::Act, Kind::ThemeAsk) => self.theme_ask = read(payload)?,
+            (Slot::Act, _) => self.act = read(payload)?,
+            (Slot::Subject, _) => self.subject = read(payload)?,
+            (Slot::Outcome, Kind::Offer) => self.offer = read(payload)?,
+            (Slot::Outcome, Kind::Notice) => self.notice = read(payload)?,
+            (Slot::Outcome, Kind::WrongfulRelease | Kind::Consent | Kind::Disclosure) => {
+                self.wrongful_release = read(payload)?;
+            }
+            (Slot::Outcome, Kind::Permission) => self.permission = read(payload)?,
+            (Slot::Outcome, Kind::Proposal) => self.proposal = read(payload)?,
+            (Slot::Outcome, Kind::Naming) => self.naming = read(payload)?,
+            (Slot::Outcome, Kind::Existence) => self.existence = read(payload)?,
+            (Slot::Outcome, Kind::Publication) => self.publication = read(payload)?,
+            // Of the changes to an incident's record only an erasure states more than who did what.
+            (Slot::Outcome, Kind::Incident) => self.erasure = read(payload)?,
+            // Of what is done to an organisation's record only a page for it states more than who did what.
+            (Slot::Outcome, Kind::Organisation) => self.paper = read(payload)?,
+            (Slot::Outcome, Kind::Theme) => self.theme = read(payload)?,
+            (Slot::Outcome, Kind::Statistics | Kind::ThemeAsk) => self.sharing_outcome = read(payload)?,
+            (Slot::Outcome, _) => self.outcome = read(payload)?,
+            (Slot::Grounds, _) => self.grounds = read(payload)?,
+        }
+        Ok(())
+    }
+}
+
+fn read<M: Message + Default>(payload: &[u8]) -> Result<Option<M>, Invalidity> {
+    M::decode(payload).map(Some).map_err(|_| Invalidity::Invalid("an opening cannot be read".to_owned()))
 }

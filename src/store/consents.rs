@@ -101,6 +101,20 @@ impl Reads {
             .collect()
     }
 
+    /// The versions of the holder's own consents of one organisation that are recorded or given, at most so many.
+    pub async fn consents_open(
+        &mut self,
+        holder: &AgencyId,
+        organisation: &OrganisationId,
+        most: i64,
+        seal: &Seal,
+    ) -> Result<Vec<Consent>> {
+        rows!(self, sql::CONSENTS_OPEN, Row, organisation.as_str(), holder.as_str(), most)
+            .into_iter()
+            .map(|row| consent(row, Some(seal)))
+            .collect()
+    }
+
     /// Every version of the holder's own consents of one organisation towards one recipient.
     pub async fn consents_towards(
         &mut self,

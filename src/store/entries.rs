@@ -123,6 +123,12 @@ impl Reads {
         Ok((head.growth.size(), head.at))
     }
 
+    /// The database's own clock, where it is another machine's.
+    pub async fn database_time(&mut self) -> Result<Option<Instant>> {
+        let found = row!(self, sql::DATABASE_TIME, (Option<i64>,));
+        Ok(found.and_then(|(at,)| at).map(Instant::from_micros))
+    }
+
     /// The latest signed checkpoint.
     pub async fn last_checkpoint(&mut self) -> Result<Option<(u64, String)>> {
         let found = row!(self, sql::LAST_CHECKPOINT, CheckpointRow);

@@ -152,6 +152,12 @@ impl Reads {
         row!(self, sql::INCIDENT, Row, holder.as_str(), id.as_str()).map(incident).transpose()
     }
 
+    /// When a revision of an incident was recorded.
+    pub async fn revised_at(&mut self, id: &IncidentId, revision: i64) -> Result<Option<Instant>> {
+        let found = row!(self, sql::REVISED_AT, (i64,), id.as_str(), revision);
+        Ok(found.map(|(at,)| Instant::from_micros(at)))
+    }
+
     /// The holder's own incidents after an id, at one organisation or (empty) at any.
     pub async fn incidents(
         &mut self,

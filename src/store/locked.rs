@@ -169,6 +169,11 @@ impl Locked {
         self.growth.size()
     }
 
+    /// How many entries the ledger had before this transaction, as it is stored beside what the transaction writes.
+    pub(super) fn place(&self) -> i64 {
+        stored(self.first)
+    }
+
     /// Whether anything was appended.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()

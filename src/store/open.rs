@@ -33,7 +33,12 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     9 "retention" "0009_retention",
     10 "onward" "0010_onward",
     11 "themes" "0011_themes",
-    12 "anonymised records" "0012_anonymised"
+    12 "anonymised records" "0012_anonymised",
+    13 "help offer" "0013_help_offer",
+    14 "mandate" "0014_mandate",
+    15 "proposal" "0015_proposal",
+    16 "event order" "0016_event_order",
+    18 "engagement" "0018_engagement"
 );
 const POSTGRES: &[(i64, &str, &str)] = scripts!(
     "postgres":
@@ -48,7 +53,12 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     9 "retention" "0009_retention",
     10 "onward" "0010_onward",
     11 "themes" "0011_themes",
-    12 "anonymised records" "0012_anonymised"
+    12 "anonymised records" "0012_anonymised",
+    13 "help offer" "0013_help_offer",
+    14 "mandate" "0014_mandate",
+    15 "proposal" "0015_proposal",
+    16 "event order" "0016_event_order",
+    18 "engagement" "0018_engagement"
 );
 
 /// How to open a database.

@@ -234,6 +234,12 @@ impl Reads {
         rows!(self, sql::CALLS_OF_OBJECT, CallRow, id.as_str()).into_iter().map(call).collect()
     }
 
+    /// The entries by which one record was changed, oldest first; at most 200.
+    pub async fn changes_of(&mut self, object: &str) -> Result<Vec<u64>> {
+        let found = rows!(self, sql::CHANGES_OF_OBJECT, (i64,), object);
+        Ok(found.into_iter().map(|(at,)| index(at)).collect())
+    }
+
     /// The asks that put these questions, oldest first.
     pub async fn asks_of_all(&mut self, ids: &[&str]) -> Result<Vec<KnownCall>> {
         let set = key_set(ids.iter().copied());

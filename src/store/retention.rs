@@ -184,6 +184,7 @@ impl Write {
     pub(crate) fn erase_incident(id: &IncidentId, at: Instant) -> Vec<Self> {
         let any = |table, sql| Self::change_any(table, sql, vec![id.as_str().into()]);
         vec![
+            any("help_offer", sql::DROP_HELP_OFFERS),
             Self::change_one("incident", sql::ERASE_INCIDENT, vec![at.micros().into(), id.as_str().into()]),
             any("incident_revision", sql::ERASE_REVISIONS),
             any("incident_category", sql::ERASE_CATEGORIES),
@@ -225,8 +226,7 @@ impl Write {
     pub(crate) fn unmatch(requests: &[&str], incident: &IncidentId) -> Self {
         let event = |request: &&str| EventKind::RequestToLookAt.id(&[request, incident.as_str()]);
         let events: Vec<EventId> = requests.iter().map(event).collect();
-        let set = key_set(events.iter().map(EventId::as_str));
-        Self::change_any("event", sql::DROP_EVENTS_BY_ID, vec![set.into()])
+        Self::drop_events_by_id(&events)
     }
 
     /// Notes that a recipient disposed of a release.
@@ -266,6 +266,8 @@ mod tests {
         let said = docs.lines().find(|line| line.contains("`VACUUM FULL` of")).unwrap();
         let id = IncidentId::known("inc_1");
         let mut writes = Write::erase_incident(&id, Instant::from_micros(0));
+        writes.extend(Write::erase_engagements(&id));
+        writes.extend(Write::erase_proposals(&[]));
         writes.push(Write::erase_passages(&AgencyId::known("ico"), &[]));
         writes.push(Write::unmatch(&[], &id));
         writes.push(Write::erase_entries([]));
@@ -274,6 +276,8 @@ mod tests {
             let Op::Change { table, .. } = op else { panic!("erasure adds nothing") };
             assert!(said.contains(&format!("`{table}`")), "`{table}` is left out");
         }
+        // By `erase_mandates`, which takes an organisation.
+        assert!(said.contains("`mandate`"));
         // By `erase_evidence`, which takes a version of a consent.
         assert!(said.contains("`consent`"));
     }

@@ -2,10 +2,18 @@
 
 #[macro_use]
 mod dialects;
+mod engagements;
+mod help;
+mod mandates;
+mod proposals;
 mod retention;
 mod themes;
 
 pub use dialects::Sql;
+pub(super) use engagements::*;
+pub(super) use help::*;
+pub(super) use mandates::*;
+pub(super) use proposals::*;
 pub(super) use retention::*;
 pub(super) use themes::*;
 
@@ -19,6 +27,10 @@ statements! {
     MOVE_HEAD = both ("UPDATE ledger_head SET size = $1, at = $2, frontier = $3 WHERE id = 1 AND size = $4");
     KEEP_HEAD = both ("UPDATE ledger_head SET size = size WHERE id = 1");
     HEAD = both ("SELECT size, at, frontier FROM ledger_head WHERE id = 1");
+    DATABASE_TIME = each (
+        "SELECT NULL AS database_time",
+        "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint AS database_time"
+    );
     SECRET_CHECK = both ("SELECT secret_check FROM ledger_head WHERE id = 1");
     SET_SECRET_CHECK = both ("UPDATE ledger_head SET secret_check = $1 WHERE id = 1 AND secret_check IS NULL");
     CHECKPOINT = both ("SELECT note FROM checkpoint WHERE size = $1");
@@ -51,6 +63,7 @@ statements! {
         "SELECT c.key, c.digest, c.idx, c.object, c.version, c.at, c.answer FROM call c
          WHERE c.object = $1 AND c.answer IS NOT NULL ORDER BY c.idx LIMIT 1000"
     );
+    CHANGES_OF_OBJECT = both ("SELECT idx FROM call WHERE object = $1 AND answer IS NULL ORDER BY idx LIMIT 200");
     ASKS_AT = each (
         "SELECT object, answer FROM call WHERE object IN (SELECT value FROM json_each($1))
            AND idx IN (SELECT value FROM json_each($2)) AND answer IS NOT NULL",
@@ -117,6 +130,7 @@ statements! {
          FROM incident i JOIN incident_revision v ON v.incident_id = i.id AND v.revision = i.revision
          WHERE i.holder = $1 AND i.id = $2 AND i.erased_at IS NULL"
     );
+    REVISED_AT = both ("SELECT recorded_at FROM incident_revision WHERE incident_id = $1 AND revision = $2");
     INCIDENTS = both (
         "SELECT i.id, i.holder, i.organisation_id, i.revision, i.occurred_from, i.occurred_until, i.markings,
                 i.notification, i.campaign, i.retain_until, i.provenance, v.categories
@@ -226,6 +240,12 @@ statements! {
          WHERE c.holder = $1 AND c.id > $2 AND ($4 = '' OR c.organisation_id = $4)
            AND c.version = (SELECT MAX(v.version) FROM consent v WHERE v.id = c.id)
          ORDER BY c.id LIMIT $3"
+    );
+    CONSENTS_OPEN = both (
+        "SELECT id, version, holder, organisation_id, recipient, state, scope, wrapped_key, evidence, recorded_by,
+                recorded_at, confirmed_at
+         FROM consent WHERE organisation_id = $1 AND holder = $2 AND state IN ('recorded', 'given')
+         ORDER BY id, version LIMIT $3"
     );
     CONSENTS_TOWARDS = both (
         "SELECT id, version, holder, organisation_id, recipient, state, scope, wrapped_key, evidence, recorded_by,
@@ -356,11 +376,21 @@ statements! {
          WHERE c.answer IS NOT NULL AND c.object", " ORDER BY c.idx"
     );
 
-    EVENTS_DUE = both (
+    EVENTS_BETWEEN = both (
         "SELECT id, agency, kind, due_at, object, detail FROM event
-         WHERE agency = $1 AND acknowledged_at IS NULL AND due_at <= $2
-           AND (due_at > $3 OR (due_at = $3 AND id > $4))
+         WHERE agency = $1 AND acknowledged_at IS NULL AND due_at >= $3 AND due_at <= $2
+           AND (due_at > $3 OR id > $4) AND placed < $6 AND (placed >= $7 OR due_at > $8)
          ORDER BY due_at, id LIMIT $5"
+    );
+    // See the index.
+    NUDGES_DUE = both (
+        "SELECT kind, COUNT(*) FROM event
+         WHERE acknowledged_at IS NULL AND kind IN ('authorisation-ends', 'consent-ends', 'duty-overdue',
+               'notice-unacknowledged', 'request-unanswered', 'review-due')
+           AND agency <> '-' AND due_at <= $1
+           AND (kind <> 'request-unanswered'
+                OR EXISTS (SELECT 1 FROM request WHERE request.id = event.object AND request.open_until > $1))
+         GROUP BY kind ORDER BY kind"
     );
     EVENTS_BY_ID = set ("SELECT id, agency, kind, due_at, object, detail FROM event WHERE id", "");
     // Of what is never asked for by its object; see the index.
@@ -433,5 +463,12 @@ statements! {
 
 /// Every statement by name, so that a test can prepare them all on both databases.
 pub fn statements() -> impl Iterator<Item = &'static (&'static str, Sql)> {
-    STATEMENTS.iter().chain(retention::STATEMENTS).chain(themes::STATEMENTS)
+    STATEMENTS
+        .iter()
+        .chain(engagements::STATEMENTS)
+        .chain(help::STATEMENTS)
+        .chain(mandates::STATEMENTS)
+        .chain(proposals::STATEMENTS)
+        .chain(retention::STATEMENTS)
+        .chain(themes::STATEMENTS)
 }

@@ -69,13 +69,33 @@ pub struct Write(pub(super) Op);
 
 #[derive(Debug)]
 pub(super) enum Op {
-    Insert { table: &'static Table, row: Vec<Cell> },
-    Change { table: &'static str, sql: Sql, cells: Vec<Cell>, exactly_one: bool },
+    Insert {
+        table: &'static Table,
+        row: Vec<Cell>,
+    },
+    /// A row to which the transaction adds when it is due, and its place: how many entries were there before.
+    Place {
+        table: &'static Table,
+        row: Vec<Cell>,
+        due_at: i64,
+    },
+    Change {
+        table: &'static str,
+        sql: Sql,
+        cells: Vec<Cell>,
+        exactly_one: bool,
+    },
 }
 
 impl Write {
     pub(super) fn insert(table: &'static Table, row: Vec<Cell>) -> Self {
         Self(Op::Insert { table, row })
+    }
+
+    /// The same of a row that is read in the order in which rows become visible. Its table's last columns are when it
+    /// is due and its place.
+    pub(super) fn place(table: &'static Table, row: Vec<Cell>, due_at: i64) -> Self {
+        Self(Op::Place { table, row, due_at })
     }
 
     /// A statement that must change exactly one row.
@@ -89,17 +109,29 @@ impl Write {
     }
 }
 
+/// Rows that go together, by their table.
+type Rows = Vec<(&'static Table, Vec<Vec<Cell>>)>;
+
+fn join(inserts: &mut Rows, table: &'static Table, row: Vec<Cell>) {
+    match inserts.iter_mut().find(|(other, _)| other.name == table.name) {
+        Some((_, rows)) => rows.push(row),
+        None => inserts.push((table, vec![row])),
+    }
+}
+
 impl Locked {
     /// Does the writes in their order, but for inserts that follow each other: their rows go together, one statement
     /// for each table, because a statement for each row would cost ten times as much.
     pub(crate) async fn write(&mut self, writes: Vec<Write>) -> Result<()> {
-        let mut inserts: Vec<(&'static Table, Vec<Vec<Cell>>)> = Vec::new();
+        let mut inserts = Rows::new();
         for Write(op) in writes {
             match op {
-                Op::Insert { table, row } => match inserts.iter_mut().find(|(other, _)| other.name == table.name) {
-                    Some((_, rows)) => rows.push(row),
-                    None => inserts.push((table, vec![row])),
-                },
+                Op::Insert { table, row } => join(&mut inserts, table, row),
+                Op::Place { table, mut row, due_at } => {
+                    // INVARIANT: nothing is due before the last entry that a reader may have seen.
+                    row.extend([due_at.max(self.head_at().micros()).into(), self.place().into()]);
+                    join(&mut inserts, table, row);
+                }
                 Op::Change { table, sql, cells, exactly_one } => {
                     self.insert_all(&mut inserts).await?;
                     let text = self.reads.0.text(&sql);
@@ -123,7 +155,7 @@ impl Locked {
         self.insert_all(&mut inserts).await
     }
 
-    async fn insert_all(&mut self, inserts: &mut Vec<(&'static Table, Vec<Vec<Cell>>)>) -> Result<()> {
+    async fn insert_all(&mut self, inserts: &mut Rows) -> Result<()> {
         for (table, rows) in inserts.drain(..) {
             insert(&mut self.reads.0, table, rows).await?;
         }

@@ -9,7 +9,7 @@ use tonic::{Request, Status};
 use super::{Desk, status};
 use crate::domain::{CallKey, Digest, Invalid, RequestId};
 use crate::exchange::{By, Exchange, Page};
-use crate::identity::{Caller, Peer};
+use crate::identity::{Caller, Peer, Unidentified};
 use crate::proto;
 
 /// A request whose caller has been identified and may call.
@@ -24,16 +24,23 @@ impl Desk {
     /// Identifies the caller and checks the contract's `access` option for this RPC, named as
     /// `ConsentService/WithdrawConsent`.
     pub(super) fn admit<T>(&self, method: &'static str, request: Request<T>) -> Result<Admitted<T>, Status> {
+        let (peer, header) = shown(&request)?;
+        let caller = self.identify(method, peer, header)?;
+        let exchange = self.0.exchange.on_behalf_of(caller.actor());
+        Ok(Admitted { exchange, caller, method, message: request.into_inner() })
+    }
+
+    /// The same by what a request has shown, as often as what it asked for goes on.
+    pub(super) fn identify(&self, method: &'static str, peer: &Peer, header: Option<&str>) -> Result<Caller, Status> {
         let exchange = &self.0.exchange;
-        let peer = request.extensions().get::<Arc<Peer>>().ok_or_else(status::unauthenticated)?;
-        let mut headers = request.metadata().get_all("authorization").iter();
-        let header = headers.next().map(|value| value.to_str()).transpose().map_err(|_| status::unauthenticated())?;
-        if headers.next().is_some() {
-            return Err(status::unauthenticated());
-        }
         let caller = self.0.tokens.identify(peer, header, exchange.node().clock().now()).map_err(|reason| {
-            let fingerprint = peer.fingerprint().to_hex();
-            tracing::warn!(agency = %peer.agency(), fingerprint, method, %reason, "a call was not identified");
+            let (agency, fingerprint) = (peer.agency(), peer.fingerprint().to_hex());
+            if reason == Unidentified::Expired {
+                // As at the end of every stream.
+                tracing::info!(%agency, fingerprint, method, %reason, "a call was not identified");
+            } else {
+                tracing::warn!(%agency, fingerprint, method, %reason, "a call was not identified");
+            }
             status::unauthenticated()
         })?;
         let access = proto::ACCESS.iter().find(|(path, ..)| path.strip_prefix("/concordat.v1.") == Some(method));
@@ -44,9 +51,19 @@ impl Desk {
         if !roles.is_empty() && !caller.has_any_role(roles) {
             return Err(status::role_missing(roles));
         }
-        let exchange = exchange.on_behalf_of(caller.actor());
-        Ok(Admitted { exchange, caller, method, message: request.into_inner() })
+        Ok(caller)
     }
+}
+
+/// What a request shows of its caller: the certificate's peer, and the only `authorization` header.
+pub(super) fn shown<T>(request: &Request<T>) -> Result<(&Arc<Peer>, Option<&str>), Status> {
+    let peer = request.extensions().get::<Arc<Peer>>().ok_or_else(status::unauthenticated)?;
+    let mut headers = request.metadata().get_all("authorization").iter();
+    let header = headers.next().map(|value| value.to_str()).transpose().map_err(|_| status::unauthenticated())?;
+    if headers.next().is_some() {
+        return Err(status::unauthenticated());
+    }
+    Ok((peer, header))
 }
 
 /// The idempotency key of a call, or of one that a part of it stands for. The digest covers the officer and the whole

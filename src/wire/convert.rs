@@ -2,6 +2,7 @@
 
 mod notice;
 mod organisation;
+mod proposal;
 
 use std::collections::BTreeSet;
 
@@ -9,8 +10,8 @@ use prost::Message;
 
 use crate::domain::{
     Agency, AgencyId, AgencyName, AgencyNames, Authorisation, Category, Consent, ConsentId, Coverage, Digest, Event,
-    EventKind, Evidence, Incident, IncidentId, Instant, Invalid, Markings, OfficerId, Oral, Rejected, Suspension,
-    Urgency, check,
+    EventKind, Evidence, Incident, IncidentId, Instant, Invalid, MandateId, Markings, OfficerId, Oral, Rejected,
+    Suspension, Urgency, check,
 };
 use crate::exchange::{AgreementView, ScopeTerms};
 use crate::proto::{CATEGORIES, v1};
@@ -18,6 +19,7 @@ use crate::proto::{CATEGORIES, v1};
 pub(super) use crate::exchange::{passages, timestamp};
 pub(super) use notice::{disclosure, issued_notice, notice, permission, wrongful_release, wrongful_view};
 pub(super) use organisation::{found, identifier, identifiers, organisation, profile};
+pub(super) use proposal::{proposal, proposal_summary};
 
 /// Reads a field of text.
 pub(super) fn field<T>(name: &str, text: &str, parse: impl Fn(String) -> Result<T, Invalid>) -> Result<T, Invalid> {
@@ -183,6 +185,7 @@ pub(super) fn evidence(value: Option<&v1::ConsentEvidence>) -> Result<Evidence, 
             digest: digest("digest", &value.digest)?,
             received_at: required_instant("received_at", value.received_at)?,
             oral: oral(&value.channel, value.oral.as_ref())?,
+            mandate: optional("mandate_id", &value.mandate_id, MandateId::parse)?,
         })
     };
     read().map_err(|problem: Invalid| problem.within("evidence"))
@@ -292,6 +295,7 @@ fn consent_version(value: Consent, at: Instant) -> v1::ConsentVersion {
             channel: evidence.channel,
             digest: evidence.digest.as_bytes().to_vec(),
             received_at: Some(timestamp(evidence.received_at)),
+            mandate_id: evidence.mandate.map(|mandate| mandate.to_string()).unwrap_or_default(),
         }),
         recorded_at: Some(timestamp(value.recorded_at)),
         confirmed_at: Some(timestamp(value.confirmed_at)),
@@ -336,20 +340,32 @@ pub(super) fn event(value: Event) -> v1::Event {
             shown.purpose = detail.purpose.map(|purpose| purpose.to_string()).unwrap_or_default();
             shown.categories = detail.categories.iter().map(ToString::to_string).collect();
         }
-        EventKind::AskAgain | EventKind::ReleaseReceived | EventKind::ReleaseMade => shown.request = value.object,
+        EventKind::AskAgain | EventKind::ReleaseReceived | EventKind::ReleaseMade | EventKind::RequestUnanswered => {
+            shown.request = value.object;
+        }
         EventKind::RequestToLookAt => (shown.request, shown.incident_id) = (value.object, incident),
         EventKind::ConsentEnds => shown.consent_id = value.object,
         EventKind::AuthorisationEnds => (shown.authorisation_id, shown.incident_id) = (value.object, incident),
+        EventKind::Engagement => shown.engagement_id = value.object,
         EventKind::DutyOverdue => shown.incident_id = incident,
         EventKind::ThemeRevised | EventKind::ThemeWithdrawn => shown.theme_id = value.object,
-        EventKind::Notice | EventKind::NoticeToSend | EventKind::NoticeAcknowledged => shown.notice_id = value.object,
+        EventKind::ProposalPut
+        | EventKind::ProposalAnswered
+        | EventKind::ProposalMessage
+        | EventKind::ProposalConcluded
+        | EventKind::ProposalPublished => shown.proposal_id = value.object,
+        EventKind::Notice
+        | EventKind::NoticeToSend
+        | EventKind::NoticeAcknowledged
+        | EventKind::NoticeUnacknowledged => shown.notice_id = value.object,
+        EventKind::ReviewDue => shown.agreement_id = value.object,
         EventKind::WrongfulRelease => shown.wrongful_release_id = value.object,
     }
     shown
 }
 
 pub(super) fn agreement(view: &AgreementView) -> v1::Agreement {
-    use crate::decision::{Activity, Modality};
+    use crate::decision::Modality;
     let agreement = &view.agreement;
     let (effective_from, effective_until, review_by) = agreement.dates();
     let clause = |clause: &crate::decision::Clause| v1::Clause {
@@ -362,13 +378,7 @@ pub(super) fn agreement(view: &AgreementView) -> v1::Agreement {
             Modality::Prohibition => "prohibition",
         }
         .to_owned(),
-        activity: match clause.activity {
-            Activity::Disclose => "disclose",
-            Activity::NameInRequest => "name-in-request",
-            Activity::ShareStatistics => "share-statistics",
-            Activity::ShareThemes => "share-themes",
-        }
-        .to_owned(),
+        activity: clause.activity.as_str().to_owned(),
         disclosing: clause.disclosing.to_string(),
         receiving: clause.receiving.to_string(),
         form: clause.form.clone(),
@@ -391,6 +401,7 @@ pub(super) fn agreement(view: &AgreementView) -> v1::Agreement {
         citation: agreement.citation().to_owned(),
         interpretations: agreement.interpretations().to_vec(),
         clauses: agreement.clauses().map(clause).collect(),
+        proposals: agreement.proposals().iter().map(proposal::terms).collect(),
         statistics: agreement.statistics().map_or_else(String::new, |rule| rule.to_string()),
     }
 }

@@ -3,19 +3,33 @@
 use tonic::{Request, Response, Status};
 
 use super::status::{failed, invalid};
+use super::watch::{Shown, Watch};
 use super::{Desk, convert};
 use crate::domain::{EventId, check};
-use crate::exchange::{AcknowledgeEvents, Page};
+use crate::exchange::AcknowledgeEvents;
 use crate::proto::v1::event_service_server::EventService;
-use crate::proto::v1::{AcknowledgeEventsRequest, AcknowledgeEventsResponse, ListEventsRequest, ListEventsResponse};
+use crate::proto::v1::{
+    AcknowledgeEventsRequest, AcknowledgeEventsResponse, ListEventsRequest, ListEventsResponse, WatchEventsRequest,
+};
 
 #[tonic::async_trait]
 impl EventService for Desk {
+    type WatchEventsStream = Watch;
+
+    async fn watch_events(&self, request: Request<WatchEventsRequest>) -> Result<Response<Watch>, Status> {
+        let shown = Shown::of("EventService/WatchEvents", &request)?;
+        let call = self.admit(shown.method(), request)?;
+        let place = self.0.streams.open(call.caller.agency())?;
+        let page = call.page(0, &call.message.cursor, "");
+        Ok(Response::new(Watch::begin(self.clone(), shown, page, place).await?))
+    }
+
     async fn list_events(&self, request: Request<ListEventsRequest>) -> Result<Response<ListEventsResponse>, Status> {
         let call = self.admit("EventService/ListEvents", request)?;
-        let page = Page { field: "cursor", ..call.page(call.message.page_size, &call.message.cursor, "") };
-        let (found, next_cursor) = call.exchange.events(page).await.map_err(failed)?;
-        let events = found.into_iter().map(convert::event).collect();
+        let page = call.page(call.message.page_size, &call.message.cursor, "");
+        let found = call.exchange.events(page).await.map_err(failed)?;
+        let events = found.events.into_iter().map(convert::event).collect();
+        let next_cursor = if found.more { found.cursor } else { String::new() };
         Ok(Response::new(ListEventsResponse { events, next_cursor }))
     }
 

@@ -3,8 +3,8 @@
 use super::convert;
 use crate::decision::Clause;
 use crate::domain::{
-    AgencyId, Ask, Ground, Instant, Invalid, NamedOrganisation, Occurred, Purpose, Question, Reference, RequestId,
-    Requester, Subject, check,
+    Activity, AgencyId, Ask, Ground, Instant, Invalid, NamedOrganisation, Occurred, Purpose, Question, Reference,
+    RequestId, Requester, Subject, check,
 };
 use crate::exchange::Covering;
 use crate::identity::Caller;
@@ -36,6 +36,7 @@ pub(super) fn ask(message: &v1::RequestReleaseRequest, holder: AgencyId, caller:
         requester: Requester::from(caller.actor()),
         holder,
         subject,
+        activity: Activity::Disclose,
         purpose: convert::field("purpose", &message.purpose, Purpose::parse)?,
         form: super::releases::form(&message.form, message.target.as_ref())?,
         categories: convert::categories("categories", &message.categories)?,

@@ -30,6 +30,10 @@ pub const REASONS: &[(&str, &str)] = &[
     ("SAME_OFFICER", "A second officer is needed: whoever recorded must not verify."),
     ("STORE_UNAVAILABLE", "The node's database failed. Ask again with the same request_id."),
     ("SUSPENDED", "You or your agency may not call here for now; the details say by whom and where to turn to."),
+    (
+        "TOO_MANY_STREAMS",
+        "Your agency has as many streams open at this node as it may have. Close one, or list instead.",
+    ),
     ("UNAUTHENTICATED", "Certificate or token were not accepted. The node's log says why."),
     ("WRONG_STATE", "The record is not in a state in which this can be done."),
 ];
@@ -53,6 +57,11 @@ pub(super) fn internal(what: &'static str) -> Status {
 pub(super) fn not_this_node() -> Status {
     let message = "only officers of an agency whose records this node holds may call this";
     error(Code::PermissionDenied, "NOT_THIS_NODE", message, &[])
+}
+
+pub(super) fn too_many_streams(most: usize) -> Status {
+    let message = format!("your agency has {most} streams open here, which is as many as it may have");
+    error(Code::ResourceExhausted, "TOO_MANY_STREAMS", message, &[])
 }
 
 pub(super) fn role_missing(roles: &[&str]) -> Status {
@@ -110,6 +119,7 @@ fn rejected(rejected: Rejected) -> Status {
         Rejected::Invalid(problem) => invalid(problem),
         Rejected::NotFound(_) => error(Code::NotFound, "NOT_FOUND", message, &metadata),
         Rejected::WrongState(_) => error(Code::FailedPrecondition, "WRONG_STATE", message, &metadata),
+        Rejected::RoleMissing(roles) => error(Code::PermissionDenied, "ROLE_MISSING", message, &[("roles", &roles)]),
         Rejected::SameOfficer => error(Code::FailedPrecondition, "SAME_OFFICER", message, &metadata),
         Rejected::Changed => error(Code::Aborted, "CHANGED", message, &metadata),
         at @ Rejected::At { .. } => self::rejected(at),

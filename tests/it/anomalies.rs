@@ -13,10 +13,10 @@
 //! | A6 | a withdrawal that the client gave up is done once or not at all | `calls` |
 //! | A7 | two consents, one withdrawn, the wrong one cited | `consents` |
 //! | A8 | what was prepared under version 1 uses a later one | `consents` |
-//! | A9 | narrowed while a list is being paged through | `consents` |
+//! | A9 | narrowed while a list is being paged through or streamed | `consents`, `streams` |
 //! | A10 | expiry at the exact microsecond, and a clock that goes back | `consents` |
 //! | A11 | the clause amended or the agreement ended meanwhile | `calls` |
-//! | A12 | suspended meanwhile | `calls` |
+//! | A12 | suspended meanwhile | `calls`, `streams` |
 //! | A13 | committed before the withdrawal and delivered after it: may happen, with an index below it | `calls` |
 //! | A14 | done twice after an unknown outcome | `calls` |
 //! | A15 | passed on under the first consent; what was passed on is called back with it | `consents` for what is called back; onward disclosure for what is passed on |
@@ -29,6 +29,7 @@
 mod calls;
 mod consents;
 mod replicas;
+mod streams;
 
 use std::net::SocketAddr;
 use std::time::Duration;

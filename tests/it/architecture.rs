@@ -118,6 +118,13 @@ const RULES: &[Rule] = &[
         // Without random bytes there is nothing better to do than to stop.
         outside: &["process"],
     },
+    // The same fields and wording give the same page.
+    Rule {
+        module: "papers",
+        modules: &["domain", "proto"],
+        crates: &["prost", "prost_reflect", "serde", "serde_json", "toml"],
+        outside: &[],
+    },
     // What a menu file says, and where content stands in it.
     Rule {
         module: "menu",
@@ -125,6 +132,8 @@ const RULES: &[Rule] = &[
         crates: &["prost_reflect", "serde", "toml"],
         outside: &[],
     },
+    // Facts about a victim in, whom to turn to out.
+    Rule { module: "signpost", modules: &["domain"], crates: &["serde", "toml"], outside: &[] },
     // Incidents of a quarter in, tables out: what is published must be the same whoever computes it.
     Rule { module: "statistics", modules: &[], crates: &["serde"], outside: &[] },
     // Facts in, decision out: a decision must replay years later.
@@ -144,7 +153,20 @@ const RULES: &[Rule] = &[
     // The use cases know neither the wire's framework nor the database's.
     Rule {
         module: "exchange",
-        modules: &["clock", "decision", "domain", "ledger", "menu", "proto", "release", "seal", "statistics", "store"],
+        modules: &[
+            "clock",
+            "decision",
+            "domain",
+            "ledger",
+            "menu",
+            "papers",
+            "proto",
+            "release",
+            "seal",
+            "signpost",
+            "statistics",
+            "store",
+        ],
         crates: &["aws_lc_rs", "prost", "prost_types", "serde", "serde_json", "thiserror", "tokio", "tracing"],
         // How long a batch may take.
         outside: &["time"],
@@ -157,11 +179,23 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "wire",
-        modules: &["decision", "domain", "exchange", "identity", "ledger", "proto", "release", "store"],
+        modules: &[
+            "connections",
+            "decision",
+            "domain",
+            "exchange",
+            "identity",
+            "ledger",
+            "proto",
+            "release",
+            "signpost",
+            "store",
+        ],
         crates: &[
             "aws_lc_rs",
             "prost",
             "prost_types",
+            "tokio",
             "tonic",
             "tonic_health",
             "tonic_reflection",
@@ -409,8 +443,7 @@ fn code<'a>(file: &'a str, text: &str) -> Vec<Line<'a>> {
         return Vec::new();
     }
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-    let mut lines: Vec<Line<'_>> = Vec::new();
-    let mut in_use = false;
+    let (mut lines, mut in_use): (Vec<Line<'_>>, bool) = (Vec::new(), false);
     for (before, line) in text.lines().enumerate() {
         let line = line.split("//").next().unwrap_or_default().trim();
         match lines.last_mut() {
@@ -424,8 +457,7 @@ fn code<'a>(file: &'a str, text: &str) -> Vec<Line<'a>> {
 }
 
 fn module_of(path: &str) -> &str {
-    let inside = path.strip_prefix("src/").unwrap_or(path);
-    inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs")
+    path.strip_prefix("src/").unwrap_or(path).split('/').next().unwrap_or_default().trim_end_matches(".rs")
 }
 
 /// The crates that ours depends on, as Rust names them.

@@ -5,11 +5,15 @@
 //! only has to be in a valid request in [`requests`]. What is accepted, or turned away otherwise than by its own
 //! name, stands in [`exceptions`].
 
+mod deconfliction;
 mod exceptions;
 mod holders;
 mod mutants;
 mod onward;
+mod papers;
+mod proposals;
 mod requests;
+mod signposts;
 
 use std::collections::BTreeSet;
 
@@ -25,6 +29,7 @@ use crate::harness::{World, on_both_databases, request_id};
 use crate::raw;
 use exceptions::Expected;
 use mutants::Mutant;
+pub(crate) use proposals::STATEMENT;
 
 /// A request that must be accepted as it is.
 struct Valid {
@@ -52,8 +57,12 @@ impl Rpc {
         self.roles().first().copied().unwrap_or("auditor")
     }
 
-    /// The agency whose records the valid requests speak of: duties are the ICO's, and so are statistics and themes.
+    /// The agency whose records the valid requests speak of: duties are the ICO's, and so are statistics, themes and
+    /// proposals, which the NCSC answers.
     pub(crate) fn owner(&self) -> &'static str {
+        if self.method.parent_service().name() == "ProposalService" {
+            return if self.name() == "AnswerProposal" { "ncsc" } else { "ico" };
+        }
         let asks = matches!(self.roles().first(), Some(&("requester" | "operator" | "statistician")));
         if asks || self.name() == "ListObligations" || self.is_about_themes() { "ico" } else { "ncsc" }
     }
@@ -64,7 +73,7 @@ impl Rpc {
 
     /// Whether it is done only while an agreement is in force, which another call may end.
     pub(crate) fn needs_an_agreement(&self) -> bool {
-        self.is_about_themes()
+        self.is_about_themes() || self.method.parent_service().name() == "ProposalService"
     }
 
     pub(crate) fn changes(&self) -> bool {
@@ -98,6 +107,16 @@ impl Rpc {
             "RequestTheme",
             "AcknowledgeNotice",
             "RecordDisclosure",
+            "AmendEngagement",
+            "RecordAskOfVictim",
+            "PutEngagement",
+            "OpenProposal",
+            "AnswerProposal",
+            "SendMessage",
+            "MakeConsentForm",
+            "RecordMandate",
+            "AcknowledgeConsent",
+            "StateToOrganisation",
         ];
         !self.changes() || again.contains(&self.name())
     }

@@ -175,6 +175,7 @@ impl World {
             digest: vec![7; 32],
             received_at: self.in_seconds(-60),
             oral: None,
+            mandate_id: String::new(),
         }
     }
 

@@ -216,6 +216,7 @@ async fn play(story: &mut Story) {
         digest: vec![7; 32],
         received_at: seconds(-60),
         oral: None,
+        mandate_id: String::new(),
     };
     let scope = v1::ConsentScope {
         recipient: "ico".into(),
@@ -310,7 +311,56 @@ async fn play(story: &mut Story) {
             story.call(auditor, "AgencyService/ListAgencies", v1::ListAgenciesRequest {}).await.unwrap();
     }
 
+    propose(story).await;
     erase(story, incident_id).await;
+}
+
+/// The ICO asks the NCSC for support, in confidence.
+async fn propose(story: &mut Story) {
+    let text = || format!("{CONTENT}\n{CONTENT}");
+    let proposal = v1::ProposalContent { title: CONTENT.into(), text: text(), ..v1::ProposalContent::default() };
+    let open = v1::OpenProposalRequest {
+        request_id: request_id(),
+        kind: "support".into(),
+        incident_id: String::new(),
+        proposal: Some(proposal),
+    };
+    let opened: v1::OpenProposalResponse =
+        story.call(("ico", "requester"), "ProposalService/OpenProposal", open).await.unwrap();
+    let (proposal_id, version) = (opened.proposal_id, opened.version);
+    let agency = "ncsc".to_owned();
+    let put = v1::PutProposalRequest {
+        request_id: request_id(),
+        proposal_id: proposal_id.clone(),
+        version,
+        agency,
+        ..v1::PutProposalRequest::default()
+    };
+    let _: v1::PutProposalResponse =
+        story.call(("ico", "authoriser"), "ProposalService/PutProposal", put).await.unwrap();
+    let answer = v1::AnswerProposalRequest {
+        request_id: request_id(),
+        proposal_id: proposal_id.clone(),
+        digest: opened.digest,
+        answer: "accepted".into(),
+        text: text(),
+    };
+    let _: v1::AnswerProposalResponse =
+        story.call(("ncsc", "authoriser"), "ProposalService/AnswerProposal", answer).await.unwrap();
+    let message = v1::SendMessageRequest {
+        request_id: request_id(),
+        proposal_id: proposal_id.clone(),
+        text: text(),
+        ..v1::SendMessageRequest::default()
+    };
+    let _: v1::SendMessageResponse =
+        story.call(("ncsc", "recorder"), "ProposalService/SendMessage", message).await.unwrap();
+    let read = || v1::GetProposalRequest { proposal_id: proposal_id.clone() };
+    for agency in ["ico", "ncsc"] {
+        let _: v1::GetProposalResponse =
+            story.call((agency, "auditor"), "ProposalService/GetProposal", read()).await.unwrap();
+    }
+    story.fails(("nca", "auditor"), "ProposalService/GetProposal", read(), Code::NotFound).await;
 }
 
 /// In the end it is erased.

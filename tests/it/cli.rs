@@ -2,6 +2,8 @@
 
 mod calls;
 mod contract;
+mod papers;
+mod signposts;
 mod statistics;
 
 use std::path::Path;

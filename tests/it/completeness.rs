@@ -73,7 +73,20 @@ fn no_rpc_shows_content_to_a_role_that_may_not_see_it() {
     let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
     let content = pool.get_message_by_name("concordat.v1.IncidentContent").unwrap();
     let parts = content.fields().map(|field| field.kind().as_message().unwrap().full_name().to_owned());
-    let others = ["IncidentContent", "ReleasedCategory", "Organisation", "ConsentEvidence", "ThemeContent"];
+    let others = [
+        "IncidentContent",
+        "ReleasedCategory",
+        "Organisation",
+        "Engagement",
+        "ConsentEvidence",
+        "Agent",
+        "Paper",
+        "ThemeContent",
+        "ProposalContent",
+        "ProposalMessage",
+        "ProposalAnswer",
+        "Attachment",
+    ];
     let content: BTreeSet<String> = parts.chain(others.iter().map(|name| format!("concordat.v1.{name}"))).collect();
     assert!(content.iter().all(|name| pool.get_message_by_name(name).is_some()), "{content:?}");
     let sees: BTreeSet<&str> = ROLES.iter().filter(|(.., sees_content)| *sees_content).map(|(id, ..)| *id).collect();

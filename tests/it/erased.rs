@@ -18,6 +18,7 @@ use crate::postgres;
 const CONTENT: &str = "canary-of-content-58213";
 const EVIDENCE: &str = "canary-of-evidence-58213";
 const OFFICER: &str = "canary-of-officer-58213";
+const AGENT: &str = "canary-of-an-agent-58213";
 const CAMPAIGN: &str = "canary-of-campaign-58213";
 const CAVEAT: &str = "canary-of-a-caveat-58213";
 
@@ -34,16 +35,25 @@ impl World {
         };
         let incident = self.incidents("ncsc").register_incident(request).await.unwrap().into_inner().incident_id;
         let held = self.hold_incident("ncsc", "ico", organisation, incident).await;
+        let mandate = v1::Agent { name: AGENT.into(), kind: "law-firm".into(), contact: AGENT.into() };
+        let mandate = v1::RecordMandateRequest { agent: Some(mandate), ..self.mandate_of(&held) };
+        self.mandates("ncsc").record_mandate(mandate).await.unwrap();
         let evidence = v1::ConsentEvidence { signatory: EVIDENCE.into(), ..self.evidence() };
         let request = v1::RecordConsentRequest { evidence: Some(evidence), ..self.consent_to_record(&held) };
         let consent = self.consents("ncsc").record_consent(request).await.unwrap().into_inner().consent_id;
         self.verify_consent(&held, &consent, 1).await.unwrap();
         let authorisation = self.authorise(&held).await;
+        let engagement = self.engaged(&held).await;
+        let terms = v1::EngagementTerms { contact: CONTENT.into(), ..crate::deconfliction::plain_terms() };
+        self.amend_engagement("ncsc", &engagement, terms).await;
+        self.ask_victim("ncsc", &engagement, CONTENT).await;
+        self.let_see(&held, &engagement).await;
         assert_released(&self.outcome(&held).await, &["identity", "timeline"]);
         Permitted { held, consent, authorisation }
     }
 
-    /// The wrapped keys of all that contains the incident: content, the release's facts, the consent's evidence.
+    /// The wrapped keys of all that contains the incident or goes with it: content, the release's facts, the consent's evidence, the
+    /// mandate.
     async fn keys_of(&self, permitted: &Permitted) -> Vec<Vec<u8>> {
         let (incident, consent) = (&permitted.held.incident, &permitted.consent);
         let last = self.size().await - 1;
@@ -51,6 +61,7 @@ impl World {
         for of in [
             format!("incident_revision WHERE incident_id = '{incident}'"),
             format!("consent WHERE id = '{consent}'"),
+            format!("mandate WHERE organisation_id = '{}'", permitted.held.organisation),
             format!("entry WHERE idx = {last}"),
         ] {
             keys.extend(self.all_bytes(&format!("SELECT wrapped_key FROM {of} AND wrapped_key IS NOT NULL")).await);
@@ -59,7 +70,7 @@ impl World {
     }
 
     /// Every byte that the database leaves where others could find it; a dump has bytes as hexadecimal.
-    fn left_behind(&self) -> Vec<u8> {
+    pub(crate) fn left_behind(&self) -> Vec<u8> {
         let url = self.config.database_url();
         match url.strip_prefix("sqlite:") {
             Some(path) => files(Path::new(path).parent().unwrap()),
@@ -73,7 +84,7 @@ fn files(folder: &Path) -> Vec<u8> {
     all.flat_map(|path| fs::read(path).unwrap()).collect()
 }
 
-fn has(bytes: &[u8], wanted: &[u8]) -> bool {
+pub(crate) fn has(bytes: &[u8], wanted: &[u8]) -> bool {
     let hex = data_encoding::HEXLOWER.encode(wanted);
     [wanted, hex.as_bytes()].iter().any(|form| bytes.windows(form.len()).any(|part| part == *form))
 }
@@ -84,11 +95,11 @@ on_both_databases! {
         let other = world.with_canaries().await;
         let last = world.size().await - 2;
         let keys = world.keys_of(&other).await;
-        assert_eq!(keys.len(), 3);
+        assert_eq!(keys.len(), 4);
         let before = world.left_behind();
         assert!(keys.iter().all(|key| has(&before, key)), "the search finds what is there");
         assert!(has(&before, CAMPAIGN.as_bytes()), "and what is not sealed");
-        assert!(![CONTENT, EVIDENCE].iter().any(|canary| has(&before, canary.as_bytes())), "it is all sealed");
+        assert!(![CONTENT, EVIDENCE, AGENT].iter().any(|canary| has(&before, canary.as_bytes())), "it is all sealed");
 
         world.erase(&other.held).await;
         world.erase(&permitted.held).await;

@@ -130,7 +130,7 @@ on_both_databases! {
         let nowhere = Target::Reference("ref_that_was_never_issued".into());
         let nothing = v1::RequestReleaseRequest { target: Some(nowhere), ..world.ask(&held) };
         assert_eq!(world.left_by(nothing).await, by_reference);
-        assert_eq!((by_reference[0]["entry"], by_reference[0]["event"], by_reference[1]["event"]), (1, 1, 0));
+        assert_eq!((by_reference[0]["entry"], by_reference[0]["event"], by_reference[1]["event"]), (1, 2, 0));
 
         let organisation = world.register_organisation("ncsc", vec![identifier(91)]).await;
         world.incidents("ncsc").register_incident(world.incident_at(&organisation)).await.unwrap();

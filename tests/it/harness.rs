@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::thread;
 
 use concordat::client::{Context, OfficerChannel, TokenSection, TokenSource};
 use concordat::clock::{Clock, Hand};
@@ -263,15 +264,31 @@ pub(crate) fn timestamp(at: Instant) -> prost_types::Timestamp {
 /// Runs a test on one database, then checks the ledger that it left.
 pub(crate) fn run<F, T>(engine: Engine, test: F)
 where
-    F: FnOnce(World) -> T,
+    F: FnOnce(World) -> T + Send,
     T: Future<Output = World>,
 {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
+    to_its_end(|| async move {
         if let Some(world) = World::start(engine).await {
             test(world).await.finish().await;
         }
     });
+}
+
+/// Runs a test on a stack that holds it: a test of each RPC in turn has the future of every one of them in its own, and an
+/// unoptimised build copies it about.
+pub(crate) fn to_its_end<F, T>(test: F)
+where
+    F: FnOnce() -> T + Send,
+    T: Future<Output = ()>,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let ended = thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(16 << 20);
+        thread.spawn_scoped(scope, || runtime.block_on(test())).unwrap().join()
+    });
+    if let Err(panic) = ended {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 /// Each test on both databases, as `name::sqlite` and `name::postgres`. The body may put another

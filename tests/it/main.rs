@@ -11,6 +11,7 @@ mod cli;
 mod completeness;
 mod config;
 mod coverage;
+mod deconfliction;
 mod disclosure;
 mod erased;
 mod flow;

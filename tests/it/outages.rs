@@ -22,14 +22,15 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::bad_input::{Rpc, rpcs};
 use crate::builders::assert_error;
-use crate::harness::{PURPOSES, World, on_both_databases};
+use crate::harness::{PURPOSES, World, on_both_databases, to_its_end};
 use crate::postgres::{self, all_tests_are_wanted};
 use crate::program::Program;
 use crate::raw;
 
 /// What takes a permission away.
-const STOPS: [&str; 13] = [
+const STOPS: [&str; 14] = [
     "EndAgreement",
+    "EndMandate",
     "MarkConsentInError",
     "NarrowConsent",
     "PresentWithdrawal",
@@ -103,14 +104,22 @@ async fn until_ready(officer: OfficerChannel, ready: bool) {
 }
 
 impl Calls {
-    /// Puts every call, all at once, and asserts which of them are answered; the others say that the store failed.
+    /// Puts every call, all at once, and asserts which of them are answered; the others say that the store failed. One
+    /// agency's are more than may be queued: what is turned away for that is put again.
     async fn assert_answered(&self, answered: Answered) {
         let mut all = JoinSet::new();
         for (place, (rpc, officer, bytes)) in self.0.iter().enumerate() {
-            let mut request = Request::new(bytes.clone());
-            request.set_timeout(PATIENT);
-            let (officer, path) = (officer.clone(), rpc.path.clone());
-            all.spawn(async move { (place, raw::send(officer, &path, request).await) });
+            let (officer, path, bytes) = (officer.clone(), rpc.path.clone(), bytes.clone());
+            all.spawn(async move {
+                loop {
+                    let mut request = Request::new(bytes.clone());
+                    request.set_timeout(PATIENT);
+                    let answer = raw::send(officer.clone(), &path, request).await;
+                    if !answer.as_ref().is_err_and(|status| status.code() == Code::ResourceExhausted) {
+                        return (place, answer);
+                    }
+                }
+            });
         }
         for (place, answer) in all.join_all().await {
             let (rpc, ..) = &self.0[place];
@@ -272,8 +281,8 @@ fn as_root(command: &[&str], folder: &Path) -> bool {
     })
 }
 
-fn run<F: Future<Output = ()>>(test: F) {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test);
+fn run<F: Future<Output = ()> + Send>(test: F) {
+    to_its_end(|| test);
 }
 
 #[test]

@@ -258,6 +258,7 @@ async fn consent(stage: &Stage, held: &Held, told: &mut Told) -> anyhow::Result<
         digest: vec![0x5a; 32],
         received_at: Some(time(stage.now().micros() / 1_000_000 - 60)),
         oral: None,
+        mandate_id: String::new(),
     };
     let record = v1::RecordConsentRequest {
         request_id: key(),

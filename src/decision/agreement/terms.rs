@@ -1,27 +1,14 @@
 //! What `agreement.toml` says, and whether it holds together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
 use crate::domain::{
-    AgencyId, AgreementId, Ask, Category, ClauseId, Ground, NoticeDays, Onward, PermissionRule, Purpose,
+    Activity, AgencyId, AgreementId, Ask, Category, ClauseId, Ground, NoticeDays, Onward, PermissionRule, ProposalKind,
+    ProposalTerms, Purpose,
 };
 use crate::statistics::Rule;
-
-/// What a clause speaks of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Activity {
-    /// Giving information.
-    Disclose,
-    /// Naming an organisation in a request.
-    NameInRequest,
-    /// Sharing statistics.
-    ShareStatistics,
-    /// Sharing systemic themes.
-    ShareThemes,
-}
 
 /// With what force a clause speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -82,6 +69,8 @@ pub(super) struct Terms {
     pub(super) notices: NoticeDays,
     #[serde(default)]
     pub(super) onward: OnwardTerms,
+    #[serde(default)]
+    pub(super) proposals: BTreeMap<ProposalKind, ProposalTerms>,
     pub(super) purpose: Vec<PurposeTerm>,
     pub(super) clause: Vec<ClauseTerms>,
 }
@@ -168,11 +157,6 @@ impl Clause {
         permits && self.disclosing == *holder && self.form == Ask::ANONYMISED_RECORD
     }
 
-    /// Whether it speaks of disclosure from holder to requester, permitting or not.
-    pub(in crate::decision) fn discloses(&self, holder: &AgencyId, requester: &AgencyId) -> bool {
-        self.speaks(Activity::Disclose, holder, requester)
-    }
-
     /// Whether it speaks of this activity from holder to requester, permitting or not.
     pub(in crate::decision) fn speaks(&self, activity: Activity, holder: &AgencyId, requester: &AgencyId) -> bool {
         self.activity == activity && self.disclosing == *holder && self.receiving == *requester
@@ -220,6 +204,11 @@ pub(super) fn check_terms(terms: &Terms, clauses: &BTreeSet<String>, limits: &BT
         rule.check().map_err(|problem| format!("[statistics]: {problem}"))?;
     }
     terms.notices.check().map_err(|problem| format!("[notices]: {problem}"))?;
+    for (kind, proposal) in &terms.proposals {
+        let checked = ProposalKind::parse(kind.as_str()).map_err(|wrong| wrong.problem);
+        let checked = checked.and_then(|_| proposal.check(&terms.parties));
+        checked.map_err(|problem| format!("[proposals.{kind}] {problem}"))?;
+    }
     let purposes: BTreeSet<&Purpose> = terms.purpose.iter().map(|purpose| &purpose.id).collect();
     let mut seen = BTreeSet::new();
     for clause in &terms.clause {
@@ -248,7 +237,7 @@ pub(super) fn check_terms(terms: &Terms, clauses: &BTreeSet<String>, limits: &BT
         let shared = match clause.activity {
             Activity::ShareStatistics => Some(("statistics", Clause::ANONYMISED_AGGREGATED)),
             Activity::ShareThemes => Some(("themes", Clause::SYSTEMIC)),
-            Activity::Disclose | Activity::NameInRequest => None,
+            Activity::Disclose | Activity::ConfirmExistence | Activity::NameInRequest => None,
         };
         if let Some((what, form)) = shared
             && (terms.statistics.is_none() || clause.form != form)
@@ -267,6 +256,19 @@ pub(super) fn check_terms(terms: &Terms, clauses: &BTreeSet<String>, limits: &BT
         }
         if permits && clause.activity == Activity::Disclose && clause.categories.is_empty() {
             return fail(format!("the clause `{id}` permits a disclosure and must say of which categories"));
+        }
+        let confirms = clause.activity == Activity::ConfirmExistence;
+        if confirms && clause.form != Ask::ORGANISATION_SPECIFIC {
+            return fail(format!(
+                "the clause `{id}` is about existence: it needs form `{}`",
+                Ask::ORGANISATION_SPECIFIC
+            ));
+        }
+        if permits && confirms && !clause.categories.iter().any(|one| one.as_str() == Category::IDENTITY) {
+            return fail(format!(
+                "the clause `{id}` lets existence be confirmed, which tells `{}`: it must name it",
+                Category::IDENTITY
+            ));
         }
         let names = clause.activity == Activity::NameInRequest && clause.consent == Consent::Required;
         if permits && names && clause.categories.is_empty() {

@@ -64,6 +64,7 @@ fn asked(agreements: &[&Agreement], naming: Option<NamingReceipt>) -> &'static s
             period: Occurred { from: after(-2), until: after(-1) },
             ground: Ground::known("isa-1994-s4-2-a"),
         }),
+        activity: Activity::Disclose,
         purpose: Purpose::known("harm-reduction"),
         form: Ask::ORGANISATION_SPECIFIC.to_owned(),
         categories: [Category::known("identity")].into(),

@@ -3,9 +3,9 @@
 use super::*;
 use crate::decision::{Agreement, Decision, Facts, Proposal, decide};
 use crate::domain::{
-    AgreementId, Authorisation, AuthorisationId, Consent, ConsentId, ConsentScope, ConsentState, Coverage, Digest,
-    Ground, Incident, IncidentId, Markings, Occurred, OfficerId, OrganisationId, Passage, PermissionRule, Purpose,
-    Question, Reference, RequestId, Requester, Subject, Tlp, Unit, Urgency,
+    Activity, AgreementId, Authorisation, AuthorisationId, Consent, ConsentId, ConsentScope, ConsentState, Coverage,
+    Digest, Ground, Incident, IncidentId, Markings, Occurred, OfficerId, OrganisationId, Passage, PermissionRule,
+    Purpose, Question, Reference, RequestId, Requester, Subject, Tlp, Unit, Urgency,
 };
 
 const NCA: (&str, &str) = (
@@ -149,6 +149,7 @@ fn facts(dice: &mut Dice) -> Facts {
         requester: Requester { agency: agency("nca"), unit: Unit::known("desk"), pseudonym: String::new() },
         holder,
         subject: Subject::Reference(Reference::known("ref_1")),
+        activity: Activity::Disclose,
         purpose: Purpose::known(PURPOSE),
         form: Ask::ORGANISATION_SPECIFIC.to_owned(),
         categories: set(&["identity", "timeline"]),

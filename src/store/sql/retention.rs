@@ -45,6 +45,9 @@ statements! {
     ENTRIES_OF_REASONS = both (
         "SELECT c.idx FROM notice n JOIN call c ON c.object = n.id WHERE n.incident_id = $1
          UNION
+         SELECT e.idx FROM proposal p JOIN call c ON c.object = p.id JOIN entry e ON e.idx = c.idx
+         WHERE p.incident_id = $1 AND e.facts IS NOT NULL
+         UNION
          SELECT c.idx FROM wrongful_disclosure w JOIN call c ON c.object = w.wrongful_release_id AND c.version > 1
          WHERE w.incident_id = $1 AND NOT EXISTS (
              SELECT 1 FROM wrongful_disclosure o JOIN incident i ON i.id = o.incident_id

@@ -65,6 +65,10 @@ impl World {
                 let first = self.event_desk("ico").list_events(request).await.unwrap().into_inner();
                 v1::ListEventsRequest { page_size, cursor: first.next_cursor }.encode_to_vec()
             }
+            "WatchEvents" => {
+                drop(self.permitted_ask().await);
+                v1::WatchEventsRequest { cursor: Box::pin(self.since("ico", "")).await.1 }.encode_to_vec()
+            }
             "AcknowledgeEvents" => {
                 drop(self.permitted_ask().await);
                 let event_ids = self.events("ico").await.into_iter().map(|event| event.id).take(1).collect();
@@ -193,7 +197,10 @@ impl World {
             // A new RPC has its valid request to add here, in `requests`, in `remedies` or in `onward`.
             _ => match Box::pin(self.valid_remedy(rpc, request_id.clone(), variant)).await {
                 Some(bytes) => bytes,
-                None => return Box::pin(self.valid_onward_request(rpc, request_id, variant)).await,
+                None => match Box::pin(self.valid_deconfliction(rpc, request_id.clone(), variant)).await {
+                    Some(bytes) => bytes,
+                    None => return Box::pin(self.valid_onward_request(rpc, request_id, variant)).await,
+                },
             },
         })
     }

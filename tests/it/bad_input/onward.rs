@@ -100,8 +100,8 @@ impl World {
                 let (known, _) = self.nameable("ncsc", vec![named.clone()]).await;
                 v1::AskToNameRequest { request_id, ..self.naming_of(&known, vec![named]) }.encode_to_vec()
             }
-            // A new RPC has its valid request to add here, in `holders` or in `requests`.
-            _ => return None,
+            // A new RPC has its valid request to add here, or in one of the files beside this one.
+            _ => return Box::pin(self.valid_proposal_request(rpc, request_id, variant)).await,
         })
     }
 }

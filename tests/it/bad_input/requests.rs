@@ -6,8 +6,10 @@ use concordat::proto::v1::new_incident::Organisation as NewOrganisationAt;
 use concordat::proto::v1::request_release_request::Target;
 use prost::Message;
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::bad_input::STATEMENT;
 use crate::builders::{Held, identifier, names};
 use crate::harness::{World, request_id};
 
@@ -87,7 +89,7 @@ fn markings() -> v1::Markings {
 
 impl World {
     /// A scope with every field set.
-    fn full_scope(&self, held: &Held) -> v1::ConsentScope {
+    pub(super) fn full_scope(&self, held: &Held) -> v1::ConsentScope {
         v1::ConsentScope {
             enforcement: true,
             revision: 1,
@@ -207,16 +209,27 @@ impl World {
     }
 
     /// A valid request, encoded; none where the RPC has no further variant. Everything that it needs is made first.
+    ///
+    /// Boxed: it has in it what each RPC needs, and tests go through all of them.
+    pub(crate) fn valid_request<'a>(
+        &'a self,
+        rpc: &'a str,
+        variant: usize,
+    ) -> Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send + 'a>> {
+        Box::pin(self.request(rpc, variant))
+    }
+
     #[expect(clippy::too_many_lines, reason = "a table: one arm for each RPC")]
-    pub(crate) async fn valid_request(&self, rpc: &str, variant: usize) -> Option<Vec<u8>> {
+    async fn request(&self, rpc: &str, variant: usize) -> Option<Vec<u8>> {
         let variants = match rpc {
             "RequestRelease" => 4,
             "OfferRelease" | "GiveAuthorisation" | "RegisterIncidents" | "PublishStatistics" | "ListDisclosures"
-            | "AskPermission" | "RecordConsent" | "ReconfirmConsent" | "RecordDisclosure" => 2,
+            | "AskPermission" | "RecordConsent" | "ReconfirmConsent" | "RecordDisclosure" | "PutProposal"
+            | "ConcludeProposal" => 2,
             "ReportWrongfulRelease" => 3,
             _ => 1,
         };
-        if variant >= variants {
+        if variant >= variants && variant != STATEMENT {
             return None;
         }
         let (page_size, request_id) = (1, request_id());
@@ -344,7 +357,7 @@ impl World {
                     consent_id: self.seek_consent(&held).await,
                     organisation_id: held.organisation.clone(),
                     scope: Some(self.full_scope(&held)),
-                    evidence: Some(self.evidence()),
+                    evidence: Some(self.agents_evidence(&held).await),
                 }
                 .encode_to_vec()
             }
@@ -374,7 +387,7 @@ impl World {
             "ReconfirmConsent" => {
                 let held = self.hold("ncsc", "ico").await;
                 let consent_id = self.give_consent(&held, self.scope(&held)).await;
-                let (scope, evidence) = (Some(self.full_scope(&held)), Some(self.evidence()));
+                let (scope, evidence) = (Some(self.full_scope(&held)), Some(self.agents_evidence(&held).await));
                 v1::ReconfirmConsentRequest { request_id, consent_id, scope, evidence }.encode_to_vec()
             }
             "WithdrawConsent" => {

@@ -146,6 +146,7 @@ fn each_fixed_command_shows_an_example() {
         &["ledger", "check"],
         &["ledger", "keygen"],
         &["ledger", "receipt"],
+        &["signpost", "show"],
         &["statistics", "show"],
         &["explain"],
         &["call"],

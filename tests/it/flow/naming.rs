@@ -12,7 +12,7 @@ use crate::harness::{World, on_both_databases, request_id};
 
 impl World {
     /// An organisation with this identifier and an incident there, at a holder; a reference for the recipient.
-    pub(super) async fn hold_at(&self, holder: &str, recipient: &str, identifiers: Vec<v1::Identifier>) -> Held {
+    pub(crate) async fn hold_at(&self, holder: &str, recipient: &str, identifiers: Vec<v1::Identifier>) -> Held {
         let organisation = self.register_organisation(holder, identifiers).await;
         self.hold_another(holder, recipient, organisation).await
     }

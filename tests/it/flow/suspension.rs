@@ -12,7 +12,7 @@ use tonic_types::StatusExt as _;
 use super::batch::Pending;
 use crate::bad_input::{fresh, rpcs};
 use crate::builders::{Held, assert_error, assert_invalid, assert_released};
-use crate::harness::{Engine, World, on_both_databases, request_id};
+use crate::harness::{Engine, World, on_both_databases, request_id, to_its_end};
 use crate::raw;
 
 impl World {
@@ -152,8 +152,7 @@ async fn one_officer_of_a_guest_by_pseudonym(world: &World) {
 }
 
 fn on_a_node_with_a_guest(engine: Engine) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
+    to_its_end(|| async move {
         if let Some(world) = with_a_guest(engine).await {
             a_guest_is_turned_away_from_everything(&world).await;
             one_officer_of_a_guest_by_pseudonym(&world).await;

@@ -126,6 +126,7 @@ fn evidence(scope: &Scope) -> Evidence {
             contact: Digest([9; 32]),
             called_back_at: at(said),
         }),
+        mandate: None,
     }
 }
 

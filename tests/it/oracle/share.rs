@@ -92,7 +92,9 @@ impl Share {
         let without = |clause: &&Clause| clause.activity == "name-in-request" && clause.needs_consent;
         let forbids = |clause: &&Clause| clause.activity == "name-in-request" && clause.modality == "prohibition";
         let clauses = agreements.iter().flat_map(|agreement| &agreement.clauses);
-        let clauses = clauses.filter(|clause| !without(clause) && !forbids(clause));
+        // Existence is decided for a change, and nobody asks for it.
+        let confirms = |clause: &&Clause| clause.activity == "confirm-existence";
+        let clauses = clauses.filter(|clause| !without(clause) && !forbids(clause) && !confirms(clause));
         wanted.extend(clauses.map(|clause| match (clause.activity.as_str(), clause.modality.as_str()) {
             ("name-in-request", _) => named(&clause.disclosing, &clause.receiving),
             (_, "prohibition") => want_of_consent(&clause.disclosing, &clause.receiving),

@@ -130,6 +130,7 @@ fn evidence(scope: &Scope) -> v1::ConsentEvidence {
             called_back_at: at(said),
             read_back: true,
         }),
+        mandate_id: String::new(),
     }
 }
 

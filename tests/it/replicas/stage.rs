@@ -84,6 +84,7 @@ fn evidence() -> v1::ConsentEvidence {
         digest: vec![7; 32],
         received_at: Some(in_seconds(-60)),
         oral: None,
+        mandate_id: String::new(),
     }
 }
 

@@ -1,0 +1,55 @@
+//! Proposals: texts, what was put to whom, answers and messages.
+
+use super::Sql;
+
+statements! {
+    PROPOSALS_BY_ID = set (
+        "SELECT id, opener, kind, incident_id, opened_at, wrapped_key, outcome, why, concluded_by, concluded_at,
+                published_at
+         FROM proposal WHERE id", " ORDER BY id"
+    );
+    PROPOSALS_OPENED = both (
+        "SELECT id FROM proposal WHERE opener = $1 AND ($2 = '' OR kind = $2) AND id > $3 ORDER BY id LIMIT $4"
+    );
+    PROPOSALS_PUT_TO = both (
+        "SELECT p.id FROM proposal p WHERE p.opener = $1 AND ($2 = '' OR p.kind = $2) AND p.id > $3
+           AND EXISTS (SELECT 1 FROM proposal_put u WHERE u.proposal_id = p.id AND u.agency = $4)
+         ORDER BY p.id LIMIT $5"
+    );
+    PROPOSAL_TEXTS = set (
+        "SELECT proposal_id, version, sealed, digest, written_by FROM proposal_text WHERE proposal_id",
+        " ORDER BY proposal_id, version DESC"
+    );
+    PROPOSAL_PUTS = set (
+        "SELECT proposal_id, agency, version, purpose, answer_by, put_at FROM proposal_put WHERE proposal_id",
+        " ORDER BY proposal_id, version, agency"
+    );
+    PROPOSAL_ANSWERS = set (
+        "SELECT proposal_id, agency, number, version, answer, sealed, answered_at
+         FROM proposal_answer WHERE proposal_id", " ORDER BY proposal_id, answered_at, agency, number"
+    );
+    // $2 empty: with every agency.
+    PROPOSAL_MESSAGES = both (
+        "SELECT agency, number, sender, sealed, sent_at FROM proposal_message
+         WHERE proposal_id = $1 AND ($2 = '' OR agency = $2) ORDER BY agency, number LIMIT $3"
+    );
+    PROPOSAL_EXCHANGED = both (
+        "SELECT COUNT(*), CAST(COALESCE(SUM(attached_bytes), 0) AS BIGINT) FROM proposal_message
+         WHERE proposal_id = $1 AND agency = $2"
+    );
+    PROPOSAL_ATTACHMENT = both (
+        "SELECT sealed FROM proposal_attachment WHERE proposal_id = $1 AND agency = $2 AND number = $3 AND place = $4"
+    );
+    CONCLUDE_PROPOSAL = both (
+        "UPDATE proposal SET outcome = $1, why = $2, concluded_by = $3, concluded_at = $4
+         WHERE id = $5 AND outcome IS NULL"
+    );
+    PUBLISH_PROPOSAL = both ("UPDATE proposal SET published_at = $1 WHERE id = $2 AND published_at IS NULL");
+    PROPOSALS_ABOUT = both ("SELECT id FROM proposal WHERE incident_id = $1 AND wrapped_key IS NOT NULL ORDER BY id");
+    ERASE_PROPOSALS = set ("UPDATE proposal SET wrapped_key = NULL, why = NULL WHERE id", "");
+    ERASE_PROPOSAL_TEXTS = set ("DELETE FROM proposal_text WHERE proposal_id", "");
+    ERASE_PROPOSAL_ANSWERS = set ("DELETE FROM proposal_answer WHERE proposal_id", "");
+    ERASE_PROPOSAL_MESSAGES = set ("DELETE FROM proposal_message WHERE proposal_id", "");
+    ERASE_PROPOSAL_ATTACHMENTS = set ("DELETE FROM proposal_attachment WHERE proposal_id", "");
+    DROP_PROPOSALS_EVENTS = set ("DELETE FROM event WHERE object", "");
+}

@@ -1,0 +1,43 @@
+//! N2: the NCSC may give the ICO technical advice: support that is asked for, answered and tracked.
+
+use concordat::proto::v1;
+use tonic::Code;
+
+use crate::builders::assert_error;
+use crate::harness::on_both_databases;
+
+on_both_databases! {
+    async fn row_n2_advice_is_asked_for_answered_and_closed(world: World) {
+        let opened = world.asked_for_support().await;
+        let id = opened.proposal_id.clone();
+        assert_error(world.answer("ncsc", &opened, "approved").await, Code::InvalidArgument, "INVALID_FIELD");
+        world.answer("ncsc", &opened, "accepted").await.unwrap();
+        let answered = world.answer("ncsc", &opened, "answered").await.unwrap();
+        let said = world.verified(Some(&answered)).proposal.unwrap();
+        assert_eq!((said.step.as_str(), said.word.as_str()), ("answered", "answered"));
+        let mine = world.shown("ico", &id).await;
+        let answers: Vec<&str> = mine.answers.iter().map(|answer| answer.answer.as_str()).collect();
+        assert_eq!(answers, ["accepted", "answered"]);
+        assert_eq!(mine.answers[1].text, "As we see it.");
+        assert!(mine.answers[1].officer_pseudonym.starts_with("officer-"), "no officer is named");
+        let open = v1::ListProposalsRequest { state: "put".into(), ..crate::flow::opened_by("ico") };
+        let listed = world.proposals("ico").list_proposals(open.clone()).await.unwrap().into_inner();
+        assert_eq!(listed.proposals.len(), 1);
+        let receipt = world.conclude("ico", &id, "closed", "").await.unwrap();
+        assert_eq!(world.verified(Some(&receipt)).proposal.unwrap().word, "closed");
+        let listed = world.proposals("ico").list_proposals(open).await.unwrap().into_inner();
+        assert_eq!(listed.proposals, []);
+        assert_eq!(world.told("ncsc").await, ["proposal-concluded", "proposal-put"]);
+    }
+
+    async fn row_n2_what_nobody_can_help_with_is_declined(world: World) {
+        let opened = world.asked_for_support().await;
+        let id = opened.proposal_id.clone();
+        assert_error(world.conclude("ico", &id, "declined", "").await, Code::FailedPrecondition, "WRONG_STATE");
+        world.answer("ncsc", &opened, "not-able").await.unwrap();
+        world.conclude("ico", &id, "declined", "").await.unwrap();
+        assert_eq!(world.shown("ico", &id).await.state, "declined");
+        assert_eq!(world.shown("ncsc", &id).await.state, "concluded");
+        assert_error(world.conclude("ico", &id, "closed", "").await, Code::FailedPrecondition, "WRONG_STATE");
+    }
+}
