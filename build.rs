@@ -42,7 +42,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Messages that carry what an organisation told in confidence.
-const UNPRINTED: [&str; 32] = [
+const UNPRINTED: [&str; 36] = [
     "concordat.v1.IncidentContent",
     "concordat.v1.Identity",
     "concordat.v1.Identifier",
@@ -65,6 +65,10 @@ const UNPRINTED: [&str; 32] = [
     "concordat.v1.SubjectStatement",
     "concordat.v1.Opening",
     "concordat.v1.Paper",
+    "concordat.v1.Reminder",
+    "concordat.v1.RecordReminderRequest",
+    "concordat.v1.Recommendation",
+    "concordat.v1.RecordRecommendationRequest",
     "concordat.v1.ThemeContent",
     "concordat.v1.EngagedOrganisation",
     "concordat.v1.Engagement",

@@ -1,5 +1,6 @@
 //! The commands. The fixed ones are written here; those of the RPCs are made from the contract.
 
+mod advice;
 mod call;
 mod completion;
 mod context;
@@ -71,6 +72,8 @@ enum Command {
     Statistics(statistics::Arguments),
     /// Say whom a victim may turn to and which clocks the law starts, without a node; ask a node the same.
     Signpost(signpost::Arguments),
+    /// Print what organisations are reminded of, without a node; record reminders, recommendations and categories.
+    Advice(advice::Arguments),
     /// Erase what is past its time; propose and confirm erasures, follow what recipients disposed of.
     Retention(retention::Arguments),
     /// Explain a reason, an outcome or a verdict.
@@ -169,6 +172,7 @@ async fn run_fixed(contract: &Contract, commands: &mut clap::Command, matches: &
         Command::Import(arguments) => import::run(arguments, output::format(stated)).await,
         Command::Statistics(arguments) => statistics::run(arguments, stated).await,
         Command::Signpost(arguments) => signpost::run(arguments, stated),
+        Command::Advice(arguments) => advice::run(arguments, stated),
         Command::Retention(arguments) => retention::run(arguments, stated).await,
         Command::Explain(arguments) => Ok(explain::run(&arguments, stated)),
         Command::Call(arguments) => raw::run(contract, arguments, stated).await,

@@ -1,6 +1,7 @@
 //! The nouns of this field and their rules. Nothing here does I/O, reads a clock or draws a random number.
 
 mod activity;
+mod advice;
 mod agency;
 mod anonymised;
 mod ask;
@@ -34,6 +35,9 @@ mod uk_time;
 mod wrongful;
 
 pub use activity::Activity;
+pub use advice::{
+    AdviceTerms, Categorisation, NcscCategory, Recommendation, RecommendationTerms, Reminded, Reminder, Uptake,
+};
 pub use agency::{Actor, Agency, AgencyName, AgencyNames, Requester};
 pub use anonymised::{AnonymisedRecord, AnonymisedValue};
 pub use ask::{Ask, NamedOrganisation, Subject, Urgency};
@@ -46,10 +50,10 @@ pub use engagement::{AskOfVictim, Engaged, Engagement, EngagementPut, Engagement
 pub use event::{Event, EventDetail, EventKind, notice_before, unanswered_at};
 pub use help::{HelpOffer, HelpState};
 pub use id::{
-    AgencyId, AgreementId, AuthorisationId, Category, ClauseId, ConsentId, DisclosureId, EngagementId, EventId, Ground,
-    HelpId, HelpOfferId, IncidentId, MandateId, Means, NoticeId, ObligationId, OfficerId, OrganisationId, PermissionId,
-    ProposalId, ProposalKind, Purpose, Question, Reference, RequestId, Role, Sector, Technique, ThemeId, Unit,
-    WrongfulReleaseId,
+    AgencyId, AgreementId, AuthorisationId, Belief, Category, ClauseId, ConsentId, DisclosureId, EngagementId, EventId,
+    Ground, HelpId, HelpOfferId, IncidentId, MandateId, Means, NoticeId, ObligationId, OfficerId, OrganisationId,
+    PermissionId, ProposalId, ProposalKind, Purpose, Question, RecommendationId, Reference, RequestId, Role, Sector,
+    Technique, ThemeId, Unit, WrongfulReleaseId,
 };
 pub use identifier::Identifier;
 pub use incident::{Incident, Notification, Occurred};

@@ -5,6 +5,7 @@
 //! leaves nothing behind.
 
 mod acts;
+mod advice;
 mod agreements;
 mod anonymised;
 mod asks;
@@ -56,6 +57,7 @@ mod tables;
 mod themes;
 mod wrongful;
 
+pub use advice::{RecordOutcome, RecordRecommendation, RecordReminder, SetCategory, StatedReminder, Wording, wording};
 pub use agreements::{ActivateAgreement, AgreementView, EndAgreement};
 pub use asks::{AskFor, Asked, Outcome};
 pub use authorisations::{GiveAuthorisation, RevokeAuthorisation};

@@ -4,6 +4,7 @@
 
 mod clock;
 mod file;
+mod reminder;
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -14,10 +15,11 @@ use crate::domain::{AgencyId, HelpId, Instant, Invalid};
 
 pub use clock::{Clock, Countdown, Regime, RegimeVersion};
 pub use file::{Sources, UkDate};
+pub use reminder::{ReminderWording, ReminderWords};
 
 /// The catalogue that is part of the program.
 pub static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
-    // Four literals of this crate; a test reads them.
+    // Five literals of this crate; a test reads them.
     Sources::BUNDLED.read().unwrap_or_else(|problem| unreachable!("{problem}"))
 });
 
@@ -230,6 +232,7 @@ pub struct Catalogue {
     /// In the order in which they are shown.
     signposts: Vec<Signpost>,
     regimes: Vec<Regime>,
+    reminders: Vec<ReminderWords>,
     help: Vec<Help>,
 }
 

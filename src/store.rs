@@ -4,6 +4,7 @@
 //! append and write, and only its [`Commit`] turns what was appended into something that may be released. Nothing
 //! here decides: statements fetch by key and by set, and conditions are left to `decision`.
 
+mod advice;
 mod agreements;
 mod authorisations;
 mod candidates;
@@ -39,6 +40,7 @@ mod wrongful;
 
 use sqlx::{Postgres, Sqlite, SqlitePool, Transaction};
 
+pub use advice::{ReminderRow, RemindersOf};
 pub use agreements::AgreementRow;
 pub use candidates::MOST_CANDIDATES;
 pub use check::{CheckFailed, Checked};

@@ -5,6 +5,7 @@
 
 mod admin;
 mod admission;
+mod advice;
 mod agencies;
 mod agreements;
 mod authorisations;
@@ -45,6 +46,7 @@ use crate::exchange::Exchange;
 use crate::identity::Tokens;
 use crate::proto::{self, v1};
 
+pub use advice::show_wording;
 pub use health::Readiness;
 pub use signposts::find_signposts;
 pub use status::REASONS;
@@ -111,6 +113,7 @@ impl Desk {
             v1::inbox_service_server::InboxServiceServer,
             v1::duty_service_server::DutyServiceServer,
             v1::event_service_server::EventServiceServer,
+            v1::advice_service_server::AdviceServiceServer,
             v1::signpost_service_server::SignpostServiceServer,
             v1::help_offer_service_server::HelpOfferServiceServer,
             v1::disclosure_service_server::DisclosureServiceServer,

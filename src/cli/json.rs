@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use concordat::proto;
 use concordat::proto::v1::{IncidentContent, ReleasedIncident};
 use prost::Message;
-use prost_reflect::{DynamicMessage, Kind, MessageDescriptor, ReflectMessage, SerializeOptions};
+use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MessageDescriptor, ReflectMessage, SerializeOptions};
 use serde_json::{Map, Value};
 
 use super::Usage;
@@ -17,6 +17,14 @@ use super::output::is_terminal;
 pub(super) fn of(message: &DynamicMessage) -> anyhow::Result<Value> {
     let options = SerializeOptions::new().use_proto_field_name(true).skip_default_fields(true);
     Ok(message.serialize_with_options(serde_json::value::Serializer, &options)?)
+}
+
+/// The same of a message of the contract, by its name.
+pub(super) fn of_message(name: &str, message: &impl Message) -> anyhow::Result<Value> {
+    let pool = DescriptorPool::decode(proto::DESCRIPTORS)?;
+    let descriptor = pool.get_message_by_name(&format!("concordat.v1.{name}"));
+    let descriptor = descriptor.with_context(|| format!("the contract has no {name}"))?;
+    of(&DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())?)
 }
 
 /// On one line, or laid out in a terminal.

@@ -1,16 +1,12 @@
 //! `concordat signpost show`: whom a victim may turn to, from the data of this program, without a node.
 
-use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use concordat::clock::Clock;
 use concordat::domain::Instant;
-use concordat::proto::DESCRIPTORS;
 use concordat::proto::v1::{FindSignpostsRequest, FindSignpostsResponse, ReportingClock, Signpost};
 use concordat::signpost::{CATALOGUE, Fact};
 use concordat::wire::find_signposts;
-use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage};
 
 use super::output::{DIM, Format, format, line};
 use super::{Usage, Verdict, flags, json, table};
@@ -77,22 +73,15 @@ pub(super) fn run(arguments: Arguments, stated: Option<Format>) -> anyhow::Resul
     let found = find_signposts(&request, now)
         .map_err(|wrong| Usage(format!("--{}: {}", wrong.field.replace('_', "-"), wrong.problem)))?;
     match format(stated) {
-        Format::Json | Format::Csv => line(&json::written(&as_json(&found)?)?),
+        Format::Json | Format::Csv => line(&json::written(&json::of_message("FindSignpostsResponse", &found)?)?),
         Format::Table => print(&found),
     }
     Ok(Verdict::Well)
 }
 
-fn timestamp(at: Instant) -> prost_types::Timestamp {
+pub(super) fn timestamp(at: Instant) -> prost_types::Timestamp {
     let nanos = i32::try_from(at.micros().rem_euclid(1_000_000) * 1_000).unwrap_or_default();
     prost_types::Timestamp { seconds: at.micros().div_euclid(1_000_000), nanos }
-}
-
-fn as_json(found: &FindSignpostsResponse) -> anyhow::Result<serde_json::Value> {
-    let pool = DescriptorPool::decode(DESCRIPTORS)?;
-    let message = pool.get_message_by_name("concordat.v1.FindSignpostsResponse");
-    let message = message.context("the contract has no FindSignpostsResponse")?;
-    json::of(&DynamicMessage::decode(message, found.encode_to_vec().as_slice())?)
 }
 
 fn print(found: &FindSignpostsResponse) {

@@ -14,7 +14,8 @@ use miette::Diagnostic;
 
 use super::cedar;
 use crate::domain::{
-    AgencyId, AgreementId, Digest, Instant, NoticeDays, PermissionRule, ProposalKind, ProposalTerms, Purpose,
+    AdviceTerms, AgencyId, AgreementId, Digest, Instant, NoticeDays, PermissionRule, ProposalKind, ProposalTerms,
+    Purpose,
 };
 use crate::statistics::Rule;
 
@@ -194,6 +195,11 @@ impl Agreement {
     /// What its parties may put to each other for an answer.
     pub fn proposals(&self) -> &BTreeMap<ProposalKind, ProposalTerms> {
         &self.terms.proposals
+    }
+
+    /// What its parties say to the organisations of their incidents.
+    pub fn advice(&self) -> Option<&AdviceTerms> {
+        self.terms.advice.as_ref()
     }
 
     /// SHA-256 over its text.

@@ -56,6 +56,8 @@ pub enum EventKind {
     NoticeAcknowledged,
     /// The agency disclosed something wrongly, and its own clocks may run.
     WrongfulRelease,
+    /// The organisation of an incident that the agency registered is to be reminded of duties that it may have.
+    ReminderDue,
     /// A request matches one of the agency's records, and nobody has decided about it.
     RequestUnanswered,
     /// The recipient has not said what it did, and should have.
@@ -65,7 +67,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::RequestToLookAt,
         Self::ConsentEnds,
         Self::AuthorisationEnds,
@@ -86,6 +88,7 @@ impl EventKind {
         Self::NoticeToSend,
         Self::NoticeAcknowledged,
         Self::WrongfulRelease,
+        Self::ReminderDue,
         Self::RequestUnanswered,
         Self::NoticeUnacknowledged,
         Self::ReviewDue,
@@ -114,6 +117,7 @@ impl EventKind {
             Self::NoticeToSend => "notice-to-send",
             Self::NoticeAcknowledged => "notice-acknowledged",
             Self::WrongfulRelease => "wrongful-release",
+            Self::ReminderDue => "reminder-due",
             Self::RequestUnanswered => "request-unanswered",
             Self::NoticeUnacknowledged => "notice-unacknowledged",
             Self::ReviewDue => "review-due",
@@ -165,7 +169,7 @@ pub struct Event {
     /// When it becomes due.
     pub at: Instant,
     /// The record that it is about: a request, a consent, an authorisation, an obligation, a theme, a reference, an
-    /// engagement, a proposal, a notice, a wrongful release or an agreement.
+    /// engagement, a proposal, a notice, a wrongful release, an agreement or an incident.
     pub object: String,
     /// The rest.
     pub detail: EventDetail,

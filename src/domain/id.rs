@@ -75,6 +75,10 @@ names! {
     AgreementId: |t| is_slug(t, 64, "-"), "is not an agreement id: 1 to 64 of a-z, 0-9 and `-`";
     /// A clause, such as `ico-ncsc-2023/incident-to-ico`.
     ClauseId: |t| is_slug(t, 128, "-/"), "is not a clause id: 1 to 128 of a-z, 0-9, `-` and `/`";
+    /// What an agency believes of an incident, such as `suspected-nationally-significant`; defined by the agreements.
+    Belief: |t| is_slug(t, 64, "-"), "is not a belief: 1 to 64 of a-z, 0-9 and `-`";
+    /// A recommendation that a holder made to an organisation.
+    RecommendationId: |t| is_visible(t, 1, 64), "is not a recommendation id";
     /// A purpose, such as `harm-reduction`; defined by the agreements.
     Purpose: |t| is_slug(t, 64, "-"), "is not a purpose: 1 to 64 of a-z, 0-9 and `-`";
     /// A legal ground, such as `dpa-2018-s132-2-f`; defined by the agreements.

@@ -110,6 +110,10 @@ impl Acts {
             // They change nothing that a decision reads.
             "RetentionService/ProposeErasure"
             | "RetentionService/ConfirmDisposal"
+            | "AdviceService/RecordReminder"
+            | "AdviceService/RecordRecommendation"
+            | "AdviceService/RecordOutcome"
+            | "AdviceService/SetCategory"
             | "MandateService/RecordMandate"
             | "MandateService/EndMandate"
             | "PaperService/MakeConsentForm"

@@ -13,7 +13,7 @@ use crate::seal;
 use crate::store::{Reads, Write};
 
 use super::plan::{Change, Context, Plan};
-use super::{Result, events, notices, obligations, statistics};
+use super::{Result, advice, events, notices, obligations, statistics};
 
 /// How long an incident is kept unless its holder says otherwise: seven years.
 pub(super) const RETAIN_DAYS: i64 = 2_557;
@@ -169,6 +169,7 @@ pub(super) async fn register(
     let found: Vec<(&[Identifier], &Incident)> = incidents.iter().map(|(known_by, one)| (*known_by, one)).collect();
     change.writes.extend(events::matched_later(context, reads, &found).await?);
     let incidents: Vec<&Incident> = incidents.iter().map(|(_, incident)| incident).collect();
+    change.writes.extend(advice::due(context, reads, &incidents).await?);
     obligations::arise(context, reads, &incidents, change).await
 }
 

@@ -14,7 +14,7 @@ use crate::store::{Answer, Due, Kept, Proposed, Reads, ReleaseMade, Remains, Wri
 
 use super::plan::{By, Change, Context, Done, Plan};
 use super::reading::{Page, Pages};
-use super::{EraseProposal, Exchange, Result, incidents, nudges, statement};
+use super::{EraseProposal, Exchange, Result, advice, incidents, nudges, statement};
 
 /// Proposes to erase an incident before its time is over.
 #[derive(Debug)]
@@ -123,6 +123,7 @@ impl Plan for Erasing {
         let references = reads.references_of(id).await?;
         let mut writes = Write::erase_incident(id, context.at);
         writes.extend(Write::erase_engagements(id));
+        writes.extend(advice::erased(id));
         writes.push(Write::erase_passages(context.agency(), &references));
         writes.push(Write::unmatch(&requests, id));
         let proposals = reads.proposals_about(id).await?;

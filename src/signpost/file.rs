@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 
-use super::{Catalogue, Contact, Dated, Fact, Facts, Help, Regime, Signpost, Validity, When};
+use super::{Catalogue, Contact, Dated, Fact, Facts, Help, Regime, ReminderWords, Signpost, Validity, When};
 use crate::domain::{AgencyId, HelpId, Instant, UkTime};
 
 /// The texts of the files.
@@ -19,6 +19,8 @@ pub struct Sources<'a> {
     pub contacts: &'a str,
     /// Regimes.
     pub regimes: &'a str,
+    /// What organisations are reminded of, around the regimes.
+    pub reminder: &'a str,
     /// Help on offer.
     pub help: &'a str,
 }
@@ -55,6 +57,12 @@ struct ContactsFile {
 #[serde(deny_unknown_fields)]
 struct RegimesFile {
     regime: Vec<Spanned<Regime>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReminderFile {
+    wording: Vec<Spanned<ReminderWords>>,
 }
 
 #[derive(Deserialize)]
@@ -109,6 +117,7 @@ impl Sources<'static> {
         facts: include_str!("../../signposts/facts.toml"),
         contacts: include_str!("../../signposts/contacts.toml"),
         regimes: include_str!("../../signposts/regimes.toml"),
+        reminder: include_str!("../../signposts/reminder.toml"),
         help: include_str!("../../signposts/help.toml"),
     };
 }
@@ -131,8 +140,8 @@ impl Sources<'_> {
         file.check(&signpost, |signpost| &signpost.id, check)?;
         let mut signposts: Vec<Signpost> = signpost.into_iter().map(Spanned::into_inner).collect();
         signposts.sort_by_key(|signpost| signpost.order);
-        let (regimes, help) = (self.regimes(&facts, &contacts)?, self.help()?);
-        Ok(Catalogue { facts, contacts, signposts, regimes, help })
+        let (regimes, reminders, help) = (self.regimes(&facts, &contacts)?, self.reminders()?, self.help()?);
+        Ok(Catalogue { facts, contacts, signposts, regimes, reminders, help })
     }
 
     fn facts(self) -> Result<Facts, String> {
@@ -169,6 +178,21 @@ impl Sources<'_> {
         };
         file.check(&regime, |regime| &regime.id, check)?;
         Ok(regime.into_iter().map(Spanned::into_inner).collect())
+    }
+
+    fn reminders(self) -> Result<Vec<ReminderWords>, String> {
+        let file = File { name: "reminder.toml", text: self.reminder };
+        let ReminderFile { wording } = file.read()?;
+        let check = |words: &ReminderWords| {
+            [("before", &words.before), ("after", &words.after), ("source", &words.source)]
+                .into_iter()
+                .try_for_each(|(key, text)| check_text(key, text))
+        };
+        file.check(&wording, |words| &words.id, check)?;
+        let first = wording.first().map(Spanned::span).unwrap_or_default();
+        let all: Vec<ReminderWords> = wording.into_iter().map(Spanned::into_inner).collect();
+        check_versions(&all).map_err(|problem| file.wrong(&first, problem))?;
+        Ok(all)
     }
 
     fn help(self) -> Result<Vec<Help>, String> {

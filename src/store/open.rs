@@ -38,7 +38,8 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     14 "mandate" "0014_mandate",
     15 "proposal" "0015_proposal",
     16 "event order" "0016_event_order",
-    18 "engagement" "0018_engagement"
+    18 "engagement" "0018_engagement",
+    19 "advice" "0019_advice"
 );
 const POSTGRES: &[(i64, &str, &str)] = scripts!(
     "postgres":
@@ -58,7 +59,8 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     14 "mandate" "0014_mandate",
     15 "proposal" "0015_proposal",
     16 "event order" "0016_event_order",
-    18 "engagement" "0018_engagement"
+    18 "engagement" "0018_engagement",
+    19 "advice" "0019_advice"
 );
 
 /// How to open a database.

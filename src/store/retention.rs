@@ -267,6 +267,7 @@ mod tests {
         let id = IncidentId::known("inc_1");
         let mut writes = Write::erase_incident(&id, Instant::from_micros(0));
         writes.extend(Write::erase_engagements(&id));
+        writes.extend(Write::erase_advice(&id));
         writes.extend(Write::erase_proposals(&[]));
         writes.push(Write::erase_passages(&AgencyId::known("ico"), &[]));
         writes.push(Write::unmatch(&[], &id));

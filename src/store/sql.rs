@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod dialects;
+mod advice;
 mod engagements;
 mod help;
 mod mandates;
@@ -9,6 +10,7 @@ mod proposals;
 mod retention;
 mod themes;
 
+pub(super) use advice::*;
 pub use dialects::Sql;
 pub(super) use engagements::*;
 pub(super) use help::*;
@@ -465,6 +467,7 @@ statements! {
 pub fn statements() -> impl Iterator<Item = &'static (&'static str, Sql)> {
     STATEMENTS
         .iter()
+        .chain(advice::STATEMENTS)
         .chain(engagements::STATEMENTS)
         .chain(help::STATEMENTS)
         .chain(mandates::STATEMENTS)

@@ -1,5 +1,6 @@
 //! The only place where the contract's messages become domain values, and back.
 
+mod advice;
 mod notice;
 mod organisation;
 mod proposal;
@@ -17,6 +18,7 @@ use crate::exchange::{AgreementView, ScopeTerms};
 use crate::proto::{CATEGORIES, v1};
 
 pub(super) use crate::exchange::{passages, timestamp};
+pub(super) use advice::{categorisation, recommendation, reminder, wording};
 pub(super) use notice::{disclosure, issued_notice, notice, permission, wrongful_release, wrongful_view};
 pub(super) use organisation::{found, identifier, identifiers, organisation, profile};
 pub(super) use proposal::{proposal, proposal_summary};
@@ -347,7 +349,7 @@ pub(super) fn event(value: Event) -> v1::Event {
         EventKind::ConsentEnds => shown.consent_id = value.object,
         EventKind::AuthorisationEnds => (shown.authorisation_id, shown.incident_id) = (value.object, incident),
         EventKind::Engagement => shown.engagement_id = value.object,
-        EventKind::DutyOverdue => shown.incident_id = incident,
+        EventKind::DutyOverdue | EventKind::ReminderDue => shown.incident_id = incident,
         EventKind::ThemeRevised | EventKind::ThemeWithdrawn => shown.theme_id = value.object,
         EventKind::ProposalPut
         | EventKind::ProposalAnswered
@@ -402,6 +404,7 @@ pub(super) fn agreement(view: &AgreementView) -> v1::Agreement {
         interpretations: agreement.interpretations().to_vec(),
         clauses: agreement.clauses().map(clause).collect(),
         proposals: agreement.proposals().iter().map(proposal::terms).collect(),
+        advice: agreement.advice().map(advice::terms),
         statistics: agreement.statistics().map_or_else(String::new, |rule| rule.to_string()),
     }
 }

@@ -256,7 +256,7 @@ const NARROW: &[(&str, &str, &[&str])] = &[
     ("store", "statistics", &["Coordinates", "Rule"]),
     // The contract's own description, not its messages.
     ("menu", "proto", &["ANONYMISED", "DESCRIPTORS"]),
-    ("wire", "store", &["Answer", "Due", "PublicationRow", "QuestionRow", "ReleaseMade"]),
+    ("wire", "store", &["Answer", "Due", "PublicationRow", "QuestionRow", "ReleaseMade", "ReminderRow"]),
     ("wire", "decision", &["Activity", "Clause", "Modality"]),
     ("wire", "ledger", &["read_checkpoint"]),
     ("wire", "release", &["ReleasedIncident", "Shared"]),

@@ -5,6 +5,7 @@
 //! only has to be in a valid request in [`requests`]. What is accepted, or turned away otherwise than by its own
 //! name, stands in [`exceptions`].
 
+mod advice;
 mod deconfliction;
 mod exceptions;
 mod holders;
@@ -63,6 +64,9 @@ impl Rpc {
         if self.method.parent_service().name() == "ProposalService" {
             return if self.name() == "AnswerProposal" { "ncsc" } else { "ico" };
         }
+        if self.is_about_recommendations() {
+            return "ico";
+        }
         let asks = matches!(self.roles().first(), Some(&("requester" | "operator" | "statistician")));
         if asks || self.name() == "ListObligations" || self.is_about_themes() { "ico" } else { "ncsc" }
     }
@@ -71,9 +75,13 @@ impl Rpc {
         self.method.parent_service().name() == "ThemeService"
     }
 
+    fn is_about_recommendations(&self) -> bool {
+        ["RecordRecommendation", "RecordOutcome", "ListRecommendations"].contains(&self.name())
+    }
+
     /// Whether it is done only while an agreement is in force, which another call may end.
     pub(crate) fn needs_an_agreement(&self) -> bool {
-        self.is_about_themes() || self.method.parent_service().name() == "ProposalService"
+        self.is_about_themes() || ["ProposalService", "AdviceService"].contains(&self.method.parent_service().name())
     }
 
     pub(crate) fn changes(&self) -> bool {
@@ -95,6 +103,7 @@ impl Rpc {
             return message.descriptor().get_field_by_name("identifiers").is_none();
         }
         let again = [
+            "RecordRecommendation",
             "RegisterIncident",
             "IssueReference",
             "SeekConsent",

@@ -86,6 +86,8 @@ fn no_rpc_shows_content_to_a_role_that_may_not_see_it() {
         "ProposalMessage",
         "ProposalAnswer",
         "Attachment",
+        "Reminder",
+        "Recommendation",
     ];
     let content: BTreeSet<String> = parts.chain(others.iter().map(|name| format!("concordat.v1.{name}"))).collect();
     assert!(content.iter().all(|name| pool.get_message_by_name(name).is_some()), "{content:?}");

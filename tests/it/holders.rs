@@ -62,12 +62,12 @@ impl World {
     /// What an agency is told to look at now.
     pub(crate) async fn events(&self, agency: &str) -> Vec<v1::Event> {
         let mut events = self.all_events(agency).await;
-        // The review of an agreement that is in force in every test is overdue.
-        events.retain(|event| event.kind != "review-due");
+        // The review of an agreement that is in force in every test is overdue, and reminders are due of most incidents.
+        events.retain(|event| event.kind != "review-due" && event.kind != "reminder-due");
         events
     }
 
-    /// The same with the reviews.
+    /// The same with the reviews and the reminders.
     pub(crate) async fn all_events(&self, agency: &str) -> Vec<v1::Event> {
         let request = v1::ListEventsRequest { page_size: 200, cursor: String::new() };
         self.event_desk(agency).list_events(request).await.unwrap().into_inner().events
@@ -91,7 +91,7 @@ impl World {
 
     /// The events of one kind.
     pub(crate) async fn events_of(&self, agency: &str, kind: &str) -> Vec<v1::Event> {
-        let mut events = self.events(agency).await;
+        let mut events = self.all_events(agency).await;
         events.retain(|event| event.kind == kind);
         events
     }

@@ -1,6 +1,7 @@
 //! Every integration test in one binary: real servers on loopback, mutual TLS, both databases.
 #![cfg(test)]
 
+mod advice;
 mod anomalies;
 mod architecture;
 mod bad_input;

@@ -217,6 +217,20 @@ impl World {
                 crate::cli::execute(&self.config.database_url(), &[&insert], &[&insert]).await;
                 id
             }
+            "recommendation_id" => {
+                // No agreement has the NCA recommend anything.
+                let id = concordat::seal::new_id("rec");
+                let insert = |bytes: &str| {
+                    format!(
+                        "INSERT INTO recommendation (id, holder, incident_id, clause, towards, channel, made_at,
+                            recorded_by, version, wrapped_key, sealed)
+                         VALUES ('{id}', '{STRANGER}', '-', '-', 'ico', 'telephone', 0, '-', 1, {bytes}, {bytes})"
+                    )
+                };
+                let (sqlite, postgres) = (insert("x'00'"), insert("'\\x00'"));
+                crate::cli::execute(&self.config.database_url(), &[&postgres], &[&sqlite]).await;
+                id
+            }
             "index" => {
                 drop(self.hold(STRANGER, "ico").await);
                 return Value::U64(self.size().await - 1);

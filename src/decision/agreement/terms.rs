@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use crate::domain::{
-    Activity, AgencyId, AgreementId, Ask, Category, ClauseId, Ground, NoticeDays, Onward, PermissionRule, ProposalKind,
-    ProposalTerms, Purpose,
+    Activity, AdviceTerms, AgencyId, AgreementId, Ask, Category, ClauseId, Ground, NoticeDays, Onward, PermissionRule,
+    ProposalKind, ProposalTerms, Purpose,
 };
 use crate::statistics::Rule;
 
@@ -71,6 +71,7 @@ pub(super) struct Terms {
     pub(super) onward: OnwardTerms,
     #[serde(default)]
     pub(super) proposals: BTreeMap<ProposalKind, ProposalTerms>,
+    pub(super) advice: Option<AdviceTerms>,
     pub(super) purpose: Vec<PurposeTerm>,
     pub(super) clause: Vec<ClauseTerms>,
 }
@@ -208,6 +209,9 @@ pub(super) fn check_terms(terms: &Terms, clauses: &BTreeSet<String>, limits: &BT
         let checked = ProposalKind::parse(kind.as_str()).map_err(|wrong| wrong.problem);
         let checked = checked.and_then(|_| proposal.check(&terms.parties));
         checked.map_err(|problem| format!("[proposals.{kind}] {problem}"))?;
+    }
+    if let Some(advice) = &terms.advice {
+        advice.check(&terms.id, &terms.parties).map_err(|problem| format!("[advice] {problem}"))?;
     }
     let purposes: BTreeSet<&Purpose> = terms.purpose.iter().map(|purpose| &purpose.id).collect();
     let mut seen = BTreeSet::new();

@@ -49,6 +49,8 @@ const EXCEPTIONS: &[Exception] = &[
     ("ListDisclosures/1", "incident_id", VISIBLE, Invalid(Some("page_token"))),
     ("ListHelpOffers", "organisation_id", VISIBLE, Invalid(Some("page_token"))),
     ("ListHelpOffers", "organisation_id", ABSENT, Invalid(Some("page_token"))),
+    ("ListRecommendations", "incident_id", VISIBLE, Invalid(Some("page_token"))),
+    ("ListRecommendations", "incident_id", ABSENT, Invalid(Some("page_token"))),
     ("*", "organisation_id", VISIBLE, Status(Code::NotFound)),
     ("*", "incident_id", VISIBLE, Status(Code::NotFound)),
     ("*", "scope.incident_id", VISIBLE, Status(Code::NotFound)),
@@ -243,6 +245,14 @@ const EXCEPTIONS: &[Exception] = &[
     ("FindSignposts", "as_of", &["year 1970"], Invalid(Some("aware_at"))),
     ("*", "as_of", &["absent", "year 1970", "year 9999"], Accepted),
     ("ListHelp", "agency", &["absent", "unknown", "number"], Accepted),
+    // Advice. Why is in the agency's own words, and by what means, too.
+    ("*", "recommendation_id", VISIBLE, Status(Code::NotFound)),
+    ("RecordReminder", "channel", SLUG, Accepted),
+    ("RecordReminder/1", "reason", NOT_BLANK, Accepted),
+    ("ListReminders", "due_only", OVER, Invalid(Some("page_token"))),
+    ("RecordRecommendation", "words", NOT_BLANK, Accepted),
+    ("RecordRecommendation", "channel", SLUG, Accepted),
+    ("RecordRecommendation", "made_at", &["year 1970"], Accepted),
     // Retention. A ground is the holder's own word.
     ("ProposeErasure", "ground", SLUG, Accepted),
     ("EraseIncident", "ground", SLUG, Accepted),

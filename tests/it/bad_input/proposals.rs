@@ -118,7 +118,10 @@ impl World {
                 let (kind, state) = ("statement".to_owned(), "draft".to_owned());
                 v1::ListProposalsRequest { kind, state, page_size, ..crate::flow::opened_by("ico") }.encode_to_vec()
             }
-            _ => return Box::pin(self.valid_signpost_request(rpc, request_id)).await,
+            _ => match Box::pin(self.valid_advice(rpc, request_id.clone(), variant)).await {
+                Some(bytes) => bytes,
+                None => return Box::pin(self.valid_signpost_request(rpc, request_id)).await,
+            },
         })
     }
 }

@@ -158,7 +158,7 @@ impl World {
         v1::ParentLink { organisation_id, from: self.in_seconds(-86_400), until: self.in_seconds(0) }
     }
 
-    pub(super) async fn known_agreement(&self, id: &str) -> v1::Agreement {
+    pub(crate) async fn known_agreement(&self, id: &str) -> v1::Agreement {
         let request = v1::GetAgreementRequest { agreement_id: id.into(), digest: vec![] };
         let got = self.agreements("ico", &["operator"]).get_agreement(request).await.unwrap();
         got.into_inner().agreement.unwrap()
@@ -225,7 +225,7 @@ impl World {
             "RequestRelease" => 4,
             "OfferRelease" | "GiveAuthorisation" | "RegisterIncidents" | "PublishStatistics" | "ListDisclosures"
             | "AskPermission" | "RecordConsent" | "ReconfirmConsent" | "RecordDisclosure" | "PutProposal"
-            | "ConcludeProposal" => 2,
+            | "ConcludeProposal" | "RecordReminder" => 2,
             "ReportWrongfulRelease" => 3,
             _ => 1,
         };

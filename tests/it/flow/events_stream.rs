@@ -45,8 +45,8 @@ fn kinds(events: &[v1::Event]) -> Vec<&str> {
 on_both_databases! {
     async fn a_stream_tells_of_what_is_there_of_what_comes_and_that_it_is_there(world: World) {
         world = world.stop().await.start_with(|config| config.events.heartbeat_seconds = 1).await;
-        let (_, begun) = world.since("ncsc", "").await;
         let held = world.hold("ncsc", "ico").await;
+        let (_, begun) = world.since("ncsc", "").await;
         world.put(&held, world.ask(&held)).await.unwrap();
         let mut stream = world.watch("ncsc", &begun).await.unwrap();
         let first = next(&mut stream).await.unwrap().unwrap();
@@ -115,12 +115,12 @@ on_both_databases! {
     }
 
     async fn a_stream_ends_with_what_lets_its_caller_call(world: World) {
+        let held = world.hold("ncsc", "ico").await;
         let (_, begun) = world.since("ncsc", "").await;
         // The token expires, with the clock.
         let mut stream = world.watch("ncsc", &begun).await.unwrap();
         assert_eq!(next(&mut stream).await.unwrap().unwrap().events, []);
         world.later(700);
-        let held = world.hold("ncsc", "ico").await;
         world.put(&held, world.ask(&held)).await.unwrap();
         assert_error(next(&mut stream).await, Code::Unauthenticated, "UNAUTHENTICATED");
 
