@@ -42,7 +42,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// Messages that carry what an organisation told in confidence.
-const UNPRINTED: [&str; 36] = [
+const UNPRINTED: [&str; 37] = [
     "concordat.v1.IncidentContent",
     "concordat.v1.Identity",
     "concordat.v1.Identifier",
@@ -76,6 +76,7 @@ const UNPRINTED: [&str; 36] = [
     "concordat.v1.AskOfVictim",
     "concordat.v1.RecordAskOfVictimRequest",
     "concordat.v1.ProposalContent",
+    "concordat.v1.Citation",
     "concordat.v1.ProposalAnswer",
     "concordat.v1.ProposalMessage",
     "concordat.v1.Attachment",

@@ -68,7 +68,7 @@ pub use organisation::{
     Candidate, DatedName, Merger, NameKind, Organisation, ParentLink, Profile, Resemblance, Span, folded_name,
 };
 pub use proposal::{
-    AttachedFile, Concluded, MOST_ATTACHED_BYTES, MOST_MESSAGES, Proposal, ProposalAnswer, ProposalMessage,
+    AttachedFile, Citation, Concluded, MOST_ATTACHED_BYTES, MOST_MESSAGES, Proposal, ProposalAnswer, ProposalMessage,
     ProposalOutcome, ProposalPut, ProposalTerms, ProposalText, ProposalWords, SaidBy,
 };
 pub use provenance::{ConsentTerms, Onward, Passage, Permission, PermissionRule, Provenance};

@@ -46,6 +46,7 @@ pub mod v1 {
         AskOfVictim,
         RecordAskOfVictimRequest,
         ProposalContent,
+        Citation,
         ProposalAnswer,
         ProposalMessage,
         Attachment,

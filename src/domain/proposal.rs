@@ -1,86 +1,23 @@
-//! A proposal: a text that one agency puts to others, what they answer, and what comes of it.
+//! A proposal: a text that one agency puts to others, what they answer, and what comes of it. One that asks for no
+//! answer is a document of the library.
 //!
 //! One shape for every kind. What a kind allows is data of the agreements ([`ProposalTerms`]); who may see what was put
 //! is decided elsewhere, each time anew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::invalid::unprinted;
 use super::{
-    AgencyId, Digest, IncidentId, Instant, Invalid, OfficerId, ProposalId, ProposalKind, Purpose, Rejected, Role, check,
+    AgencyId, Digest, IncidentId, Instant, Invalid, OfficerId, ProposalId, ProposalKind, Purpose, Rejected, Tlp, check,
 };
 
-/// A kind of proposal, as an agreement states it under `[proposals]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProposalTerms {
-    /// What it is for, in our words.
-    pub text: String,
-    /// Who may open one.
-    pub opened_by: BTreeSet<AgencyId>,
-    /// To whom it may be put.
-    pub put_to: BTreeSet<AgencyId>,
-    /// The roles that answer it.
-    pub answered_by: BTreeSet<Role>,
-    /// The answers that agree.
-    pub agreeing: BTreeSet<String>,
-    /// The answers that do not.
-    pub objecting: BTreeSet<String>,
-    /// What can come of it.
-    pub outcomes: BTreeSet<ProposalOutcome>,
-    /// Within how many days it should be answered, unless it says otherwise.
-    pub answer_days: i64,
-    /// Whether it is about an incident; otherwise it names none and refers to no organisation.
-    #[serde(default)]
-    pub names_incident: bool,
-    /// Whether the agency that opened it answers, too, before it is agreed or goes ahead.
-    #[serde(default)]
-    pub opener_answers: bool,
-    /// Whether its text is published.
-    #[serde(default)]
-    pub published: bool,
-    /// How many days after it was concluded it may be erased.
-    pub retain_days: i64,
-}
+mod document;
+mod terms;
 
-impl ProposalTerms {
-    /// Whether it holds together in an agreement between these parties.
-    pub fn check(&self, parties: &[AgencyId]) -> Result<(), String> {
-        if let Some(other) = self.opened_by.union(&self.put_to).find(|agency| !parties.contains(agency)) {
-            return Err(format!("names `{other}`, which is not a party"));
-        }
-        if self.opened_by.is_empty() || self.put_to.is_empty() {
-            return Err("must say who opens one and to whom it is put".to_owned());
-        }
-        if self.answered_by.is_empty() || self.agreeing.is_empty() {
-            return Err("must say which roles answer, and which answers agree".to_owned());
-        }
-        if let Some(word) = self.agreeing.intersection(&self.objecting).next() {
-            return Err(format!("has the answer `{word}` as one that agrees and as one that does not"));
-        }
-        if !self.outcomes.contains(&ProposalOutcome::Withdrawn) {
-            return Err("must have the outcome `withdrawn`".to_owned());
-        }
-        let is_for_years = |days: i64| (1..=36_525).contains(&days);
-        if !(1..=365).contains(&self.answer_days) || !is_for_years(self.retain_days) {
-            return Err("must have answer_days from 1 to 365 and retain_days from 1 to 36525".to_owned());
-        }
-        Ok(())
-    }
-
-    /// Whether one may be opened by the first agency and put to the second.
-    pub fn opens(&self, opener: &AgencyId, agency: &AgencyId) -> bool {
-        opener != agency && self.opened_by.contains(opener) && self.put_to.contains(agency)
-    }
-
-    /// Fails unless it is one of the kind's words.
-    pub fn check_answer(&self, word: &str) -> Result<(), Invalid> {
-        let all: Vec<&str> = self.agreeing.iter().chain(&self.objecting).map(String::as_str).collect();
-        check(all.contains(&word), "answer", format!("is not an answer to this: one of {}", all.join(", ")))
-    }
-}
+pub use document::Citation;
+pub use terms::ProposalTerms;
 
 /// What came of a proposal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -94,6 +31,8 @@ pub enum ProposalOutcome {
     Declined,
     /// Nothing is left to do.
     Closed,
+    /// Another document stands in its place.
+    Superseded,
     /// It is no longer proposed.
     Withdrawn,
 }
@@ -102,7 +41,8 @@ impl ProposalOutcome {
     /// That it is concluded, and not how.
     pub const TOLD: &str = "concluded";
 
-    const ALL: [Self; 5] = [Self::Agreed, Self::WentAhead, Self::Declined, Self::Closed, Self::Withdrawn];
+    const ALL: [Self; 6] =
+        [Self::Agreed, Self::WentAhead, Self::Declined, Self::Closed, Self::Superseded, Self::Withdrawn];
 
     /// As stored and shown.
     pub fn as_str(self) -> &'static str {
@@ -111,6 +51,7 @@ impl ProposalOutcome {
             Self::WentAhead => "went-ahead",
             Self::Declined => "declined",
             Self::Closed => "closed",
+            Self::Superseded => "superseded",
             Self::Withdrawn => "withdrawn",
         }
     }
@@ -119,7 +60,7 @@ impl ProposalOutcome {
     pub fn as_told(self) -> &'static str {
         match self {
             Self::Agreed | Self::WentAhead | Self::Declined => Self::TOLD,
-            Self::Closed | Self::Withdrawn => self.as_str(),
+            Self::Closed | Self::Superseded | Self::Withdrawn => self.as_str(),
         }
     }
 
@@ -143,6 +84,12 @@ pub struct ProposalWords {
     pub embargo_until: Option<Instant>,
     /// By when the agency that opened it must itself act.
     pub due_at: Option<Instant>,
+    /// How far it may go. A document's, and each document's.
+    #[serde(default)]
+    pub tlp: Option<Tlp>,
+    /// What it cites, if it is a document.
+    #[serde(default)]
+    pub citations: Vec<Citation>,
 }
 
 /// A version of its text.
@@ -167,8 +114,8 @@ pub struct ProposalPut {
     pub version: i64,
     /// For which purpose the agency is to know of the incident, where there is one.
     pub purpose: Option<Purpose>,
-    /// By when it should be answered.
-    pub answer_by: Instant,
+    /// By when it should be answered. None: it is a document.
+    pub answer_by: Option<Instant>,
     /// When.
     pub at: Instant,
 }
@@ -271,7 +218,8 @@ impl Proposal {
 
     /// Whether a put has no answer although its time is over. Computed, never stored.
     pub fn is_late(&self, put: &ProposalPut, at: Instant) -> bool {
-        self.concluded.is_none() && put.answer_by <= at && self.answer_of(&put.agency, put.version).is_none()
+        let is_over = put.answer_by.is_some_and(|answer_by| answer_by <= at);
+        self.concluded.is_none() && is_over && self.answer_of(&put.agency, put.version).is_none()
     }
 
     /// Where it stands, for this agency's eyes: how it ended is the opener's to know.
@@ -370,7 +318,7 @@ impl Proposal {
         // No silence is shorter than the agreement's days for an answer, whatever the opener asked for.
         let is_silent = |put: &ProposalPut| {
             let days = terms(&put.agency).map_or(i64::MAX, |terms| terms.answer_days);
-            put.answer_by <= at && put.at.plus_days(days) <= at
+            put.answer_by.is_some_and(|answer_by| answer_by <= at) && put.at.plus_days(days) <= at
         };
         let waits = |put: &ProposalPut| self.answer_of(&put.agency, newest).is_none() && !is_silent(put);
         match outcome {
@@ -394,7 +342,10 @@ impl Proposal {
                 }
             }
             ProposalOutcome::Declined if !all(false) => wrong("not every agency has objected to this text"),
-            ProposalOutcome::Declined | ProposalOutcome::Closed | ProposalOutcome::Withdrawn => Ok(()),
+            ProposalOutcome::Declined
+            | ProposalOutcome::Closed
+            | ProposalOutcome::Superseded
+            | ProposalOutcome::Withdrawn => Ok(()),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Nobody but the agency that opened one sees it until it is put to them, and then what was put alone: [`seen`] says
 //! who may know what, under the lock for changes and in the reading's own transaction for what is read.
 
+mod documents;
 mod messages;
 mod outcome;
 mod seen;
@@ -12,7 +13,7 @@ use prost::Message;
 
 use crate::domain::{
     AgencyId, Digest, Event, EventDetail, EventKind, IncidentId, Instant, Proposal, ProposalAnswer, ProposalId,
-    ProposalKind, ProposalPut, ProposalTerms, ProposalText, ProposalWords, Purpose, Rejected, Role, SaidBy, check,
+    ProposalKind, ProposalPut, ProposalTerms, ProposalText, ProposalWords, Purpose, Rejected, Role, SaidBy, Tlp, check,
 };
 use crate::ledger::Kind;
 use crate::proto::v1;
@@ -100,7 +101,10 @@ impl Plan for OpenProposal {
         let names_incident = self.incident.is_some();
         let terms: Vec<&ProposalTerms> = opened.filter(|terms| terms.names_incident == names_incident).collect();
         check(!terms.is_empty(), "incident_id", problem)?;
-        let published = terms.iter().any(|terms| terms.published);
+        let (is_document, published) = (self.words.is_document(), terms.iter().any(|terms| terms.published));
+        let is_as_the_kind = terms.iter().any(|terms| terms.document == is_document);
+        self.words.check_document(is_document == is_as_the_kind)?;
+        documents::check_readable(context, reads, &kinds, &self.words).await?;
         if let Some(id) = &self.incident {
             incidents::own(context, reads, id).await?;
         }
@@ -138,6 +142,9 @@ impl Plan for AmendProposal {
         let kinds = Kinds::read(context.node, reads, context.at).await?;
         let published = kinds.of(&proposal).any(|terms| terms.published);
         check_words(&self.words, published, context.at)?;
+        let is_document = proposal.texts.first().is_some_and(|text| text.tlp().is_some());
+        self.words.check_document(is_document)?;
+        documents::check_readable(context, reads, &kinds, &self.words).await?;
         let text = version(context, self.version + 1, &self.words);
         Ok(Change::new(&self.id, text.version, vec![Write::proposal_text(&self.id, &text, &key)?]))
     }
@@ -152,20 +159,22 @@ impl Plan for PutProposal {
         proposal.check_open()?;
         context.check_recipient("agency", &self.agency)?;
         let kinds = Kinds::read(context.node, reads, context.at).await?;
-        let terms = kinds.between(&proposal, &self.agency);
-        let unknown = "is not an agency to which an agreement in force lets you put this kind";
-        let terms = terms.ok_or_else(|| Rejected::invalid("agency", unknown))?;
         let text = proposal.texts.first().filter(|text| text.version == self.version);
         let text = text.ok_or(Rejected::WrongState("it is not the newest text: read that one"))?;
         if proposal.put_to(&self.agency).is_some_and(|put| put.version == self.version) {
             return Err(Rejected::WrongState("this text was put to that agency already").into());
         }
         check_reaches(reads, context.agency(), &self.agency).await?;
+        let is_document = text.tlp().is_some();
+        let terms = kinds.between(&proposal, &self.agency).filter(|terms| terms.document == is_document);
+        let Some(terms) = terms else { return Ok(self.not_covered(&proposal)) };
+        proposal.check_marking(text, &self.agency)?;
+        documents::check_known_to(context, reads, &kinds, text, &self.agency).await?;
         let put = ProposalPut {
             agency: self.agency.clone(),
             version: self.version,
             purpose: self.purpose.clone(),
-            answer_by: answer_by(self.answer_by, terms.answer_days, text, context.at)?,
+            answer_by: answer_by(self.answer_by, terms, text, context.at)?,
             at: context.at,
         };
         let mut change = Change::new(&self.id, self.version, Vec::new());
@@ -179,7 +188,7 @@ impl Plan for PutProposal {
         }
         let stated = v1::ProposalStatement {
             digest: text.digest.as_bytes().to_vec(),
-            answer_by_micros: put.answer_by.micros(),
+            answer_by_micros: put.answer_by.map_or(0, Instant::micros),
             ..said(&proposal, "put")
         };
         change.outcome = stated.encode_to_vec();
@@ -187,7 +196,7 @@ impl Plan for PutProposal {
         let happened = Happened { proposal: &proposal, kind: EventKind::ProposalPut, number };
         change.writes = vec![
             Write::proposal_put(&self.id, &put),
-            happened.tells(&self.agency, &self.agency, Some(put.answer_by), context.at)?,
+            happened.tells(&self.agency, &self.agency, put.answer_by, context.at)?,
         ];
         change.told = vec![self.agency.clone()];
         Ok(change)
@@ -195,6 +204,15 @@ impl Plan for PutProposal {
 }
 
 impl PutProposal {
+    /// What comes of putting it where no agreement in force lets it be put: an entry of the opener's alone.
+    fn not_covered(&self, proposal: &Proposal) -> Change {
+        let (opener, kind, agency) = (&proposal.opener, &proposal.kind, &self.agency);
+        let explanation =
+            format!("no agreement in force lets `{opener}` put a proposal of the kind `{kind}` to `{agency}`");
+        let stated = v1::ProposalStatement { explanation, ..said(proposal, "not-covered") };
+        Change { outcome: stated.encode_to_vec(), ..Change::new(&self.id, self.version, Vec::new()) }
+    }
+
     /// Whether the agency may know that there is an incident, where the proposal is about one.
     async fn decided(&self, context: Context<'_>, reads: &mut Reads, proposal: &Proposal) -> Result<Option<Existence>> {
         let (incident, purpose) = match (&proposal.incident, &self.purpose) {
@@ -229,6 +247,9 @@ impl Plan for AnswerProposal {
             let terms = kinds.between(&proposal, context.agency());
             terms.ok_or(Rejected::NotFound("proposal"))?
         };
+        if terms.document {
+            return Err(Rejected::WrongState("it is a document, which asks for no answer: send a message").into());
+        }
         if terms.answered_by.is_disjoint(&self.reader.roles) {
             let roles: Vec<&str> = terms.answered_by.iter().map(Role::as_str).collect();
             return Err(Rejected::RoleMissing(roles.join(", ")).into());
@@ -317,14 +338,23 @@ fn check_words(words: &ProposalWords, published: bool, at: Instant) -> Result<()
     Ok(())
 }
 
-fn answer_by(stated: Option<Instant>, days: i64, text: &ProposalText, at: Instant) -> Result<Instant, Rejected> {
+fn answer_by(
+    stated: Option<Instant>,
+    terms: &ProposalTerms,
+    text: &ProposalText,
+    at: Instant,
+) -> Result<Option<Instant>, Rejected> {
+    if terms.document {
+        check(stated.is_none(), "answer_by", "must not be set: a document asks for no answer")?;
+        return Ok(None);
+    }
     let due = text.words.as_ref().and_then(|words| words.due_at);
-    let usual = at.plus_days(days);
+    let usual = at.plus_days(terms.answer_days);
     let answer_by = stated.unwrap_or_else(|| due.map_or(usual, |due| due.min(usual)));
     check(answer_by > at, "answer_by", "must be in the future")?;
     let too_late = due.is_some_and(|due| due < answer_by);
     check(!too_late, "answer_by", "must not be after `due_at` of the text")?;
-    Ok(answer_by)
+    Ok(Some(answer_by))
 }
 
 fn version(context: Context<'_>, version: i64, words: &ProposalWords) -> ProposalText {
@@ -339,6 +369,8 @@ pub(crate) fn content(words: &ProposalWords) -> v1::ProposalContent {
         text: words.text.clone(),
         embargo_until: words.embargo_until.map(statement::timestamp),
         due_at: words.due_at.map(statement::timestamp),
+        tlp: words.tlp.map(Tlp::as_str).unwrap_or_default().to_owned(),
+        citations: words.citations.iter().map(documents::citation).collect(),
     }
 }
 

@@ -39,7 +39,8 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     15 "proposal" "0015_proposal",
     16 "event order" "0016_event_order",
     18 "engagement" "0018_engagement",
-    19 "advice" "0019_advice"
+    19 "advice" "0019_advice",
+    20 "library" "0020_library"
 );
 const POSTGRES: &[(i64, &str, &str)] = scripts!(
     "postgres":
@@ -60,7 +61,8 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     15 "proposal" "0015_proposal",
     16 "event order" "0016_event_order",
     18 "engagement" "0018_engagement",
-    19 "advice" "0019_advice"
+    19 "advice" "0019_advice",
+    20 "library" "0020_library"
 );
 
 /// How to open a database.

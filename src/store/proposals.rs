@@ -84,7 +84,6 @@ struct Row {
 struct TextRow {
     proposal_id: String,
     version: i64,
-    sealed: Vec<u8>,
     digest: Vec<u8>,
     written_by: String,
 }
@@ -95,7 +94,7 @@ struct PutRow {
     agency: String,
     version: i64,
     purpose: Option<String>,
-    answer_by: i64,
+    answer_by: Option<i64>,
     put_at: i64,
 }
 
@@ -106,7 +105,6 @@ struct AnswerRow {
     number: i64,
     version: i64,
     answer: String,
-    sealed: Vec<u8>,
     answered_at: i64,
 }
 
@@ -149,13 +147,12 @@ impl ProposalKey {
     }
 }
 
-fn text(row: TextRow, key: Option<&ProposalKey>) -> Result<ProposalText> {
-    let TextRow { proposal_id, version, sealed, digest, written_by } = row;
-    let open = |key: &ProposalKey| key.open_json(&proposal_id, &["text", &version.to_string()], &sealed);
+fn text(row: TextRow) -> Result<ProposalText> {
+    let TextRow { proposal_id, version, digest, written_by } = row;
     let wrong = || inconsistent("proposal_text", &proposal_id, "its digest has the wrong length");
     Ok(ProposalText {
         version,
-        words: key.map(open).transpose()?,
+        words: None,
         digest: Digest::from_slice(&digest).ok_or_else(wrong)?,
         written_by: OfficerId::known(written_by),
     })
@@ -166,22 +163,20 @@ fn put(row: PutRow) -> ProposalPut {
         agency: AgencyId::known(row.agency),
         version: row.version,
         purpose: row.purpose.map(Purpose::known),
-        answer_by: Instant::from_micros(row.answer_by),
+        answer_by: row.answer_by.map(Instant::from_micros),
         at: Instant::from_micros(row.put_at),
     }
 }
 
-fn answer(row: AnswerRow, key: Option<&ProposalKey>) -> Result<ProposalAnswer> {
-    let number = row.number.to_string();
-    let open = |key: &ProposalKey| key.open_json(&row.proposal_id, &["answer", &row.agency, &number], &row.sealed);
-    Ok(ProposalAnswer {
-        said: key.map(open).transpose()?,
+fn answer(row: AnswerRow) -> ProposalAnswer {
+    ProposalAnswer {
+        said: None,
         agency: AgencyId::known(row.agency),
         number: row.number,
         version: row.version,
         word: row.answer,
         at: Instant::from_micros(row.answered_at),
-    })
+    }
 }
 
 fn concluded(row: &Row, key: Option<&ProposalKey>) -> Result<Option<Concluded>> {
@@ -221,7 +216,7 @@ fn assembled(row: Row, seal: &Seal) -> Result<ProposalRow> {
 }
 
 impl Reads {
-    /// Proposals by their ids, whosever they are, with all but messages.
+    /// Proposals by their ids, whosever they are, without messages; texts and what goes with answers are left sealed.
     pub async fn proposals(&mut self, ids: &[ProposalId], seal: &Seal) -> Result<Vec<ProposalRow>> {
         let set = key_set(ids.iter().map(ProposalId::as_str));
         let found = rows!(self, sql::PROPOSALS_BY_ID, Row, set.as_str());
@@ -234,7 +229,7 @@ impl Reads {
         }
         for row in texts {
             let Some(of) = all.get_mut(&row.proposal_id) else { continue };
-            of.proposal.texts.push(text(row, of.key.as_ref())?);
+            of.proposal.texts.push(text(row)?);
         }
         for row in puts {
             let Some(of) = all.get_mut(&row.proposal_id) else { continue };
@@ -242,14 +237,33 @@ impl Reads {
         }
         for row in answers {
             let Some(of) = all.get_mut(&row.proposal_id) else { continue };
-            of.proposal.answers.push(answer(row, of.key.as_ref())?);
+            of.proposal.answers.push(answer(row));
         }
         Ok(all.into_values().collect())
     }
 
-    /// One of them.
+    /// One of them, with all that was said in texts and answers.
     pub async fn proposal(&mut self, id: &ProposalId, seal: &Seal) -> Result<Option<ProposalRow>> {
-        Ok(self.proposals(std::slice::from_ref(id), seal).await?.pop())
+        let Some(mut found) = self.proposals(std::slice::from_ref(id), seal).await?.pop() else { return Ok(None) };
+        self.open_proposal_texts(&mut found, 0).await?;
+        let ProposalRow { proposal, key: Some(key) } = &mut found else { return Ok(Some(found)) };
+        for (agency, number, sealed) in rows!(self, sql::PROPOSAL_SAID, (String, i64, Vec<u8>), id.as_str()) {
+            let is_it = |answer: &&mut ProposalAnswer| answer.number == number && answer.agency.as_str() == agency;
+            let Some(answer) = proposal.answers.iter_mut().find(is_it) else { continue };
+            answer.said = key.open_json(id.as_str(), &["answer", &agency, &number.to_string()], &sealed)?;
+        }
+        Ok(Some(found))
+    }
+
+    /// Opens one version of its text, or every one (0), unless it was erased.
+    pub async fn open_proposal_texts(&mut self, of: &mut ProposalRow, version: i64) -> Result<()> {
+        let ProposalRow { proposal, key: Some(key) } = of else { return Ok(()) };
+        let id = proposal.id.as_str();
+        for (version, sealed) in rows!(self, sql::PROPOSAL_WORDS, (i64, Vec<u8>), id, version) {
+            let Some(text) = proposal.texts.iter_mut().find(|text| text.version == version) else { continue };
+            text.words = key.open_json(id, &["text", &version.to_string()], &sealed)?;
+        }
+        Ok(())
     }
 
     /// The ids of what an agency opened, after an id; of one kind, or of all (`kind` is empty).
@@ -363,7 +377,7 @@ impl Write {
             put.agency.as_str().into(),
             put.version.into(),
             put.purpose.as_ref().map(ToString::to_string).into(),
-            put.answer_by.micros().into(),
+            put.answer_by.map(Instant::micros).into(),
             put.at.micros().into(),
         ];
         Self::insert(&PUT, row)

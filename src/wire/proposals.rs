@@ -8,8 +8,8 @@ use super::admission::Admitted;
 use super::status::{failed, internal, invalid, purpose_not_in_token};
 use super::{Desk, content, convert};
 use crate::domain::{
-    AgencyId, AttachedFile, IncidentId, Invalid, ProposalId, ProposalKind, ProposalOutcome, ProposalWords, Purpose,
-    Rejected, Requester, check,
+    AgencyId, AttachedFile, Citation, IncidentId, Instant, Invalid, ProposalId, ProposalKind, ProposalOutcome,
+    ProposalWords, Purpose, Rejected, Requester, Tlp, check,
 };
 use crate::exchange::{
     AmendProposal, AnswerProposal, ConcludeProposal, EraseProposal, Exchange, OpenProposal, ProposalFilter,
@@ -24,6 +24,8 @@ const LONGEST_TEXT: usize = 10_000;
 const LONGEST_MESSAGE: usize = 4_000;
 /// The longest reason to go ahead, in characters.
 const LONGEST_WHY: usize = 2_000;
+/// How much a document cites.
+const MOST_CITATIONS: usize = 32;
 /// How many files go with a message, how large each may be, and all of them.
 const MOST_FILES: usize = 8;
 const LARGEST_FILE_BYTES: usize = 256 * 1_024;
@@ -53,9 +55,35 @@ fn words(value: Option<&v1::ProposalContent>) -> Result<ProposalWords, Invalid> 
             text: required("text", &value.text, LONGEST_TEXT)?,
             embargo_until: convert::instant("embargo_until", value.embargo_until)?,
             due_at: convert::instant("due_at", value.due_at)?,
+            tlp: convert::optional("tlp", &value.tlp, |text| Tlp::parse(&text))?,
+            citations: citations(&value.citations)?,
         })
     };
     read().map_err(|problem: Invalid| problem.within("proposal"))
+}
+
+fn citations(values: &[v1::Citation]) -> Result<Vec<Citation>, Invalid> {
+    check(values.len() <= MOST_CITATIONS, "citations", format!("must be at most {MOST_CITATIONS}"))?;
+    let read = |(place, value)| citation(value).map_err(|problem| problem.within(&format!("citations[{place}]")));
+    values.iter().enumerate().map(read).collect()
+}
+
+fn citation(value: &v1::Citation) -> Result<Citation, Invalid> {
+    if value.agency.is_empty() {
+        let problem = "must not be set without an agency: it is from outside the library";
+        check(value.document_id.is_empty(), "document_id", problem)?;
+        check(value.digest.is_empty(), "digest", problem)?;
+        let title = convert::required("title", &value.title, 200)?;
+        return Ok(Citation::Outside { title, publisher: convert::required("publisher", &value.publisher, 200)? });
+    }
+    let problem = "must not be set beside an agency: the document has it";
+    check(value.title.is_empty(), "title", problem)?;
+    check(value.publisher.is_empty(), "publisher", problem)?;
+    Ok(Citation::Document {
+        agency: convert::field("agency", &value.agency, AgencyId::parse)?,
+        id: convert::field("document_id", &value.document_id, ProposalId::parse)?,
+        digest: convert::digest("digest", &value.digest)?,
+    })
 }
 
 fn digest_of(bytes: &[u8]) -> Vec<u8> {
@@ -99,6 +127,7 @@ fn put(message: &v1::PutProposalRequest) -> Result<PutProposal, Invalid> {
 fn filter(message: &v1::ListProposalsRequest, exchange: &Exchange) -> Result<ProposalFilter, Invalid> {
     let opener = convert::field("opener", &message.opener, AgencyId::parse)?;
     check(exchange.node().holds(&opener), "opener", "is not an agency whose records this node holds")?;
+    let put_to = convert::optional("put_to", &message.put_to, AgencyId::parse)?;
     let states = ["draft", "put", ProposalOutcome::TOLD, "published", "erased"];
     let known = |text: String| {
         let is_on_its_way = states.contains(&text.as_str());
@@ -110,6 +139,9 @@ fn filter(message: &v1::ListProposalsRequest, exchange: &Exchange) -> Result<Pro
         opener,
         kind: convert::optional("kind", &message.kind, ProposalKind::parse)?,
         state: state.unwrap_or_default(),
+        put_to,
+        documents: message.documents,
+        cites: convert::text("cites", &message.cites, 200)?,
     })
 }
 
@@ -189,9 +221,9 @@ impl ProposalService for Desk {
         }
         let done = call.exchange.change(by, put).await.map_err(failed)?;
         let said = stated(done.receipt.as_ref())?;
-        let answer_by = crate::domain::Instant::from_micros(said.answer_by_micros);
+        let answer_by = Some(said.answer_by_micros).filter(|micros| *micros != 0).map(Instant::from_micros);
         Ok(Response::new(v1::PutProposalResponse {
-            answer_by: (said.step == "put").then(|| convert::timestamp(answer_by)),
+            answer_by: answer_by.map(convert::timestamp),
             answer: said.step,
             explanation: said.explanation,
             receipt: done.receipt,
@@ -298,11 +330,15 @@ impl ProposalService for Desk {
         request: Request<v1::ListProposalsRequest>,
     ) -> Result<Response<v1::ListProposalsResponse>, Status> {
         let call = self.admit("ProposalService/ListProposals", request)?;
+        let reader = call.reader();
         let wanted = filter(&call.message, &call.exchange).map_err(invalid)?;
         let kind = wanted.kind.as_ref().map_or("", ProposalKind::as_str);
-        let narrowed = format!("{} {kind} {}", wanted.opener, wanted.state);
+        let put_to = wanted.put_to.as_ref().map_or("", AgencyId::as_str);
+        // The title comes last: it alone may have spaces.
+        let (opener, state, documents, cites) = (&wanted.opener, &wanted.state, wanted.documents, &wanted.cites);
+        let narrowed = format!("{opener} {kind} {state} {put_to} {documents} {cites}");
         let page = call.page(call.message.page_size, &call.message.page_token, &narrowed);
-        let (views, next_page_token) = call.exchange.proposals(page, call.reader(), wanted).await.map_err(failed)?;
+        let (views, next_page_token) = call.exchange.proposals(page, reader, wanted).await.map_err(failed)?;
         let proposals = views.iter().map(convert::proposal_summary).collect();
         Ok(Response::new(v1::ListProposalsResponse { proposals, next_page_token }))
     }

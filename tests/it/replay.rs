@@ -310,6 +310,53 @@ on_both_databases! {
         execute(&url, &[&erase], &[&erase]).await;
     }
 
+    async fn a_put_of_a_statement_is_decided_again_and_on_what_acts_brought_about(world: World) {
+        let url = world.config.database_url();
+        let permitted = world.permitted("ncsc").await;
+        let opening = world.opening("statement", &permitted.held.incident);
+        let opened = world.proposals("ncsc").open_proposal(opening.clone()).await.unwrap().into_inner();
+        let put = world.put_statement("ncsc", &opened, "ico").await;
+        assert_eq!(put.answer, "put");
+        let index = put.receipt.unwrap().index;
+        let (code, said) = world.replayed(&[]);
+        assert_eq!((code, &said["same"]), (0, &Value::from(1)), "{said}");
+
+        let seal = Seal::new(&world.config.node_secret().unwrap()).unwrap();
+        let entry = format!("entry {index}");
+        let wrapped = world.bytes(&format!("SELECT wrapped_key FROM entry WHERE idx = {index}")).await;
+        let key = seal.unwrap_key(&entry, &wrapped).unwrap();
+        let unverified = |sealed: Vec<u8>| {
+            let facts = key.open(&[&entry, "facts"], &sealed).unwrap();
+            key.seal(&[&entry, "facts"], &replaced(&facts, "\"state\":\"given\"", "\"state\":\"recorded\"")).unwrap()
+        };
+        let drop = ["DROP TRIGGER entry_append_only ON entry"];
+        execute(&url, &drop, &["DROP TRIGGER entry_never_changed"]).await;
+        let facts = Place { column: "facts", rows: format!("entry WHERE idx = {index}") };
+        let (code, said) = world.replayed_with(index, &facts, unverified).await;
+        assert!(code == 1 && said.contains("outcome: ") && said.contains("grounds: "), "{code} {said}");
+        // That it was put is in the entry's own openings.
+        let openings = Place { column: "openings", rows: facts.rows.clone() };
+        let another_step = |sealed: Vec<u8>| {
+            let openings = key.open(&[&entry, "openings"], &sealed).unwrap();
+            key.seal(&[&entry, "openings"], &replaced(&openings, "put", "not")).unwrap()
+        };
+        let (code, said) = world.replayed_with(index, &openings, another_step).await;
+        assert!(code == 1 && said.contains("openings: "), "{code} {said}");
+
+        // A consent that was withdrawn is written back as given, and the next text is put.
+        world.withdraw_consent(&permitted.held, &permitted.consent).await.unwrap();
+        let given = format!("UPDATE consent SET state = 'given' WHERE id = '{}'", permitted.consent);
+        execute(&url, &[&given], &[&given]).await;
+        let next = world.amend_as(world.proposals("ncsc"), &opened, opening.proposal.unwrap()).await;
+        let forged = world.put_statement("ncsc", &next, "ico").await;
+        assert_eq!(forged.answer, "put");
+        let (code, said) = world.replayed(&[]);
+        let faults = said["faults"].to_string();
+        assert!(code == 1 && faults.contains("was read as given, by the acts it is withdrawn"), "{code} {said}");
+        let erase = format!("UPDATE entry SET wrapped_key = NULL WHERE idx = {}", forged.receipt.unwrap().index);
+        execute(&url, &[&erase], &[&erase]).await;
+    }
+
     async fn what_was_erased_says_so_and_still_verifies(world: World) {
         let permitted = world.permitted("ncsc").await;
         let response = world.put(&permitted.held, world.ask(&permitted.held)).await.unwrap();

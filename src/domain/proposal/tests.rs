@@ -1,4 +1,7 @@
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::domain::Role;
 
 /// The two days for an answer, in seconds: longer than what is asked for below.
 const DAYS: i64 = 2 * 86_400;
@@ -11,6 +14,8 @@ fn terms(opener_answers: bool) -> ProposalTerms {
     let words = |word: &str| BTreeSet::from([word.to_owned()]);
     ProposalTerms {
         text: "a statement".into(),
+        citation: "a part".into(),
+        document: false,
         opened_by: agencies(["ico"]),
         put_to: agencies(["nca", "ncsc"]),
         answered_by: BTreeSet::from([Role::known("communications-approver")]),
@@ -32,6 +37,11 @@ fn at(seconds: i64) -> Instant {
 fn text(version: i64) -> ProposalText {
     let digest = Digest([u8::try_from(version).unwrap(); 32]);
     ProposalText { version, words: None, digest, written_by: OfficerId::known("a") }
+}
+
+fn words() -> ProposalWords {
+    let (title, text) = ("t".into(), "x".into());
+    ProposalWords { title, text, embargo_until: None, due_at: None, tlp: None, citations: Vec::new() }
 }
 
 fn proposal() -> Proposal {
@@ -59,7 +69,7 @@ impl Proposal {
     /// Put to an agency, to be answered by second 100.
     fn put(mut self, agency: &str) -> Self {
         let (agency, version) = (AgencyId::known(agency), self.newest());
-        self.puts.push(ProposalPut { agency, version, purpose: None, answer_by: at(100), at: at(0) });
+        self.puts.push(ProposalPut { agency, version, purpose: None, answer_by: Some(at(100)), at: at(0) });
         self
     }
 
@@ -127,12 +137,11 @@ fn an_outcome_says_no_more_than_the_answers_to_the_newest_text_do() {
     ];
     for (what, proposal, in_time, late) in cases {
         for outcome in ProposalOutcome::ALL {
-            assert_eq!(
-                proposal.can(outcome, false, DAYS - 1),
-                in_time.contains(&outcome),
-                "{what}, in time: {outcome:?}"
-            );
-            assert_eq!(proposal.can(outcome, false, DAYS), late.contains(&outcome), "{what}, late: {outcome:?}");
+            // That another stands in its place takes no answer either.
+            let alike = if outcome == ProposalOutcome::Superseded { Closed } else { outcome };
+            let (in_time, late) = (in_time.contains(&alike), late.contains(&alike));
+            assert_eq!(proposal.can(outcome, false, DAYS - 1), in_time, "{what}, in time: {outcome:?}");
+            assert_eq!(proposal.can(outcome, false, DAYS), late, "{what}, late: {outcome:?}");
         }
     }
 }
@@ -199,7 +208,7 @@ fn late_is_without_an_answer_once_the_time_is_over() {
 #[test]
 fn what_is_published_is_what_was_concluded_on_after_its_embargo() {
     let concluded = |outcome| Concluded { outcome, why: String::new(), by: OfficerId::known("a"), at: at(2) };
-    let words = ProposalWords { title: "t".into(), text: "x".into(), embargo_until: Some(at(50)), due_at: None };
+    let words = ProposalWords { embargo_until: Some(at(50)), ..words() };
     let first = ProposalText { words: Some(words), ..text(1) };
     let agreed =
         Proposal { texts: vec![first], concluded: Some(concluded(ProposalOutcome::Agreed)), ..proposal().put("ncsc") };
@@ -209,4 +218,68 @@ fn what_is_published_is_what_was_concluded_on_after_its_embargo() {
     let withdrawn = Proposal { concluded: Some(concluded(ProposalOutcome::Withdrawn)), ..agreed.clone() };
     assert!(withdrawn.check_publishable(one, at(50)).is_err());
     assert!(Proposal { published_at: Some(at(51)), ..agreed }.check_publishable(one, at(60)).is_err());
+}
+
+#[test]
+fn a_marking_says_to_whom_a_document_is_put() {
+    let marked = |version: i64, tlp| {
+        let words = Some(ProposalWords { tlp: Some(tlp), ..words() });
+        ProposalText { words, ..text(version) }
+    };
+    let with = |texts: Vec<ProposalText>| Proposal { texts, ..proposal() };
+    let may = |proposal: &Proposal, agency: &str| {
+        let text = proposal.texts.first().unwrap();
+        proposal.check_marking(text, &AgencyId::known(agency)).is_ok()
+    };
+    for (tlp, first, second) in [
+        (Tlp::Clear, true, true),
+        (Tlp::Green, true, true),
+        (Tlp::Amber, true, true),
+        (Tlp::AmberStrict, true, false),
+        (Tlp::Red, false, false),
+    ] {
+        let document = with(vec![marked(1, tlp)]);
+        assert_eq!(may(&document, "ncsc"), first, "{tlp:?}");
+        let put = document.put("ncsc");
+        assert_eq!((may(&put, "ncsc"), may(&put, "nca")), (first, second), "{tlp:?}");
+    }
+    // Another version of what only one agency may have; and a stricter one of what more of them have.
+    let strict = with(vec![marked(1, Tlp::AmberStrict)]).put("ncsc");
+    let again = Proposal { texts: vec![marked(2, Tlp::AmberStrict), marked(1, Tlp::AmberStrict)], ..strict.clone() };
+    assert!(may(&again, "ncsc") && !may(&again, "nca"));
+    let opened_up = Proposal { texts: vec![marked(2, Tlp::Clear), marked(1, Tlp::AmberStrict)], ..strict };
+    assert!(may(&opened_up, "nca"), "its agency may say more of its own");
+    let stricter = with(vec![marked(1, Tlp::Clear)]).put("ncsc").put("nca");
+    let stricter = Proposal { texts: vec![marked(2, Tlp::AmberStrict), marked(1, Tlp::Clear)], ..stricter };
+    assert!(may(&stricter, "nca") && !may(&stricter.put("ncsc"), "nca"));
+}
+
+#[test]
+fn a_document_asks_for_no_answer_and_names_no_incident() {
+    let parties = [AgencyId::known("ico"), AgencyId::known("nca"), AgencyId::known("ncsc")];
+    let document = || ProposalTerms {
+        document: true,
+        answered_by: BTreeSet::new(),
+        agreeing: BTreeSet::new(),
+        objecting: BTreeSet::new(),
+        outcomes: BTreeSet::from([ProposalOutcome::Superseded, ProposalOutcome::Withdrawn]),
+        answer_days: 0,
+        names_incident: false,
+        published: false,
+        ..terms(false)
+    };
+    assert_eq!(document().check(&parties), Ok(()));
+    let wrong = [
+        ProposalTerms { names_incident: true, ..document() },
+        ProposalTerms { published: true, ..document() },
+        ProposalTerms { answer_days: 2, ..document() },
+        ProposalTerms { agreeing: terms(false).agreeing, ..document() },
+        ProposalTerms { outcomes: terms(false).outcomes, ..document() },
+        ProposalTerms { citation: " ".into(), ..document() },
+        ProposalTerms { document: false, ..document() },
+        terms(false),
+    ];
+    for terms in wrong {
+        assert!(terms.check(&parties).is_err(), "{terms:?}");
+    }
 }

@@ -40,6 +40,12 @@ pub struct ProposalFilter {
     pub kind: Option<ProposalKind>,
     /// In which state; empty: in any.
     pub state: String,
+    /// To which agency they were put; none: to any. Of another agency's, to the reader's.
+    pub put_to: Option<AgencyId>,
+    /// Whether only documents.
+    pub documents: bool,
+    /// What they cite; empty: whatever it is.
+    pub cites: String,
 }
 
 /// A proposal for its reader.
@@ -209,6 +215,23 @@ pub(in crate::exchange) async fn shown(
     Ok(stands)
 }
 
+impl ProposalFilter {
+    /// Whether one that its reader may know of is wanted; `seen` is what the reader sees of it, opened.
+    fn wants(&self, seen: &Proposal) -> bool {
+        let text = seen.texts.first();
+        let is_document = text.is_some_and(|text| text.tlp().is_some());
+        let cites = |wanted: &str| text.is_some_and(|text| text.citations().iter().any(|one| one.is_of(wanted)));
+        (!self.documents || is_document) && (self.cites.is_empty() || cites(&self.cites))
+    }
+}
+
+/// The agencies to which a proposal was put and which have suspended this officer, or the officer's agency, since.
+async fn suspending(reads: &mut Reads, proposal: &Proposal, learns: &Requester) -> Result<BTreeSet<AgencyId>> {
+    let suspensions = reads.suspensions_of([learns]).await?;
+    let puts = proposal.last_puts().into_keys();
+    Ok(puts.filter(|agency| suspensions.between(agency, learns).is_some()).cloned().collect())
+}
+
 fn view(found: Proposal, kinds: &Kinds, reader: &AgencyId) -> ProposalView {
     let (at, is_own, state) = (kinds.at, found.opener == *reader, found.state(reader));
     if is_own {
@@ -244,12 +267,17 @@ impl Exchange {
         self.read(move |node, reads| {
             Box::pin(async move {
                 let at = node.now(reads).await?;
-                let ProposalRow { proposal, key } = seen(node, reads, at, &id, &reader).await?;
+                let ProposalRow { mut proposal, key } = seen(node, reads, at, &id, &reader).await?;
                 let with = Some(reader.agency()).filter(|agency| **agency != proposal.opener);
-                let messages = match &key {
+                let mut messages = match &key {
                     Some(key) => reads.proposal_messages(&id, key, with).await?,
                     None => Vec::new(),
                 };
+                // What they said is theirs: whom they have suspended reads no more of it.
+                let silent = suspending(reads, &proposal, &reader.officer).await?;
+                messages.retain(|message| !silent.contains(&message.sender));
+                let answers = proposal.answers.iter_mut().filter(|answer| silent.contains(&answer.agency));
+                answers.for_each(|answer| answer.said = None);
                 let kinds = Kinds::read(node, reads, at).await?;
                 Ok((view(proposal, &kinds, reader.agency()), messages))
             })
@@ -283,6 +311,9 @@ impl Exchange {
                 let content = reads.proposal_attachment(&id, &key, &with, number, place).await?.ok_or_else(missing)?;
                 let messages = reads.proposal_messages(&id, &key, Some(&with)).await?;
                 let found = messages.into_iter().find(|message| message.number == number).ok_or_else(missing)?;
+                if suspending(reads, &proposal, &reader.officer).await?.contains(&found.sender) {
+                    return Err(missing().into());
+                }
                 let place = usize::try_from(place - 1).map_err(|_| missing())?;
                 Ok((found.files.into_iter().nth(place).ok_or_else(missing)?, content))
             })
@@ -305,13 +336,20 @@ impl Exchange {
                     let Some(last) = ids.last() else { break };
                     after = last.to_string();
                     let is_last = ids.len() < most;
-                    for row in reads.proposals(&ids, &node.seal).await? {
-                        let found = row.proposal;
+                    for mut row in reads.proposals(&ids, &node.seal).await? {
+                        let found = &row.proposal;
+                        let put = found.put_to(reader.agency());
                         let is_own = found.opener == *reader.agency();
-                        let may = is_own || may_know(node, reads, &kinds, &found, &reader.officer).await?;
+                        let may = is_own || may_know(node, reads, &kinds, found, &reader.officer).await?;
                         let is_wanted = wanted.state.is_empty() || wanted.state == found.state(reader.agency());
-                        if may && is_wanted && may_read(&kinds, &found, &reader) {
-                            views.push(view(found, &kinds, reader.agency()));
+                        if !may || !is_wanted || !may_read(&kinds, found, &reader) {
+                            continue;
+                        }
+                        let shown = if is_own { found.newest() } else { put.map_or(0, |put| put.version) };
+                        reads.open_proposal_texts(&mut row, shown).await?;
+                        let view = view(row.proposal, &kinds, reader.agency());
+                        if wanted.wants(&view.proposal) {
+                            views.push(view);
                         }
                     }
                     if is_last {
@@ -334,10 +372,15 @@ async fn listed(
     most: i64,
 ) -> Result<Vec<ProposalId>> {
     let kind = wanted.kind.as_ref().map_or("", ProposalKind::as_str);
-    let found = if wanted.opener == *reader {
-        reads.proposals_opened(reader, kind, after, most).await?
-    } else {
-        reads.proposals_put_to(reader, &wanted.opener, kind, after, most).await?
+    let is_own = wanted.opener == *reader;
+    let found = match &wanted.put_to {
+        None if is_own => reads.proposals_opened(reader, kind, after, most).await?,
+        // Of another's, nothing shows of what a third agency was put.
+        Some(agency) if !is_own && agency != reader => Vec::new(),
+        put_to => {
+            let agency = put_to.as_ref().unwrap_or(reader);
+            reads.proposals_put_to(agency, &wanted.opener, kind, after, most).await?
+        }
     };
     Ok(found)
 }

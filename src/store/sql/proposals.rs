@@ -16,17 +16,25 @@ statements! {
            AND EXISTS (SELECT 1 FROM proposal_put u WHERE u.proposal_id = p.id AND u.agency = $4)
          ORDER BY p.id LIMIT $5"
     );
+    // What a proposal says is apart from where it stands: a list opens what it shows, and no more.
     PROPOSAL_TEXTS = set (
-        "SELECT proposal_id, version, sealed, digest, written_by FROM proposal_text WHERE proposal_id",
+        "SELECT proposal_id, version, digest, written_by FROM proposal_text WHERE proposal_id",
         " ORDER BY proposal_id, version DESC"
+    );
+    // $2 0: every version.
+    PROPOSAL_WORDS = both (
+        "SELECT version, sealed FROM proposal_text WHERE proposal_id = $1 AND (version = $2 OR $2 = 0) ORDER BY version"
     );
     PROPOSAL_PUTS = set (
         "SELECT proposal_id, agency, version, purpose, answer_by, put_at FROM proposal_put WHERE proposal_id",
         " ORDER BY proposal_id, version, agency"
     );
     PROPOSAL_ANSWERS = set (
-        "SELECT proposal_id, agency, number, version, answer, sealed, answered_at
+        "SELECT proposal_id, agency, number, version, answer, answered_at
          FROM proposal_answer WHERE proposal_id", " ORDER BY proposal_id, answered_at, agency, number"
+    );
+    PROPOSAL_SAID = both (
+        "SELECT agency, number, sealed FROM proposal_answer WHERE proposal_id = $1 ORDER BY agency, number"
     );
     // $2 empty: with every agency.
     PROPOSAL_MESSAGES = both (

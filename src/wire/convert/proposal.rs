@@ -1,7 +1,9 @@
 //! Proposals, as their readers may know them.
 
 use super::timestamp;
-use crate::domain::{Proposal, ProposalAnswer, ProposalKind, ProposalOutcome, ProposalPut, ProposalTerms, Role};
+use crate::domain::{
+    Proposal, ProposalAnswer, ProposalKind, ProposalOutcome, ProposalPut, ProposalTerms, ProposalText, Role, Tlp,
+};
 use crate::exchange::{ProposalView, proposal_content};
 use crate::proto::v1;
 
@@ -21,6 +23,8 @@ pub(super) fn terms((kind, terms): (&ProposalKind, &ProposalTerms)) -> v1::Propo
         opener_answers: terms.opener_answers,
         published: terms.published,
         retain_days: terms.retain_days,
+        citation: terms.citation.clone(),
+        document: terms.document,
     }
 }
 
@@ -47,7 +51,7 @@ pub(in crate::wire) fn proposal(view: &ProposalView) -> v1::Proposal {
         agency: put.agency.to_string(),
         version: put.version,
         put_at: Some(timestamp(put.at)),
-        answer_by: Some(timestamp(put.answer_by)),
+        answer_by: put.answer_by.map(timestamp),
         late: found.is_late(put, view.at),
     };
     let concluded = found.concluded.as_ref();
@@ -83,7 +87,8 @@ pub(in crate::wire) fn proposal_summary(view: &ProposalView) -> v1::ProposalSumm
         state: view.state.to_owned(),
         title: title.unwrap_or_default(),
         version: text.map_or(0, |text| text.version),
-        answer_by: puts.values().map(|put| put.answer_by).max().map(timestamp),
+        answer_by: puts.values().filter_map(|put| put.answer_by).max().map(timestamp),
         late: puts.values().any(|put| found.is_late(put, view.at)),
+        tlp: text.and_then(ProposalText::tlp).map(Tlp::as_str).unwrap_or_default().to_owned(),
     }
 }

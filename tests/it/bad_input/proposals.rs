@@ -5,6 +5,7 @@ use prost::Message as _;
 
 use crate::cli::execute;
 use crate::flow::Opened;
+use crate::flow::library::{CAF, cited, document_words, outside};
 use crate::harness::World;
 
 /// The variant about a statement, for whoever has a part in these alone; past all that are tried with bad input.
@@ -28,6 +29,19 @@ impl World {
             ("OpenProposal", 0) => {
                 let incident = self.hold("ico", "ncsc").await.incident;
                 v1::OpenProposalRequest { request_id, ..self.opening("statement", &incident) }.encode_to_vec()
+            }
+            ("OpenProposal", 1) => {
+                let standard = self.shared_document("ncsc", "standard", "green", vec![], "ico").await;
+                let proposal = Some(document_words("green", vec![cited("ncsc", &standard), outside()]));
+                let kind = "guidance".to_owned();
+                v1::OpenProposalRequest { request_id, kind, incident_id: String::new(), proposal }.encode_to_vec()
+            }
+            ("AmendProposal", 1) => {
+                let standard = self.shared_document("ncsc", "standard", "green", vec![], "ico").await;
+                let opened = self.document("ico", "guidance", "green", vec![]).await;
+                let proposal = Some(document_words("amber", vec![outside(), cited("ncsc", &standard)]));
+                let (proposal_id, etag) = (opened.proposal_id, opened.etag);
+                v1::AmendProposalRequest { request_id, proposal_id, etag, proposal }.encode_to_vec()
             }
             ("AmendProposal", 0) => {
                 let opened = self.open_statement("ico", "ncsc").await;
@@ -82,10 +96,13 @@ impl World {
                 v1::GetProposalRequest { proposal_id }.encode_to_vec()
             }
             ("ListProposals", 0) => {
-                self.open("ico", "support").await;
-                self.open("ico", "support").await;
-                let (kind, state) = ("support".to_owned(), "draft".to_owned());
+                for _ in 0..2 {
+                    self.shared_document("ico", "guidance", "clear", vec![outside()], "ncsc").await;
+                }
+                let (kind, state) = ("guidance".to_owned(), "put".to_owned());
+                let (documents, cites) = (true, CAF.to_owned());
                 let request = v1::ListProposalsRequest { kind, state, page_size, ..crate::flow::opened_by("ico") };
+                let request = v1::ListProposalsRequest { put_to: ncsc(), documents, cites, ..request };
                 let listed = self.proposals("ico").list_proposals(request.clone()).await.unwrap().into_inner();
                 v1::ListProposalsRequest { page_token: listed.next_page_token, ..request }.encode_to_vec()
             }

@@ -225,7 +225,7 @@ impl World {
             "RequestRelease" => 4,
             "OfferRelease" | "GiveAuthorisation" | "RegisterIncidents" | "PublishStatistics" | "ListDisclosures"
             | "AskPermission" | "RecordConsent" | "ReconfirmConsent" | "RecordDisclosure" | "PutProposal"
-            | "ConcludeProposal" | "RecordReminder" => 2,
+            | "ConcludeProposal" | "OpenProposal" | "AmendProposal" | "RecordReminder" => 2,
             "ReportWrongfulRelease" => 3,
             _ => 1,
         };
@@ -500,13 +500,8 @@ impl World {
             }
             _ => {
                 let request = self.put(&held, ask.clone()).await.unwrap().request;
-                let agreement = ask.agreement;
-                v1::RequestReleaseRequest {
-                    request_id: request_id(),
-                    request,
-                    agreement,
-                    ..v1::RequestReleaseRequest::default()
-                }
+                let (request_id, agreement) = (request_id(), ask.agreement);
+                v1::RequestReleaseRequest { request_id, request, agreement, ..v1::RequestReleaseRequest::default() }
             }
         }
     }

@@ -49,7 +49,8 @@ impl World {
         let embargo_until = if kind == "statement" { self.in_seconds(DAY) } else { None };
         let due_at = if kind == "support" { None } else { self.in_seconds(20 * DAY) };
         let text = "First line.\nSecond line.".to_owned();
-        let proposal = Some(v1::ProposalContent { title: TITLE.into(), text, embargo_until, due_at });
+        let words = v1::ProposalContent::default();
+        let proposal = Some(v1::ProposalContent { title: TITLE.into(), text, embargo_until, due_at, ..words });
         v1::OpenProposalRequest { request_id: request_id(), kind: kind.into(), incident_id: incident.into(), proposal }
     }
 
@@ -283,8 +284,9 @@ on_both_databases! {
         let stale = world.proposals("ico").put_proposal(world.putting(&opened, "ncsc", "")).await;
         assert_error(stale, Code::FailedPrecondition, "WRONG_STATE");
         // A kind that the agreement does not open to this agency, and a purpose that is for incidents.
-        let nca = world.proposals("ico").put_proposal(world.putting(&amended, "nca", "")).await;
-        assert_invalid(nca, "agency");
+        let nca = world.proposals("ico").put_proposal(world.putting(&amended, "nca", "")).await.unwrap().into_inner();
+        assert_eq!((nca.answer.as_str(), nca.answer_by), ("not-covered", None));
+        world.learns_nothing("nca", &amended).await;
         let purpose = world.proposals("ico").put_proposal(world.putting(&amended, "ncsc", "harm-reduction")).await;
         assert_error(purpose, Code::FailedPrecondition, "WRONG_STATE");
 

@@ -1,12 +1,36 @@
-//! N2: the NCSC may give the ICO technical advice: support that is asked for, answered and tracked.
+//! N2: the ICO's guidance cites the NCSC's standards that it promotes; and the NCSC may give the ICO technical advice:
+//! support that is asked for, answered and tracked.
 
 use concordat::proto::v1;
 use tonic::Code;
 
 use crate::builders::assert_error;
+use crate::flow::library::{cited, document_words, outside};
+use crate::flow::opened_by;
 use crate::harness::on_both_databases;
 
 on_both_databases! {
+    async fn row_n2_guidance_cites_the_standards_that_it_promotes(world: World) {
+        let standard = world.shared_document("ncsc", "standard", "clear", vec![], "ico").await;
+        let promoted = vec![cited("ncsc", &standard), outside()];
+        let guidance = world.shared_document("ico", "guidance", "clear", promoted.clone(), "ncsc").await;
+        let theirs = world.shown("ncsc", &guidance.proposal_id).await;
+        assert_eq!(theirs.content.unwrap().citations, promoted);
+        assert_eq!(theirs.digest, guidance.digest, "what is cited is part of the text");
+        // The NCSC finds who promotes its standard.
+        let citing = |what: &str| v1::ListProposalsRequest { cites: what.into(), ..opened_by("ico") };
+        assert_eq!(world.library("ncsc", citing(&standard.proposal_id)).await, [guidance.proposal_id.as_str()]);
+        assert_eq!(world.library("ncsc", citing("prop_nothing")).await, Vec::<String>::new());
+        // A later version is another one: the guidance says which it promotes.
+        let later = document_words("clear", vec![outside()]);
+        let later = world.amend_as(world.proposals("ncsc"), &standard, later).await;
+        world.put_document("ncsc", &later, "ico").await.unwrap();
+        let cites = world.shown("ico", &guidance.proposal_id).await.content.unwrap().citations;
+        assert_eq!(cites[0].digest, standard.digest);
+        let follows = document_words("clear", vec![cited("ncsc", &later)]);
+        world.amend_to(&guidance, follows).await;
+    }
+
     async fn row_n2_advice_is_asked_for_answered_and_closed(world: World) {
         let opened = world.asked_for_support().await;
         let id = opened.proposal_id.clone();

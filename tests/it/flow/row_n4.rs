@@ -86,6 +86,30 @@ on_both_databases! {
         let message = world.message(&opened.proposal_id);
         assert_error(world.proposals("ncsc").send_message(message).await, Code::FailedPrecondition, "WRONG_STATE");
         assert_error(world.answer("ncsc", &opened, "answered").await, Code::FailedPrecondition, "WRONG_STATE");
-        assert_eq!(world.got("ico", &opened.proposal_id).await.unwrap().messages.len(), 1);
+        let attached = |message| {
+            let (proposal_id, agency) = (opened.proposal_id.clone(), "ncsc".to_owned());
+            v1::GetAttachmentRequest { proposal_id, agency, message, place: 1 }
+        };
+        let sees_its_own_alone = async || {
+            let got = world.got("ico", &opened.proposal_id).await.unwrap();
+            assert!(got.messages.iter().all(|one| one.sender == "ico"), "{:?}", got.messages.len());
+            let answers: Vec<_> = got.proposal.unwrap().answers.into_iter().map(|one| (one.answer, one.text)).collect();
+            assert_eq!(answers, [("accepted".to_owned(), String::new())]);
+            let theirs = world.proposals("ico").get_attachment(attached(1)).await;
+            assert_error(theirs, Code::NotFound, "NOT_FOUND");
+        };
+        sees_its_own_alone().await;
+        world.resume_agency("ncsc", "ico").await.unwrap();
+        let message = v1::SendMessageRequest { agency: "ncsc".into(), ..world.message(&opened.proposal_id) };
+        world.proposals("ico").send_message(message).await.unwrap();
+        let both = world.got("ico", &opened.proposal_id).await.unwrap();
+        assert_eq!((both.messages.len(), both.proposal.unwrap().answers[0].text.as_str()), (2, "As we see it."));
+        world.proposals("ico").get_attachment(attached(1)).await.unwrap();
+        world.suspend_officer("ncsc", "ico", &both.messages[1].officer_pseudonym).await.unwrap();
+        sees_its_own_alone().await;
+        world.proposals("ico").get_attachment(attached(2)).await.unwrap();
+        let read = v1::GetProposalRequest { proposal_id: opened.proposal_id.clone() };
+        let other = world.proposals_as("ico", "other", &["recorder"]).get_proposal(read).await.unwrap().into_inner();
+        assert_eq!(other.messages.len(), 2, "another officer reads both");
     }
 }
