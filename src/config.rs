@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::domain::{Agency, AgencyId, AgencyName, AgencyNames, Instant, Invalid, Role};
 use crate::proto::ROLES;
@@ -68,6 +70,28 @@ pub struct TlsSection {
     pub certificate_file: PathBuf,
     /// Its private key, PEM.
     pub key_file: PathBuf,
+    /// How often files of certificates and keys are looked at for changes, in seconds: 1 to 60.
+    #[serde(default = "reload_seconds")]
+    pub reload_seconds: u64,
+    /// Takes secret files that every user of the machine can read.
+    #[serde(default)]
+    pub allow_readable_keys: bool,
+}
+
+fn reload_seconds() -> u64 {
+    2
+}
+
+impl TlsSection {
+    /// With a certificate and its key, and what is usual of everything else.
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self {
+            certificate_file: certificate.into(),
+            key_file: key.into(),
+            reload_seconds: reload_seconds(),
+            allow_readable_keys: false,
+        }
+    }
 }
 
 /// `[events]`
@@ -96,9 +120,15 @@ pub struct AgencySection {
     pub trust_domain: String,
     /// The roots of its certificates, PEM.
     pub roots_file: PathBuf,
-    /// Revocation lists, PEM; one for each issuer once there is any.
+    /// How it takes certificates back.
     #[serde(default)]
+    pub revocation: RevocationPolicy,
+    /// Revocation lists, PEM: a current one of each authority that signs certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocation_lists_file: Option<PathBuf>,
+    /// Authorities below the roots whose lists are in that file, PEM. Nobody trusts them for being here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intermediates_file: Option<PathBuf>,
     /// What it is called, and when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub name: Vec<NameSection>,
@@ -111,6 +141,17 @@ pub struct AgencySection {
     /// The keys of its node's ledger, where that is another node: what it shows by receipts is believed with these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ledger: Vec<LedgerSection>,
+}
+
+/// `agency.revocation`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RevocationPolicy {
+    /// By lists of its authorities; without current ones nobody of the agency is admitted.
+    #[default]
+    Crl,
+    /// Not at all: nobody is admitted with a certificate that is valid for more than 24 hours.
+    ShortLived,
 }
 
 /// `[[agency.name]]`: a name of the agency, for as long as it is the name.
@@ -198,6 +239,19 @@ impl AgencySection {
 
     fn check(&self) -> Result<(), Invalid> {
         self.names()?;
+        let problem = match (self.revocation, &self.revocation_lists_file, &self.intermediates_file) {
+            (RevocationPolicy::Crl, None, _) => {
+                "is not there: name the file of its authorities' revocation lists, or \
+                say `revocation = \"short-lived\"` if its certificates live for 24 hours at most"
+            }
+            (RevocationPolicy::ShortLived, Some(_), _) | (RevocationPolicy::ShortLived, _, Some(_)) => {
+                "is there, or `intermediates_file` is, and nobody would read it: `revocation` is `short-lived`"
+            }
+            _ => "",
+        };
+        if !problem.is_empty() {
+            return Err(Invalid::new("revocation_lists_file", problem));
+        }
         for (place, ledger) in self.ledger.iter().enumerate() {
             ledger.dates().map_err(|problem| problem.within(&format!("ledger[{place}]")))?;
         }
@@ -224,6 +278,9 @@ impl Config {
         }
         if !(1..=300).contains(&config.events.heartbeat_seconds) {
             return Err(Error::new(file, "events.heartbeat_seconds: must be 1 to 300"));
+        }
+        if !(1..=60).contains(&config.tls.reload_seconds) {
+            return Err(Error::new(file, "tls.reload_seconds: must be 1 to 60"));
         }
         for agency in &config.agency {
             agency.check().map_err(|problem| Error::new(file, format!("agency `{}`: {problem}", agency.id)))?;
@@ -283,13 +340,36 @@ impl Config {
         fs::read_to_string(&path).map_err(|e| Error::new(&path, e))
     }
 
-    /// The node secret.
-    pub fn node_secret(&self) -> Result<zeroize::Zeroizing<[u8; 32]>, Error> {
-        let text = zeroize::Zeroizing::new(self.read(&self.node.secret_file)?);
-        let wrong = || Error::new(&self.node.secret_file, "must be 32 bytes in hexadecimal: `openssl rand -hex 32`");
-        let bytes = zeroize::Zeroizing::new(
-            data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).map_err(|_| wrong())?,
-        );
-        bytes.as_slice().try_into().map(zeroize::Zeroizing::new).map_err(|_| wrong())
+    /// Reads a secret file that the configuration names; one that every user of the machine can read only if that is
+    /// allowed.
+    pub fn read_secret(&self, path: &Path) -> Result<Zeroizing<String>, Error> {
+        let path = self.path(path);
+        if !self.tls.allow_readable_keys {
+            refuse_readable(&path)?;
+        }
+        fs::read_to_string(&path).map(Zeroizing::new).map_err(|e| Error::new(&path, e))
     }
+
+    /// The node secret.
+    pub fn node_secret(&self) -> Result<Zeroizing<[u8; 32]>, Error> {
+        let text = self.read_secret(&self.node.secret_file)?;
+        let wrong = || Error::new(&self.node.secret_file, "must be 32 bytes in hexadecimal: `openssl rand -hex 32`");
+        let bytes =
+            Zeroizing::new(data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).map_err(|_| wrong())?);
+        bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| wrong())
+    }
+}
+
+/// Turns a secret file away that every user of the machine can read.
+pub fn refuse_readable(path: &Path) -> Result<(), Error> {
+    let mode = fs::metadata(path).map_err(|e| Error::new(path, e))?.permissions().mode();
+    let for_others = mode & 0o007;
+    if for_others == 0 {
+        return Ok(());
+    }
+    let problem = format!(
+        "every user of this machine may use it (mode {:03o}): `chmod o= FILE`, or `allow_readable_keys = true`",
+        mode & 0o777
+    );
+    Err(Error::new(path, problem))
 }

@@ -54,6 +54,8 @@ pub struct Limits {
     pub age: Duration,
     /// How long requests in flight may then still take.
     pub grace: Duration,
+    /// How long those of a peer may still take that nobody vouches for any more.
+    pub parting: Duration,
     /// The deadline of a request that states none.
     pub usual_deadline: Duration,
     /// The longest deadline, whatever a request states.
@@ -69,6 +71,7 @@ impl Default for Limits {
             first_request: Duration::from_secs(10),
             age: Duration::from_mins(15),
             grace: Duration::from_secs(10),
+            parting: Duration::from_millis(500),
             usual_deadline: Duration::from_secs(10),
             longest_deadline: Duration::from_secs(30),
         }
@@ -104,7 +107,7 @@ struct Node {
 /// grace period.
 ///
 /// A connection is accepted with the acceptor of that moment. Putting another in place touches no open connection:
-/// [`Connections::close`] does.
+/// [`Connections::end`] does.
 pub async fn serve(
     listener: TcpListener,
     acceptor: Arc<ArcSwap<Acceptor>>,
@@ -157,16 +160,19 @@ impl Node {
             }
         };
         let peer = Arc::new(peer);
-        let Some(open) = self.connections.register(&peer) else {
-            tracing::info!(?address, agency = %peer.agency(), "an agency has too many connections");
+        let chain: Arc<[_]> = stream.get_ref().1.peer_certificates().unwrap_or_default().into();
+        let Some(open) = self.connections.register(&peer, Arc::clone(&chain)) else {
+            let (agency, fingerprint) = (peer.agency(), peer.fingerprint().to_hex());
+            tracing::info!(?address, %agency, fingerprint, "an agency has too many connections, or a suspended certificate");
             return;
         };
-        // WHY: if trust changed during the handshake, the one who closes what is no longer trusted may have looked
+        // WHY: if trust changed during the handshake, the one who ends what is no longer trusted may have looked
         // before this connection was registered. Either they saw it, or we see the new acceptor here.
-        if let Err(reason) = self.acceptor.load().judge(&stream) {
+        if let Err(reason) = self.acceptor.load().judge(&chain) {
             tracing::info!(?address, %reason, "a peer was turned away");
             return;
         }
+        drop(chain);
         self.carry(stream, peer, &open).await;
     }
 
@@ -176,7 +182,8 @@ impl Node {
         timeout(self.connections.limits().handshake, acceptor.accept(socket)).await?
     }
 
-    /// Serves requests until the peer leaves or the connection is cut; at shutdown or of old age says GOAWAY first.
+    /// Serves requests until the peer leaves; at shutdown, of old age or if nobody vouches for the peer any more says
+    /// GOAWAY and waits for what is in flight: for the grace period, or for a moment.
     async fn carry(&self, stream: TlsStream<TcpStream>, peer: Arc<Peer>, open: &Open) {
         let limits = *self.connections.limits();
         let spoken = CancellationToken::new();
@@ -185,7 +192,7 @@ impl Node {
         let mut connection = pin!(http2_settings().serve_connection(TokioIo::new(stream), service));
         tokio::select! {
             biased;
-            () = open.cut() => return,
+            () = open.ended() => {}
             ended = connection.as_mut() => return log(ended),
             () = silence(limits.first_request, &spoken) => return,
             () = self.shutdown.cancelled() => {}
@@ -193,10 +200,14 @@ impl Node {
         }
         leaving.0.cancel();
         connection.as_mut().graceful_shutdown();
+        let parting = async {
+            open.ended().await;
+            sleep(limits.parting).await;
+        };
         tokio::select! {
             biased;
-            () = open.cut() => {}
             ended = connection => log(ended),
+            () = parting => {}
             () = sleep(limits.grace) => {}
         }
     }

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use crate::client::{Context, TokenSection, TokenSource};
 use crate::config::{
-    AgencySection, Config, HoldsSection, IssuerSection, KeySection, NameSection, NodeSection, TlsSection,
+    AgencySection, Config, HoldsSection, IssuerSection, KeySection, NameSection, NodeSection, RevocationPolicy,
+    TlsSection,
 };
 use crate::domain::{AgencyId, Instant, OfficerId, Purpose, Role, Unit};
 use crate::ledger::SigningKey;
@@ -109,7 +110,7 @@ impl Workspace {
             ledger_key_file: "ledger.key".into(),
             agreements: None,
         };
-        let tls = TlsSection { certificate_file: "server.pem".into(), key_file: "server.key".into() };
+        let tls = TlsSection::new("server.pem", "server.key");
         let file = home.join("node.toml");
         Config::new(node, tls, agencies).write(&file)?;
         let config = Config::load(&file)?;
@@ -190,7 +191,9 @@ fn agency_section(agency: &str, holds: bool) -> AgencySection {
         id: AgencyId::known(agency),
         trust_domain: trust_domain(agency),
         roots_file: format!("../{agency}/root.pem").into(),
+        revocation: RevocationPolicy::ShortLived,
         revocation_lists_file: None,
+        intermediates_file: None,
         name: names
             .map(|(_, text, from)| NameSection { text: (*text).into(), from: (*from).into(), until: None })
             .collect(),

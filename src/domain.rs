@@ -74,7 +74,7 @@ pub use proposal::{
 pub use provenance::{ConsentTerms, Onward, Passage, Permission, PermissionRule, Provenance};
 pub use quarter::Quarter;
 pub use scheme::{Rule, Scheme};
-pub use suspension::{Suspended, Suspension, Suspensions};
+pub use suspension::{Part, Suspended, Suspension, Suspensions, certificate_name};
 pub use theme::{Backing, Confirmation, HeldTheme, Theme, ThemeVersion};
 pub use uk_time::UkTime;
 pub use wrongful::{BREACH_HOURS, Frozen, WRONGFUL_CAUSES, WrongfulRelease, frozen_since};

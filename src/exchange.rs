@@ -102,7 +102,7 @@ pub use retention::{ConfirmDisposal, EraseIncident, ProposeErasure};
 pub use sharing::{Item, SharingAsk, Telling, Told};
 pub(crate) use statement::{anonymised as anonymised_record, handling, passages, timestamp};
 pub use statistics::Prepared;
-pub use suspensions::{Resume, Suspend};
+pub use suspensions::{Resume, Suspend, SuspendedSystems};
 pub use tables::Tables;
 pub(crate) use themes::content as theme_content;
 pub use themes::{ConfirmTheme, DraftTheme, ReviseTheme, ThemeView, WithdrawTheme};

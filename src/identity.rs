@@ -93,6 +93,8 @@ impl fmt::Debug for Caller {
 pub enum Unidentified {
     #[error("the certificate has expired")]
     CertificateExpired,
+    #[error("nobody vouches for the certificate any more")]
+    Withdrawn,
     #[error("there is no authorization header")]
     NoToken,
     #[error("the authorization isn't `Bearer` and a token")]
@@ -173,6 +175,9 @@ impl Tokens {
     pub fn identify(&self, peer: &Peer, authorization: Option<&str>, now: Instant) -> Result<Caller, Unidentified> {
         if now >= peer.not_after() {
             return Err(Unidentified::CertificateExpired);
+        }
+        if peer.is_withdrawn() {
+            return Err(Unidentified::Withdrawn);
         }
         let token = token::bearer(authorization.ok_or(Unidentified::NoToken)?)?;
         let registry = self.registry.load();

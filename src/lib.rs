@@ -55,6 +55,7 @@ pub mod client;
 pub mod config;
 pub mod dev;
 pub mod pki;
+pub mod rotation;
 pub mod server;
 
 #[global_allocator]

@@ -68,7 +68,7 @@ impl Profile {
             extended_key_usages: vec![purpose],
             is_authority: false,
             not_before: now.plus_seconds(-EARLY_SECONDS),
-            not_after: now.plus_seconds(LEAF_HOURS * 3_600),
+            not_after: now.plus_seconds(LEAF_HOURS * 3_600 - EARLY_SECONDS),
         }
     }
 }
@@ -134,7 +134,7 @@ impl Authority {
     }
 
     /// A revocation list of these certificates in PEM, current for a day.
-    pub fn revoke(&self, issued: &[&Issued], now: Instant) -> Result<String, Error> {
+    pub fn revoke(&self, issued: &[&Issued], number: u64, now: Instant) -> Result<String, Error> {
         let revocation_time = calendar(now)?;
         let revoked = |issued: &&Issued| RevokedCertParams {
             serial_number: SerialNumber::from(issued.serial.clone()),
@@ -145,7 +145,7 @@ impl Authority {
         CertificateRevocationListParams {
             this_update: calendar(now.plus_seconds(-EARLY_SECONDS))?,
             next_update: calendar(now.plus_days(1))?,
-            crl_number: SerialNumber::from(1),
+            crl_number: SerialNumber::from(number),
             issuing_distribution_point: None,
             revoked_certs: issued.iter().map(revoked).collect(),
             key_identifier_method: KeyIdMethod::Sha256,

@@ -1,9 +1,8 @@
 //! The composition root: from a configuration to a node that serves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,16 +13,16 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{AgencySection, Config, IssuerSection};
+use crate::config::Config;
 use crate::connections::{self, Connections, Limits};
 use crate::decision::Proposal;
 use crate::domain::{AgencyId, AgencyNames};
-use crate::exchange::{Exchange, LedgerKey, Node, Setup};
-use crate::identity::{Issuers, RegisteredIssuer, TokenKey, Tokens};
+use crate::exchange::{Exchange, LedgerKey, Node, Setup, SuspendedSystems};
+use crate::identity::Tokens;
 use crate::ledger::{Keyring, SigningKey};
+use crate::rotation::{Rotation, Sets};
 use crate::seal::Seal;
 use crate::store::{Options, Store};
-use crate::tls::{self, Acceptor, Credentials, Trust, TrustedAgency};
 use crate::wire::{Desk, Readiness, StreamLimits};
 use crate::{config, proto};
 
@@ -37,8 +36,8 @@ pub struct Running {
     pub address: SocketAddr,
     /// Its connections, by peer.
     pub connections: Arc<Connections>,
-    /// Its certificate and the agencies that it trusts; store another to replace both as one.
-    pub acceptor: Arc<ArcSwap<Acceptor>>,
+    /// Its certificate, whom it trusts and what was revoked, as they are on disk.
+    pub rotation: Arc<Rotation>,
     /// Its token issuers.
     pub tokens: Arc<Tokens>,
     exchange: Exchange,
@@ -47,15 +46,15 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a node: opens and checks its ledger, then listens.
+    /// Starts a node: reads its certificates and keys, opens and checks its ledger, then listens.
     ///
     /// Fails without serving if the stored ledger is not the one that was signed last.
     pub async fn start(config: &Config, clock: Clock) -> Result<Self, Error> {
+        let sets = Sets::read(config)?;
+        let (issuers, acceptor) = (sets.issuers()?, Arc::new(ArcSwap::from_pointee(sets.acceptor()?)));
         let exchange = Exchange::start(node(config, clock).await?);
-        let issuers = Issuers::new(issuers(config)?)?;
         let pseudonym_key = exchange.node().seal().pseudonym_key();
         let tokens = Arc::new(Tokens::new(config.node.audience.clone(), &pseudonym_key, issuers));
-        let acceptor = Arc::new(ArcSwap::from_pointee(acceptor(config)?));
         let streams = StreamLimits {
             heartbeat: Duration::from_secs(config.events.heartbeat_seconds),
             per_agency: config.events.streams_per_agency,
@@ -67,6 +66,7 @@ impl Running {
             .map_err(|e| format!("cannot listen on {}: {e}", config.node.listen))?;
         let address = listener.local_addr()?;
         let connections = Arc::new(Connections::new(Limits::default()));
+        connections.deny(&exchange.suspended_systems().await?.certificates);
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(connections::serve(
             listener,
@@ -75,10 +75,15 @@ impl Running {
             Arc::clone(&connections),
             shutdown.clone(),
         ));
+        let rotation =
+            Rotation::new(config.clone(), sets, Arc::clone(&acceptor), Arc::clone(&tokens), Arc::clone(&connections));
+        let rotation = Arc::new(rotation);
+        tokio::spawn(Arc::clone(&rotation).watch(shutdown.clone()));
+        tokio::spawn(watch_suspensions(exchange.clone(), Arc::clone(&connections), shutdown.clone()));
         tokio::spawn(watch_duties(exchange.clone(), shutdown.clone()));
         tokio::spawn(watch_store(exchange.clone(), readiness, shutdown.clone()));
         tracing::info!(%address, origin = exchange.node().origin(), "serving");
-        Ok(Self { address, connections, acceptor, tokens, exchange, shutdown, serving })
+        Ok(Self { address, connections, rotation, tokens, exchange, shutdown, serving })
     }
 
     /// The node's use cases, for whoever runs in the same process.
@@ -91,6 +96,32 @@ impl Running {
         self.shutdown.cancel();
         drop(self.serving.await);
         self.exchange.node().store().close().await;
+    }
+}
+
+/// How often suspensions are looked at, whichever replica they were made at: connections are cut half a second after.
+const SUSPENSIONS_EVERY: Duration = Duration::from_millis(400);
+
+/// Ends the connections of suspended certificates and keeps others by them out, and ends those of a guest agency when it is
+/// suspended: it may connect again, to be told by whom, until the node stops.
+async fn watch_suspensions(exchange: Exchange, connections: Arc<Connections>, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(SUSPENSIONS_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut known = BTreeSet::new();
+    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        match exchange.suspended_systems().await {
+            Ok(SuspendedSystems { agencies, certificates }) => {
+                let suspended: BTreeSet<_> = agencies.difference(&known).cloned().collect();
+                let ended =
+                    connections.deny(&certificates) + connections.end(|peer, _| suspended.contains(peer.agency()));
+                if ended > 0 {
+                    tracing::warn!(ended, "connections end: their certificate or their agency is suspended");
+                }
+                known = agencies;
+            }
+            // Calls fail then, too.
+            Err(error) => tracing::debug!(%error, "suspensions could not be looked at"),
+        }
     }
 }
 
@@ -137,7 +168,7 @@ async fn watch_store(exchange: Exchange, readiness: Readiness, shutdown: Cancell
 
 /// Opens the node's ledger and checks that it is the one that was signed last.
 pub async fn node(config: &Config, clock: Clock) -> Result<Node, Error> {
-    let key = SigningKey::parse(&config.read(&config.node.ledger_key_file)?)?;
+    let key = SigningKey::parse(&config.read_secret(&config.node.ledger_key_file)?)?;
     let store = Store::open(&Options::serve(config.database_url())).await.map_err(|e| {
         let hint = "check the database's address; a new SQLite file is made with `concordat ledger init`";
         format!("{}: {e} ({hint})", config.database_shown())
@@ -195,41 +226,4 @@ fn proposals(config: &Config) -> Result<Vec<Proposal>, Error> {
         }
     }
     Ok(proposals)
-}
-
-fn acceptor(config: &Config) -> Result<Acceptor, Error> {
-    let trusted = |agency: &AgencySection| -> Result<TrustedAgency, Error> {
-        Ok(TrustedAgency {
-            agency: agency.id.clone(),
-            trust_domain: agency.trust_domain.clone(),
-            roots: tls::certificates_from_file(&config.path(&agency.roots_file))?,
-            revocation_lists: match &agency.revocation_lists_file {
-                Some(file) => tls::revocation_lists_from_file(&config.path(file))?,
-                None => Vec::new(),
-            },
-        })
-    };
-    let trust = Trust::new(config.agency.iter().map(trusted).collect::<Result<Vec<_>, _>>()?)?;
-    let path = |file: &Path| config.path(file);
-    let credentials = Credentials::from_files(&path(&config.tls.certificate_file), &path(&config.tls.key_file))?;
-    Ok(Acceptor::new(trust, credentials)?)
-}
-
-fn issuers(config: &Config) -> Result<Vec<RegisteredIssuer>, Error> {
-    let registered = |agency: &AgencySection, issuer: &IssuerSection| -> Result<RegisteredIssuer, Error> {
-        let mut keys = Vec::new();
-        for key in &issuer.key {
-            let pem = config.read(&key.public_key_file)?;
-            let token_key = TokenKey::from_pem(&pem).map_err(|e| config::Error::new(&key.public_key_file, e))?;
-            keys.push((key.kid.clone(), token_key));
-        }
-        Ok(RegisteredIssuer {
-            agency: agency.id.clone(),
-            issuer: issuer.issuer.clone(),
-            keys,
-            roles: issuer.roles.clone(),
-        })
-    };
-    let pairs = config.agency.iter().flat_map(|agency| agency.issuer.iter().map(move |issuer| (agency, issuer)));
-    pairs.map(|(agency, issuer)| registered(agency, issuer)).collect()
 }

@@ -2,6 +2,7 @@
 
 mod client;
 mod pem;
+mod revocation;
 mod trust;
 
 use std::io;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, cipher_suite, kx_group};
-use rustls::pki_types::UnixTime;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::{Error, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,8 +20,9 @@ use tokio_rustls::server::TlsStream;
 use crate::identity::Peer;
 
 pub use client::{Unreachable, client_config, connect, connect_lazily};
-pub use pem::{Credentials, Unreadable, certificates, certificates_from_file, revocation_lists_from_file};
-pub use trust::{Inadmissible, Trust, TrustedAgency, Untrustworthy};
+pub use pem::{Credentials, Unreadable, certificates, certificates_from_file, revocation_lists};
+pub use revocation::{Life, Revocation, RevocationList, Unlistable};
+pub use trust::{Inadmissible, Trust, TrustedAgency, Untrustworthy, Vouching};
 
 use trust::AgencyVerifier;
 
@@ -78,13 +80,13 @@ impl Acceptor {
         if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer didn't ask for HTTP/2 (ALPN h2)"));
         }
-        let peer = self.judge(&stream).map_err(io::Error::other)?;
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let peer = self.judge(chain).map_err(io::Error::other)?;
         Ok((stream, peer))
     }
 
-    /// Who is at the other end by what is trusted here and now, whichever acceptor shook hands.
-    pub fn judge<S>(&self, stream: &TlsStream<S>) -> Result<Peer, Inadmissible> {
-        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    /// Whose chain this is by what is trusted here and now, whichever acceptor shook hands.
+    pub fn judge(&self, chain: &[CertificateDer<'_>]) -> Result<Peer, Inadmissible> {
         self.trust.admit(chain, UnixTime::now())
     }
 }

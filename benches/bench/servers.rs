@@ -148,7 +148,7 @@ fn acceptor(config: &Config) -> Result<Acceptor> {
             agency: agency.id.clone(),
             trust_domain: agency.trust_domain.clone(),
             roots: tls::certificates_from_file(&config.path(&agency.roots_file))?,
-            revocation_lists: Vec::new(),
+            revocation: tls::Revocation::ShortLived,
         });
     }
     let path = |file: &Path| config.path(file);

@@ -106,7 +106,7 @@ pub(super) async fn run(arguments: Arguments, stated: Option<Format>) -> anyhow:
 
 async fn check(argument: &ConfigArgument, format: Format) -> anyhow::Result<Verdict> {
     let config = Config::load(&argument.config)?;
-    let key = SigningKey::parse(&config.read(&config.node.ledger_key_file)?)?;
+    let key = SigningKey::parse(&config.read_secret(&config.node.ledger_key_file)?)?;
     let keys = Keyring::parse([key.verifier_key().as_str()])?;
     let store = Store::open(&Options::inspect(config.database_url())).await?;
     let bar = progress(0, "checking");

@@ -1,12 +1,14 @@
-//! The open connections, so that those of a peer that is no longer trusted can be cut.
+//! The open connections, so that those of a peer that nobody vouches for any more end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use rustls::pki_types::CertificateDer;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use super::Limits;
+use crate::domain::AgencyId;
 use crate::identity::Peer;
 
 /// All open connections.
@@ -20,13 +22,16 @@ pub struct Connections {
 struct State {
     next: u64,
     open: HashMap<u64, Entry>,
+    /// Certificates by which nobody may connect, each with the agency whose it is.
+    denied: BTreeSet<(AgencyId, String)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Entry {
     peer: Arc<Peer>,
+    chain: Arc<[CertificateDer<'static>]>,
     opened: Instant,
-    cut: CancellationToken,
+    ended: CancellationToken,
 }
 
 impl Connections {
@@ -50,28 +55,46 @@ impl Connections {
         self.state().open.values().map(|entry| (Arc::clone(&entry.peer), entry.opened)).collect()
     }
 
-    /// Cuts the connections of these peers, requests in flight included; returns how many there were.
+    /// Ends the connections of these peers: no call on them is identified from now on, they are told to leave, and they
+    /// are cut a moment later ([`Limits::parting`]), requests in flight included. Returns how many there were.
     ///
     /// To withdraw trust, first put the new [`Acceptor`](crate::tls::Acceptor) in place and then call this: what
     /// connects in between is judged by the new one.
-    pub fn close(&self, whose: impl Fn(&Peer) -> bool) -> usize {
-        let state = self.state();
-        let cut = state.open.values().filter(|entry| whose(&entry.peer)).inspect(|entry| entry.cut.cancel());
-        cut.count()
+    pub fn end(&self, whose: impl Fn(&Peer, &[CertificateDer<'static>]) -> bool) -> usize {
+        // Judging a chain takes its time, and who connects meanwhile is judged as it connects.
+        let open: Vec<Entry> =
+            self.state().open.values().filter(|entry| !entry.ended.is_cancelled()).cloned().collect();
+        let ended = open.iter().filter(|entry| whose(&entry.peer, &entry.chain)).inspect(|entry| {
+            entry.peer.withdraw();
+            entry.ended.cancel();
+        });
+        ended.count()
     }
 
-    /// Registers a connection for as long as the result lives. None if its agency has as many as it may have.
-    pub(super) fn register(self: &Arc<Self>, peer: &Arc<Peer>) -> Option<Open> {
+    /// From now on nobody may connect by these certificates and no others; the connections by them end. Each is named as
+    /// [`certificate_name`](crate::domain::certificate_name) has it.
+    pub fn deny(&self, certificates: &BTreeSet<(AgencyId, String)>) -> usize {
+        self.state().denied.clone_from(certificates);
+        self.end(|peer, _| is_among(certificates, peer))
+    }
+
+    /// Registers a connection for as long as the result lives. None if its agency has as many as it may have, or nobody may
+    /// connect by its certificate.
+    pub(super) fn register(self: &Arc<Self>, peer: &Arc<Peer>, chain: Arc<[CertificateDer<'static>]>) -> Option<Open> {
         let mut state = self.state();
+        if is_among(&state.denied, peer) {
+            return None;
+        }
         let of_agency = state.open.values().filter(|entry| entry.peer.agency() == peer.agency()).count();
         if of_agency >= self.limits.connections_per_agency {
             return None;
         }
         let id = state.next;
         state.next += 1;
-        let cut = CancellationToken::new();
-        state.open.insert(id, Entry { peer: Arc::clone(peer), opened: Instant::now(), cut: cut.clone() });
-        Some(Open { connections: Arc::clone(self), id, cut })
+        let ended = CancellationToken::new();
+        let entry = Entry { peer: Arc::clone(peer), chain, opened: Instant::now(), ended: ended.clone() };
+        state.open.insert(id, entry);
+        Some(Open { connections: Arc::clone(self), id, ended })
     }
 
     /// Nothing panics while it is held, and a half-made change isn't possible: poison means nothing here.
@@ -80,18 +103,23 @@ impl Connections {
     }
 }
 
+fn is_among(certificates: &BTreeSet<(AgencyId, String)>, peer: &Peer) -> bool {
+    !certificates.is_empty()
+        && peer.certificate_names().iter().any(|name| certificates.contains(&(peer.agency().clone(), name.clone())))
+}
+
 /// One open connection's place among them, given up when this is dropped.
 #[derive(Debug)]
 pub(super) struct Open {
     connections: Arc<Connections>,
     id: u64,
-    cut: CancellationToken,
+    ended: CancellationToken,
 }
 
 impl Open {
-    /// Waits until the connection is to be cut.
-    pub(super) fn cut(&self) -> WaitForCancellationFuture<'_> {
-        self.cut.cancelled()
+    /// Waits until the connection is to end because nobody vouches for its peer any more.
+    pub(super) fn ended(&self) -> WaitForCancellationFuture<'_> {
+        self.ended.cancelled()
     }
 }
 

@@ -126,8 +126,8 @@ pub enum Reminded {
 
 unprinted!(Reminded);
 
-/// That an organisation was reminded after an incident, or why it cannot be. That a reminder is due is computed, and
-/// kept nowhere.
+/// That an organisation was reminded after an incident, or why it cannot be. That a reminder is due is computed
+/// whenever it is asked.
 #[derive(Debug, Clone)]
 pub struct Reminder {
     /// The incident; each has one.

@@ -4,16 +4,25 @@ use std::fmt;
 
 use super::{AgencyId, Instant, Invalid, OfficerId, Requester};
 
-/// Who can be suspended: an agency, or one officer of it.
-///
-/// An officer is known by the pseudonym, which the same officer has for ever; unit and roles are the token's to say and
-/// may be others tomorrow.
+/// Who can be suspended: an agency, one officer of it, or whoever presents one of its certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suspended {
     /// The agency.
     pub agency: AgencyId,
-    /// The officer's pseudonym; none: everybody of the agency.
-    pub pseudonym: Option<String>,
+    /// What of it.
+    pub part: Part,
+}
+
+/// What of an agency is suspended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// Everybody.
+    Whole,
+    /// An officer, by the pseudonym, which the same officer has for ever; unit and roles are the token's to say and may be
+    /// others tomorrow.
+    Officer(String),
+    /// A certificate, as [`certificate_name`] has it.
+    Certificate(String),
 }
 
 /// A suspension that stands.
@@ -44,7 +53,7 @@ impl Suspended {
         let drawn = pseudonym.strip_prefix("officer-").unwrap_or_default();
         let is_drawn = drawn.len() == PSEUDONYM_LENGTH && drawn.chars().all(|c| matches!(c, 'a'..='z' | '2'..='7'));
         if is_drawn {
-            return Ok(Self { agency, pseudonym: Some(pseudonym.to_owned()) });
+            return Ok(Self { agency, part: Part::Officer(pseudonym.to_owned()) });
         }
         let problem = "is not a pseudonym: for an officer of another agency it is `officer-` and 20 letters or digits, \
                        as a received request or an entry shows it";
@@ -53,25 +62,57 @@ impl Suspended {
 
     /// From the text that it has as an entry's object.
     pub fn read(text: &str) -> Self {
-        match text.split_once('/') {
-            Some((agency, pseudonym)) => {
-                Self { agency: AgencyId::known(agency), pseudonym: Some(pseudonym.to_owned()) }
-            }
-            None => Self { agency: AgencyId::known(text), pseudonym: None },
-        }
+        let (agency, part) = match text.split_once('/') {
+            Some((agency, part)) if certificate_name(part).is_ok() => (agency, Part::Certificate(part.to_owned())),
+            Some((agency, pseudonym)) => (agency, Part::Officer(pseudonym.to_owned())),
+            None => (text, Part::Whole),
+        };
+        Self { agency: AgencyId::known(agency), part }
+    }
+
+    /// The officer's pseudonym, where one is suspended.
+    pub fn pseudonym(&self) -> Option<&str> {
+        if let Part::Officer(pseudonym) = &self.part { Some(pseudonym) } else { None }
+    }
+
+    /// The certificate's name, where one is suspended.
+    pub fn certificate(&self) -> Option<&str> {
+        if let Part::Certificate(name) = &self.part { Some(name) } else { None }
     }
 
     fn includes(&self, requester: &Requester) -> bool {
-        let officer = self.pseudonym.as_ref().is_none_or(|pseudonym| *pseudonym == requester.pseudonym);
-        self.agency == requester.agency && officer
+        let is_included = match &self.part {
+            Part::Whole => true,
+            Part::Officer(pseudonym) => *pseudonym == requester.pseudonym,
+            // Whose connection it is, is looked at where there are connections.
+            Part::Certificate(_) => false,
+        };
+        self.agency == requester.agency && is_included
     }
+}
+
+/// A certificate's name: `sha256:` and the fingerprint over its DER, or `serial:` and its serial number without leading zero
+/// octets, both in hexadecimal. Colons and upper case are taken as tools print them.
+pub fn certificate_name(text: &str) -> Result<String, Invalid> {
+    let is_hex = |hex: &str| hex.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
+    let plain = |hex: &str| hex.replace(':', "").to_lowercase();
+    let name = match text.split_once(':') {
+        Some(("sha256", hex)) => Some(("sha256", plain(hex))).filter(|(_, hex)| hex.len() == 64),
+        Some(("serial", hex)) => Some(("serial", plain(hex).trim_start_matches("00").to_owned()))
+            .filter(|(_, hex)| (2..=40).contains(&hex.len()) && hex.len() % 2 == 0),
+        _ => None,
+    };
+    let problem = "is not a certificate: write `sha256:` and the 64 digits of its fingerprint, or `serial:` and its serial \
+                   number, in hexadecimal, as `openssl x509 -noout -fingerprint -sha256 -serial` shows them";
+    let name = name.filter(|(_, hex)| is_hex(hex)).ok_or_else(|| Invalid::new("", problem))?;
+    Ok(format!("{}:{}", name.0, name.1))
 }
 
 impl fmt::Display for Suspended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.pseudonym {
-            Some(pseudonym) => write!(f, "{}/{pseudonym}", self.agency),
-            None => write!(f, "{}", self.agency),
+        match &self.part {
+            Part::Officer(part) | Part::Certificate(part) => write!(f, "{}/{part}", self.agency),
+            Part::Whole => write!(f, "{}", self.agency),
         }
     }
 }
@@ -137,6 +178,23 @@ mod tests {
         let suspended = Suspended::officer(AgencyId::known("ico"), PSEUDONYM).unwrap();
         assert_eq!(Suspended::read(&suspended.to_string()), suspended);
         assert!(one.suspendable().contains(&suspended.to_string()));
+    }
+
+    #[test]
+    fn a_certificate_is_suspended_for_whoever_presents_it() {
+        let (ico, one) = (AgencyId::known("ico"), officer("ico", PSEUDONYM));
+        for name in [format!("sha256:{}", "0f".repeat(32)), "serial:4f01".to_owned()] {
+            let suspended =
+                Suspended { agency: ico.clone(), part: Part::Certificate(certificate_name(&name).unwrap()) };
+            assert_eq!(Suspended::read(&suspended.to_string()), suspended);
+            assert!(standing("ico", &suspended.to_string()).of_caller(&one, true).is_none(), "no officer by a token");
+        }
+        assert_eq!(certificate_name("serial:00:C0:FF:EE").unwrap(), "serial:c0ffee");
+        let printed = format!("sha256:{}", ["AB"; 32].join(":"));
+        assert_eq!(certificate_name(&printed).unwrap(), format!("sha256:{}", "ab".repeat(32)));
+        for wrong in ["", "serial:", "serial:4", "serial:00", "serial:xy", "sha256:00", "sha1:00", "4f01"] {
+            assert!(certificate_name(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -91,10 +91,10 @@ impl Acts {
                 self.incidents.entry(object.to_owned()).and_modify(|(_, verified)| *verified = Some(at));
             }
             "IncidentService/IssueReference" => drop(self.references.insert(object.to_owned())),
-            "AdminService/SuspendOfficer" | "AdminService/SuspendAgency" => {
+            "AdminService/SuspendOfficer" | "AdminService/SuspendAgency" | "AdminService/SuspendCertificate" => {
                 self.suspended.insert((act.agency.clone(), object.to_owned()));
             }
-            "AdminService/ResumeOfficer" | "AdminService/ResumeAgency" => {
+            "AdminService/ResumeOfficer" | "AdminService/ResumeAgency" | "AdminService/ResumeCertificate" => {
                 self.suspended.remove(&(act.agency.clone(), object.to_owned()));
             }
             "ThemeService/DraftTheme" | "ThemeService/ReviseTheme" => {

@@ -149,6 +149,28 @@ pub(super) async fn due(context: Context<'_>, reads: &mut Reads, incidents: &[&I
     incidents.iter().map(event).collect()
 }
 
+/// Which of these events of an agency tell of reminders that are due at a time: all, while an agreement in force has the
+/// agency remind.
+pub(super) async fn stand(node: &Node, reads: &mut Reads, events: &[Event], at: Instant) -> Result<Vec<EventId>> {
+    let due: Vec<&Event> = events.iter().filter(|event| event.kind == EventKind::ReminderDue).collect();
+    match due.first() {
+        Some(event) if reminds(node, reads, &event.agency, at).await? => {
+            Ok(due.into_iter().map(|event| event.id.clone()).collect())
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The agency's own incident, of which its organisation may be told something. One that came from another agency is none:
+/// the organisation would learn that it was passed on.
+async fn own(context: Context<'_>, reads: &mut Reads, id: &IncidentId) -> Result<Incident> {
+    let incident = incidents::own(context, reads, id).await?;
+    if incident.provenance.is_some() {
+        return Err(Rejected::WrongState("what came from another agency is that agency's to advise on").into());
+    }
+    Ok(incident)
+}
+
 /// Erases what was said to the organisation of an incident, and that it was to be reminded.
 pub(super) fn erased(incident: &IncidentId) -> Vec<Write> {
     let mut writes = Vec::from(Write::erase_advice(incident));
@@ -180,7 +202,7 @@ impl Plan for RecordReminder {
     const KIND: Kind = Kind::Advice;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
-        let incident = incidents::own(context, reads, &self.incident).await?;
+        let incident = own(context, reads, &self.incident).await?;
         if !reminds(context.node, reads, context.agency(), context.at).await? {
             return Err(Rejected::WrongState("no agreement in force has your agency remind organisations").into());
         }
@@ -206,7 +228,7 @@ impl Plan for RecordRecommendation {
     const KIND: Kind = Kind::Advice;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
-        let incident = incidents::own(context, reads, &self.incident).await?;
+        let incident = own(context, reads, &self.incident).await?;
         let agreements = in_force(context.node, reads, context.at).await?;
         let mut all = agreements.iter().filter_map(|agreement| agreement.advice());
         let terms = all.find_map(|terms| terms.recommendation(context.agency(), &self.clause)).ok_or_else(|| {

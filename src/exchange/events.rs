@@ -15,7 +15,7 @@ use crate::store::{QuestionRow, Reads, Write};
 use super::gather::{Gathered, Put, gather, supposed};
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, cut};
-use super::{Exchange, Node, Result, asks, deconfliction, nudges, proposals, suspensions};
+use super::{Exchange, Node, Result, advice, asks, deconfliction, nudges, proposals, suspensions};
 use cursor::Cursor;
 
 const OTHER_LEDGER: &str = "is of a later state of the ledger than this one: read from the start";
@@ -177,7 +177,7 @@ impl Exchange {
     ///
     /// What another agency offers or lets it see is listed only while the gate, on the facts as they are now, would permit
     /// that; what is about a proposal, only while this agency may know of it; a request that nobody has decided
-    /// about, only until it expires.
+    /// about, only until it expires; that a reminder is due, only while an agreement in force has the agency remind.
     pub async fn events(&self, page: Page) -> Result<EventPage> {
         // One list, however it is read.
         let page = Page { list: "events", field: "cursor", ..page };
@@ -196,7 +196,10 @@ impl Exchange {
                 let mut stands = offers_stand(node, reads, &events, now).await?;
                 stands.extend(deconfliction::shown(node, reads, &events, now, &reader).await?);
                 stands.extend(proposals::shown(node, reads, &events, now, &reader).await?);
-                let is_bounded = |kind: EventKind| kind.is_offer() || kind.is_sight() || kind.is_about_a_proposal();
+                stands.extend(advice::stand(node, reads, &events, now).await?);
+                let is_bounded = |kind: EventKind| {
+                    kind.is_offer() || kind.is_sight() || kind.is_about_a_proposal() || kind == EventKind::ReminderDue
+                };
                 let is_shown = |event: &Event| !is_bounded(event.kind) || stands.contains(&event.id);
                 events.retain(|event| !event.is_over(now) && is_shown(event));
                 Ok(EventPage { events, cursor: page.seal(node, &next)?, more })

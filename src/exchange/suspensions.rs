@@ -5,7 +5,9 @@
 //! where it is looked up: under the lock for whatever changes something or is to be decided, after the suspensions of
 //! the same batch were written; in the reading's own transaction for whatever is only read.
 
-use crate::domain::{Actor, AgencyId, OfficerId, Rejected, Requester, Suspended, Suspension, Suspensions};
+use std::collections::BTreeSet;
+
+use crate::domain::{Actor, AgencyId, OfficerId, Part, Rejected, Requester, Suspended, Suspension, Suspensions};
 use crate::ledger::Kind;
 use crate::store::{Reads, Write};
 
@@ -14,7 +16,7 @@ use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
 use super::{Error, Exchange, Node, Result};
 
-/// Suspends an officer or an agency.
+/// Suspends an officer, a certificate or an agency.
 #[derive(Debug)]
 pub struct Suspend {
     /// Whom.
@@ -35,17 +37,22 @@ impl Plan for Suspend {
     const STOPS: bool = true;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
-        let Suspended { agency, pseudonym } = &self.whom;
+        let Suspended { agency, part } = &self.whom;
         let is_own = agency == context.agency();
         if !context.node.known.contains_key(agency) {
             return Err(Rejected::invalid("agency", format!("`{agency}` is not an agency that this node knows")).into());
         }
-        if is_own && pseudonym.is_none() {
+        if is_own && *part == Part::Whole {
             let problem = "is your own agency: suspend its officers one by one, or end its agreements";
             return Err(Rejected::invalid("agency", problem).into());
         }
-        if is_own && pseudonym.as_ref() == Some(&context.actor.pseudonym) {
+        if is_own && *part == Part::Officer(context.actor.pseudonym.clone()) {
             return Err(Rejected::invalid("officer", "is yourself: another operator must do it").into());
+        }
+        // As with a whole agency: none stops another's work on its own records.
+        if !is_own && matches!(part, Part::Certificate(_)) && context.node.holds(agency) {
+            let problem = "keeps its records on this node: its own operators suspend its certificates";
+            return Err(Rejected::invalid("agency", problem).into());
         }
         if standing(context, reads, &self.whom).await? {
             return Err(Rejected::WrongState("it is suspended already").into());
@@ -74,12 +81,7 @@ impl Plan for Resume {
 
 /// Whether the caller's agency has suspended exactly these.
 async fn standing(context: Context<'_>, reads: &mut Reads, whom: &Suspended) -> Result<bool> {
-    let named = Requester {
-        agency: whom.agency.clone(),
-        unit: context.actor.unit.clone(),
-        pseudonym: whom.pseudonym.clone().unwrap_or_default(),
-    };
-    let found = reads.suspensions_of([&named]).await?;
+    let found = reads.suspensions_by_name(&[whom.to_string()]).await?;
     Ok(found.0.iter().any(|one| one.holder == *context.agency() && one.suspended == *whom))
 }
 
@@ -121,7 +123,34 @@ pub(super) async fn may_pass(reads: &mut Reads, puts: &[Put]) -> Result<Vec<bool
     Ok(puts.iter().map(|put| found.between(&put.ask.holder, &put.ask.requester).is_none()).collect())
 }
 
+/// What of the suspensions that stand is about systems and not about officers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SuspendedSystems {
+    /// Agencies without records here that are suspended whole.
+    pub agencies: BTreeSet<AgencyId>,
+    /// Certificates, with the agency whose they are.
+    pub certificates: BTreeSet<(AgencyId, String)>,
+}
+
 impl Exchange {
+    /// Whose connections are not to stay open, by any agency's word.
+    pub async fn suspended_systems(&self) -> Result<SuspendedSystems> {
+        self.read(|node, reads| {
+            Box::pin(async move {
+                let mut systems = SuspendedSystems::default();
+                for Suspended { agency, part } in reads.suspended_systems().await? {
+                    match part {
+                        Part::Certificate(name) => drop(systems.certificates.insert((agency, name))),
+                        Part::Whole if !node.holds(&agency) => drop(systems.agencies.insert(agency)),
+                        Part::Whole | Part::Officer(_) => {}
+                    }
+                }
+                Ok(systems)
+            })
+        })
+        .await
+    }
+
     /// The suspensions by the agency that stand.
     pub async fn suspensions(&self, page: Page) -> Result<Pages<Suspension>> {
         self.read(move |node, reads| {

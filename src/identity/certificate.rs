@@ -1,5 +1,7 @@
 //! What a certificate says about the system that presents it.
 
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
@@ -10,6 +12,9 @@ use crate::domain::{AgencyId, Digest, Instant};
 
 /// The longest that a caller's certificate may be valid for.
 const LONGEST_SECONDS: i64 = 90 * 86_400;
+
+/// The longest that one may be valid for whose agency takes none back.
+const SHORT_SECONDS: i64 = 86_400;
 
 /// The fewest bits of an RSA key. Elliptic curves are limited by the cryptography provider.
 const FEWEST_RSA_BITS: usize = 3072;
@@ -99,6 +104,7 @@ pub(crate) struct Leaf {
     spiffe_id: SpiffeId,
     fingerprint: Digest,
     serial: String,
+    not_before: Instant,
     not_after: Instant,
 }
 
@@ -119,8 +125,19 @@ impl Leaf {
             spiffe_id: only_spiffe_id(&certificate)?,
             fingerprint: fingerprint(der),
             serial: data_encoding::HEXLOWER.encode(certificate.raw_serial()),
+            not_before: at(certificate.validity().not_before.timestamp()),
             not_after: at(certificate.validity().not_after.timestamp()),
         })
+    }
+
+    /// Whether it ends so soon that it needs no revocation: after 24 hours.
+    pub(crate) fn is_short_lived(&self) -> bool {
+        self.not_after.micros() - self.not_before.micros() <= SHORT_SECONDS * 1_000_000
+    }
+
+    /// When it expires, exclusive.
+    pub(crate) fn not_after(&self) -> Instant {
+        self.not_after
     }
 
     /// The trust domain that it claims to belong to.
@@ -159,19 +176,46 @@ fn only_spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, Unaccep
     }
 }
 
-/// The system at the other end of a connection, vouched for by the authority of its own agency.
+/// The system at the other end of a connection, vouched for by the authority of its own agency until that ends.
 ///
 /// Made once per connection, by [`Trust::admit`](crate::tls::Trust::admit) alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Peer {
     agency: AgencyId,
     leaf: Leaf,
+    certificate_names: [String; 2],
+    /// In microseconds since 1970.
+    vouched_until: AtomicI64,
+    is_withdrawn: AtomicBool,
 }
 
 impl Peer {
     /// INVARIANT: the agency's own authority vouches for the leaf; [`Trust::admit`](crate::tls::Trust::admit) sees to it.
-    pub(crate) fn vouched(agency: AgencyId, leaf: Leaf) -> Self {
-        Self { agency, leaf }
+    pub(crate) fn vouched(agency: AgencyId, leaf: Leaf, vouched_until: Instant) -> Self {
+        let serial = leaf.serial.trim_start_matches("00");
+        let certificate_names = [format!("sha256:{}", leaf.fingerprint.to_hex()), format!("serial:{serial}")];
+        let vouched_until = AtomicI64::new(vouched_until.micros());
+        Self { agency, leaf, certificate_names, vouched_until, is_withdrawn: AtomicBool::new(false) }
+    }
+
+    /// Nobody vouches for it any more: no call on this connection is identified from now on.
+    pub(crate) fn withdraw(&self) {
+        self.is_withdrawn.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether nobody vouches for it any more.
+    pub fn is_withdrawn(&self) -> bool {
+        self.is_withdrawn.load(Ordering::SeqCst)
+    }
+
+    /// Until when nothing that vouches for it ends by itself: a certificate of the chain, or a revocation list.
+    pub fn vouched_until(&self) -> Instant {
+        Instant::from_micros(self.vouched_until.load(Ordering::SeqCst))
+    }
+
+    /// Takes over until when by what was found now about the same chain.
+    pub(crate) fn renew(&self, judged: &Self) {
+        self.vouched_until.store(judged.vouched_until().micros(), Ordering::SeqCst);
     }
 
     /// The agency whose authority vouches for it.
@@ -192,6 +236,11 @@ impl Peer {
     /// The certificate's serial number, in lower-case hexadecimal as encoded.
     pub fn serial(&self) -> &str {
         &self.leaf.serial
+    }
+
+    /// The certificate as [`certificate_name`](crate::domain::certificate_name) has it, in both ways.
+    pub fn certificate_names(&self) -> &[String; 2] {
+        &self.certificate_names
     }
 
     /// When the certificate expires, exclusive.

@@ -90,6 +90,9 @@ statements! {
         "SELECT suspended, holder, officer, suspended_at, suspended_by FROM suspension
          WHERE holder = $1 AND suspended > $2 ORDER BY suspended LIMIT $3"
     );
+    SUSPENDED_SYSTEMS = both (
+        "SELECT DISTINCT suspended FROM suspension WHERE suspended NOT LIKE '%/officer-%' ORDER BY suspended"
+    );
     LIFT_SUSPENSION = both ("DELETE FROM suspension WHERE holder = $1 AND suspended = $2");
 
     ORGANISATION = both (

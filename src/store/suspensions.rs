@@ -34,8 +34,19 @@ impl Reads {
     /// What stands against these officers or their agencies: the same statement whether anything does.
     pub async fn suspensions_of(&mut self, officers: impl IntoIterator<Item = &Requester>) -> Result<Suspensions> {
         let keys: Vec<String> = officers.into_iter().flat_map(Requester::suspendable).collect();
-        let set = key_set(keys.iter().map(String::as_str));
+        self.suspensions_by_name(&keys).await
+    }
+
+    /// What stands against exactly these.
+    pub async fn suspensions_by_name(&mut self, names: &[String]) -> Result<Suspensions> {
+        let set = key_set(names.iter().map(String::as_str));
         Ok(Suspensions(rows!(self, sql::SUSPENSIONS_OF, Row, set).into_iter().map(suspension).collect()))
+    }
+
+    /// Whole agencies and certificates that are suspended.
+    pub async fn suspended_systems(&mut self) -> Result<Vec<Suspended>> {
+        let found = rows!(self, sql::SUSPENDED_SYSTEMS, (String,));
+        Ok(found.into_iter().map(|(name,)| Suspended::read(&name)).collect())
     }
 
     /// What stands by a holder, after one that was suspended.

@@ -4,8 +4,13 @@ use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::FromDer;
 
-use crate::domain::Digest;
+use super::provider;
+use crate::domain::{Digest, Instant};
 use crate::identity;
 
 /// Why a file, or a text, doesn't give what was asked of it.
@@ -52,13 +57,47 @@ pub struct Credentials {
 
 impl Credentials {
     /// Reads both; whether they belong together is checked where they are put to use.
-    pub fn from_pem(chain: &str, key: &str) -> Result<Self, Unreadable> {
-        Ok(Self { chain: certificates(chain.as_bytes())?, key: private_key(key.as_bytes())? })
+    pub fn from_pem(chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Result<Self, Unreadable> {
+        Ok(Self { chain: certificates(chain.as_ref())?, key: private_key(key.as_ref())? })
     }
 
     /// Reads both from files; an error names the file.
     pub fn from_files(chain: &Path, key: &Path) -> Result<Self, Unreadable> {
         Ok(Self { chain: from_file(chain, certificates)?, key: from_file(key, private_key)? })
+    }
+
+    /// Whether clients will take it for a server's at `now`: a problem in words if not. Whether they trust its authority
+    /// is theirs to know.
+    pub fn check_server(&self, now: Instant) -> Result<(), &'static str> {
+        CertifiedKey::from_der(self.chain.clone(), self.key.clone_key(), &provider())
+            .map_err(|_| "the private key isn't this certificate's, or of a kind that isn't used here")?;
+        let leaf = self.chain.first().map_or(&[][..], |leaf| leaf.as_ref());
+        let (_, leaf) = X509Certificate::from_der(leaf).map_err(|_| "the first certificate can't be read")?;
+        let names = leaf.subject_alternative_name().ok().flatten();
+        let has_name = names.is_some_and(|names| {
+            let mut names = names.value.general_names.iter();
+            names.any(|name| matches!(name, GeneralName::DNSName(_) | GeneralName::IPAddress(_)))
+        });
+        let extended = leaf.extended_key_usage().map_err(|_| "its extended key usage can't be read")?;
+        match self.validity() {
+            Some((from, _)) if now < from => Err("the certificate isn't valid yet: put it here when it is"),
+            Some((_, until)) if now < until => Ok(()),
+            _ => Err("the certificate has expired: issue a new one"),
+        }?;
+        if !has_name {
+            return Err("the certificate has no DNS name or IP address: clients look for one, not for a common name");
+        }
+        if extended.is_some_and(|extended| !extended.value.server_auth && !extended.value.any) {
+            return Err("the certificate isn't for a server (extended key usage serverAuth)");
+        }
+        Ok(())
+    }
+
+    /// From when, inclusive, and until when, exclusive, the leaf is valid.
+    pub fn validity(&self) -> Option<(Instant, Instant)> {
+        let (_, leaf) = X509Certificate::from_der(self.chain.first()?).ok()?;
+        let at = |seconds: i64| Instant::from_micros(0).plus_seconds(seconds);
+        Some((at(leaf.validity().not_before.timestamp()), at(leaf.validity().not_after.timestamp())))
     }
 
     /// SHA-256 over the leaf: what a token must be bound to.
@@ -83,9 +122,9 @@ pub fn certificates_from_file(path: &Path) -> Result<Vec<CertificateDer<'static>
     from_file(path, certificates)
 }
 
-/// All revocation lists in a file, at least one.
-pub fn revocation_lists_from_file(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, Unreadable> {
-    from_file(path, |pem| all(CertificateRevocationListDer::pem_slice_iter(pem), REVOCATION_LIST))
+/// All revocation lists in a PEM text, at least one.
+pub fn revocation_lists(pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, Unreadable> {
+    all(CertificateRevocationListDer::pem_slice_iter(pem), REVOCATION_LIST)
 }
 
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Unreadable> {

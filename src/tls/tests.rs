@@ -1,5 +1,4 @@
 use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose, SanType};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateRevocationListDer, ServerName};
 use rustls::{ClientConfig, HandshakeKind, NamedGroup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,7 +24,7 @@ fn trusted(agency: &str, authority: &Authority) -> TrustedAgency {
         agency: AgencyId::known(agency),
         trust_domain: authority.trust_domain().to_owned(),
         roots: certificates(authority.root_pem().as_bytes()).expect("a root"),
-        revocation_lists: Vec::new(),
+        revocation: Revocation::ShortLived,
     }
 }
 
@@ -121,7 +120,10 @@ async fn no_authority_names_a_system_of_another_agency() {
 
 #[tokio::test]
 async fn every_unacceptable_certificate_gets_the_same_alert() {
-    let world = world();
+    let world = world_with(|ico, authority| {
+        let list = authority.revoke(&[], 1, now()).expect("a list");
+        ico.revocation = Revocation::Lists(lists(authority, &list));
+    });
     let stranger = Authority::new("stranger", "stranger.example", now()).expect("an authority");
     let stranger = credentials(&stranger.issue_client("gateway", now()).expect("a certificate"));
     let mut long = world.issue(|_| {});
@@ -164,26 +166,59 @@ async fn without_a_certificate_nobody_gets_in() {
     assert_eq!(world().told(None).await, "received fatal alert: CertificateRequired");
 }
 
+/// What is accepted of a PEM text as an authority's lists.
+fn lists(authority: &Authority, pem: &str) -> Vec<RevocationList> {
+    let roots = certificates(authority.root_pem().as_bytes()).expect("a root");
+    let read = |der: CertificateRevocationListDer<'_>| RevocationList::read(&der, &roots, now()).expect("a list");
+    revocation_lists(pem.as_bytes()).expect("PEM").into_iter().map(read).collect()
+}
+
 #[tokio::test]
 async fn a_revoked_certificate_looks_like_any_other_bad_one() {
     let mut revoked = None;
     let world = world_with(|ico, authority| {
         let issued = authority.issue_client("gateway", now()).expect("a certificate");
-        let list = authority.revoke(&[&issued], now()).expect("a list");
-        ico.revocation_lists = vec![CertificateRevocationListDer::from_pem_slice(list.as_bytes()).expect("PEM")];
+        let list = authority.revoke(&[&issued], 1, now()).expect("a list");
+        ico.revocation = Revocation::Lists(lists(authority, &list));
         revoked = Some(credentials(&issued));
     });
     assert_eq!(world.told(revoked).await, ONE_ALERT);
     world.shake(world.client(Some(world.issue(|_| {})))).await.0.expect("another certificate is admitted");
+    let a_month = world.issue(|p| p.not_after = now().plus_days(30));
+    world.shake(world.client(Some(a_month))).await.0.expect("what can be revoked may last");
 }
 
 #[tokio::test]
-async fn a_revocation_list_that_is_out_of_date_admits_nobody() {
-    let world = world_with(|ico, authority| {
-        let list = authority.revoke(&[], now().plus_days(-2)).expect("a list");
-        ico.revocation_lists = vec![CertificateRevocationListDer::from_pem_slice(list.as_bytes()).expect("PEM")];
+async fn without_the_list_of_its_authority_nobody_is_admitted() {
+    let none = world_with(|ico, _| ico.revocation = Revocation::Lists(Vec::new()));
+    assert_eq!(none.told(Some(none.issue(|_| {}))).await, ONE_ALERT);
+    let theirs = world_with(|ico, _| {
+        let other = Authority::new("other", "ico.example", now()).expect("an authority");
+        ico.roots.extend(certificates(other.root_pem().as_bytes()).expect("a root"));
+        let list = other.revoke(&[], 1, now()).expect("a list");
+        ico.revocation = Revocation::Lists(lists(&other, &list));
     });
-    assert_eq!(world.told(Some(world.issue(|_| {}))).await, ONE_ALERT);
+    assert_eq!(theirs.told(Some(theirs.issue(|_| {}))).await, ONE_ALERT, "a list of another of its authorities");
+}
+
+#[tokio::test]
+async fn whose_agency_revokes_nothing_has_a_certificate_for_a_day_at_most() {
+    let world = world();
+    let longer = world.issue(|p| p.not_after = p.not_before.plus_seconds(86_401));
+    assert_eq!(world.told(Some(longer)).await, ONE_ALERT);
+    let a_day = world.issue(|p| p.not_after = p.not_before.plus_seconds(86_400));
+    world.shake(world.client(Some(a_day))).await.0.expect("a day is admitted");
+}
+
+#[test]
+fn a_life_is_told_of_at_its_half_at_four_fifths_and_at_its_end() {
+    let at = |seconds: i64| Instant::from_micros(0).plus_seconds(seconds);
+    for (now, life) in [(0, Life::Fresh), (499, Life::Fresh), (500, Life::HalfOver), (799, Life::HalfOver)] {
+        assert_eq!(Life::between(at(0), at(1_000), at(now)), life, "{now}");
+    }
+    for (now, life) in [(800, Life::NearlyOver), (999, Life::NearlyOver), (1_000, Life::Over), (2_000, Life::Over)] {
+        assert_eq!(Life::between(at(0), at(1_000), at(now)), life, "{now}");
+    }
 }
 
 #[tokio::test]
@@ -226,7 +261,6 @@ fn trust_that_cannot_hold_is_not_built() {
     assert!(
         problem(vec![with(&|a| a.trust_domain = "ICO.example".to_owned())]).contains("is not a SPIFFE trust domain")
     );
-    assert!(problem(vec![with(&|a| a.revocation_lists = vec![vec![1, 2].into()])]).contains("CRL"));
     assert!(problem(vec![with(&|_| {}), with(&|_| {})]).contains("configured twice"));
     let mut shared = trusted("ncsc", &ncsc);
     shared.roots.extend(trusted("ico", &ico).roots);

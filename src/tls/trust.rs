@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{
@@ -15,7 +15,8 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
 use super::provider;
-use crate::domain::AgencyId;
+use super::revocation::{Revocation, RevocationList};
+use crate::domain::{AgencyId, Instant};
 use crate::identity::{Leaf, Peer, Unacceptable, is_trust_domain};
 
 /// The most certificates that a peer may send.
@@ -25,7 +26,7 @@ const MOST_CERTIFICATES: usize = 4;
 const MOST_BYTES: usize = 16 * 1024;
 
 /// An agency whose systems may connect.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TrustedAgency {
     /// The agency.
     pub agency: AgencyId,
@@ -33,9 +34,8 @@ pub struct TrustedAgency {
     pub trust_domain: String,
     /// Its authorities' certificates.
     pub roots: Vec<CertificateDer<'static>>,
-    /// What its authorities revoked: none at all if its certificates are too short-lived to be revoked, otherwise a
-    /// list for each authority in every chain, none of them out of date.
-    pub revocation_lists: Vec<CertificateRevocationListDer<'static>>,
+    /// How it takes certificates back.
+    pub revocation: Revocation,
 }
 
 /// Why the agencies' authorities can't be relied on as configured.
@@ -73,7 +73,13 @@ pub enum Untrustworthy {
         /// Which of its roots, from 1.
         number: usize,
     },
-    /// There is no root, or a revocation list can't be read.
+    /// Nobody vouches for its systems.
+    #[error("{agency}: no root certificate: nobody could vouch for its systems")]
+    NoRoot {
+        /// The agency.
+        agency: AgencyId,
+    },
+    /// A revocation list can't be used.
     #[error("{agency}: {source}")]
     Verifier {
         /// The agency.
@@ -98,6 +104,18 @@ pub enum Inadmissible {
     /// No agency here has that trust domain.
     #[error("the trust domain {0} belongs to no agency here")]
     UnknownTrustDomain(String),
+    /// The agency is stopped until its authorities' lists are there: nobody can say what they have revoked.
+    #[error("{agency} is stopped: there is no current list of what its authorities have revoked")]
+    Stopped {
+        /// The agency.
+        agency: AgencyId,
+    },
+    /// The agency revokes nothing, so that its certificates must end by themselves.
+    #[error("the certificate is valid for more than 24 hours, and {agency} takes none back (revocation: short-lived)")]
+    LongLived {
+        /// The agency.
+        agency: AgencyId,
+    },
     /// The agency's own authorities don't vouch for it at this time.
     #[error("the authorities of {agency} don't vouch for it: {reason}")]
     NotVouched {
@@ -111,20 +129,34 @@ pub enum Inadmissible {
 /// The agencies whose systems may connect, each with the only authorities that may vouch for them.
 #[derive(Debug)]
 pub struct Trust {
-    by_domain: BTreeMap<String, (AgencyId, Arc<dyn ClientCertVerifier>)>,
+    by_domain: BTreeMap<String, Arc<Vouching>>,
+}
+
+/// Who vouches for one agency's systems, each part of it read and checked.
+#[derive(Debug)]
+pub struct Vouching {
+    trusted: TrustedAgency,
+    /// None while the agency is stopped.
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+    /// Until when all its lists count.
+    lists_until: Instant,
 }
 
 impl Trust {
     /// Holds these agencies; every root and revocation list was read, and no two agencies share anything.
     pub fn new(agencies: impl IntoIterator<Item = TrustedAgency>) -> Result<Self, Untrustworthy> {
+        let vouching = agencies.into_iter().map(|trusted| Vouching::of(trusted).map(Arc::new));
+        Self::of(vouching.collect::<Result<Vec<_>, _>>()?)
+    }
+
+    /// The same of what was checked one by one.
+    pub fn of(agencies: impl IntoIterator<Item = Arc<Vouching>>) -> Result<Self, Untrustworthy> {
         let mut by_domain = BTreeMap::new();
         let mut seen = BTreeSet::new();
         let mut roots = BTreeSet::new();
-        for trusted in agencies {
+        for vouching in agencies {
+            let trusted = &vouching.trusted;
             let (agency, trust_domain) = (trusted.agency.clone(), trusted.trust_domain.clone());
-            if !is_trust_domain(&trust_domain) {
-                return Err(Untrustworthy::TrustDomain { agency, trust_domain });
-            }
             if !seen.insert(agency.clone()) || by_domain.contains_key(&trust_domain) {
                 return Err(Untrustworthy::Twice { agency, trust_domain });
             }
@@ -132,7 +164,7 @@ impl Trust {
                 return Err(Untrustworthy::Shared { agency, number: shared + 1 });
             }
             roots.extend(trusted.roots.iter().map(|root| root.as_ref().to_vec()));
-            by_domain.insert(trust_domain, (agency, verifier(trusted)?));
+            by_domain.insert(trust_domain, vouching);
         }
         Ok(Self { by_domain })
     }
@@ -146,31 +178,69 @@ impl Trust {
             return Err(Inadmissible::LongChain);
         }
         let read = Leaf::read(leaf)?;
-        let (agency, verifier) = self
+        let vouching = self
             .by_domain
             .get(read.trust_domain())
             .ok_or_else(|| Inadmissible::UnknownTrustDomain(read.trust_domain().to_owned()))?;
+        let agency = vouching.trusted.agency.clone();
+        if vouching.is_short_lived() && !read.is_short_lived() {
+            return Err(Inadmissible::LongLived { agency });
+        }
+        let Some(verifier) = &vouching.verifier else { return Err(Inadmissible::Stopped { agency }) };
         verifier
             .verify_client_cert(leaf, intermediates, now)
             .map_err(|reason| Inadmissible::NotVouched { agency: agency.clone(), reason })?;
-        Ok(Peer::vouched(agency.clone(), read))
+        let ends = intermediates
+            .iter()
+            .filter_map(|der| X509Certificate::from_der(der).ok())
+            .map(|(_, certificate)| Instant::from_micros(0).plus_seconds(certificate.validity().not_after.timestamp()));
+        let vouched_until = ends.fold(vouching.lists_until.min(read.not_after()), Instant::min);
+        Ok(Peer::vouched(agency, read, vouched_until))
     }
 }
 
-/// The agency's own verifier, over its own roots alone.
-fn verifier(trusted: TrustedAgency) -> Result<Arc<dyn ClientCertVerifier>, Untrustworthy> {
-    let agency = trusted.agency;
-    let mut store = RootCertStore::empty();
-    for (position, root) in trusted.roots.into_iter().enumerate() {
-        let authority = X509Certificate::from_der(&root).is_ok_and(|(rest, root)| rest.is_empty() && root.is_ca());
-        if !authority || store.add(root).is_err() {
-            return Err(Untrustworthy::Root { agency, number: position + 1 });
+impl Vouching {
+    /// The agency's own verifier, over its own roots and lists alone.
+    pub fn of(trusted: TrustedAgency) -> Result<Self, Untrustworthy> {
+        let (agency, trust_domain) = (trusted.agency.clone(), trusted.trust_domain.clone());
+        if !is_trust_domain(&trust_domain) {
+            return Err(Untrustworthy::TrustDomain { agency, trust_domain });
         }
+        if trusted.roots.is_empty() {
+            return Err(Untrustworthy::NoRoot { agency });
+        }
+        let mut store = RootCertStore::empty();
+        for (position, root) in trusted.roots.iter().enumerate() {
+            let authority = X509Certificate::from_der(root).is_ok_and(|(rest, root)| rest.is_empty() && root.is_ca());
+            if !authority || store.add(root.clone()).is_err() {
+                return Err(Untrustworthy::Root { agency, number: position + 1 });
+            }
+        }
+        let lists: &[RevocationList] = match &trusted.revocation {
+            Revocation::ShortLived => &[],
+            Revocation::Lists(lists) => lists,
+        };
+        let lists_until = lists.iter().map(RevocationList::next_update).min().unwrap_or(Instant::MAX);
+        // Without any list webpki would take nothing as revoked.
+        let verifier = if lists.is_empty() && !matches!(trusted.revocation, Revocation::ShortLived) {
+            None
+        } else {
+            let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider())
+                .with_crls(lists.iter().map(|list| list.der.clone()))
+                .enforce_revocation_expiration();
+            Some(builder.build().map_err(|source| Untrustworthy::Verifier { agency, source })?)
+        };
+        Ok(Self { trusted, verifier, lists_until })
     }
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider());
-    // A list that is out of date must not hide a revocation; without any list nothing is revoked.
-    let builder = builder.with_crls(trusted.revocation_lists).enforce_revocation_expiration();
-    builder.build().map_err(|source| Untrustworthy::Verifier { agency, source })
+
+    /// What it was made of.
+    pub fn trusted(&self) -> &TrustedAgency {
+        &self.trusted
+    }
+
+    fn is_short_lived(&self) -> bool {
+        matches!(self.trusted.revocation, Revocation::ShortLived)
+    }
 }
 
 /// Lets rustls ask [`Trust::admit`], and tells the peer nothing about which of its checks failed.

@@ -4,12 +4,14 @@ use tonic::{Request, Response, Status};
 
 use super::status::{failed, invalid};
 use super::{Desk, convert};
-use crate::domain::{AgencyId, Invalid, OfficerId, Suspended};
+use crate::domain::{AgencyId, Invalid, OfficerId, Part, Suspended, certificate_name};
 use crate::exchange::{Resume, Suspend};
 use crate::proto::v1::admin_service_server::AdminService;
 use crate::proto::v1::{
-    ListSuspensionsRequest, ListSuspensionsResponse, ResumeAgencyRequest, ResumeAgencyResponse, ResumeOfficerRequest,
-    ResumeOfficerResponse, SuspendAgencyRequest, SuspendAgencyResponse, SuspendOfficerRequest, SuspendOfficerResponse,
+    ListSuspensionsRequest, ListSuspensionsResponse, ResumeAgencyRequest, ResumeAgencyResponse,
+    ResumeCertificateRequest, ResumeCertificateResponse, ResumeOfficerRequest, ResumeOfficerResponse,
+    SuspendAgencyRequest, SuspendAgencyResponse, SuspendCertificateRequest, SuspendCertificateResponse,
+    SuspendOfficerRequest, SuspendOfficerResponse,
 };
 
 impl Desk {
@@ -21,9 +23,16 @@ impl Desk {
             return Ok((named, None));
         }
         let officer = convert::field("officer", officer, OfficerId::parse)?;
-        let pseudonym = Some(self.0.tokens.pseudonym(&agency, &officer));
-        Ok((Suspended { agency, pseudonym }, Some(officer)))
+        let part = Part::Officer(self.0.tokens.pseudonym(&agency, &officer));
+        Ok((Suspended { agency, part }, Some(officer)))
     }
+}
+
+/// A certificate of an agency.
+fn certificate(agency: &str, certificate: &str) -> Result<Suspended, Invalid> {
+    let agency = convert::field("agency", agency, AgencyId::parse)?;
+    let name = convert::field("certificate", certificate, |text| certificate_name(&text))?;
+    Ok(Suspended { agency, part: Part::Certificate(name) })
 }
 
 #[tonic::async_trait]
@@ -36,7 +45,7 @@ impl AdminService for Desk {
         let by = call.by(&call.message.request_id)?;
         let named = self.officer(call.caller.agency(), &call.message.agency, &call.message.officer);
         let (whom, officer) = named.map_err(invalid)?;
-        let pseudonym = whom.pseudonym.clone().unwrap_or_default();
+        let pseudonym = whom.pseudonym().unwrap_or_default().to_owned();
         let done = call.exchange.change(by, Suspend { whom, officer }).await.map_err(failed)?;
         Ok(Response::new(SuspendOfficerResponse { pseudonym, receipt: done.receipt }))
     }
@@ -60,7 +69,7 @@ impl AdminService for Desk {
         let call = self.admit("AdminService/SuspendAgency", request)?;
         let by = call.by(&call.message.request_id)?;
         let agency = convert::field("agency", &call.message.agency, AgencyId::parse).map_err(invalid)?;
-        let whom = Suspended { agency, pseudonym: None };
+        let whom = Suspended { agency, part: Part::Whole };
         let done = call.exchange.change(by, Suspend { whom, officer: None }).await.map_err(failed)?;
         Ok(Response::new(SuspendAgencyResponse { receipt: done.receipt }))
     }
@@ -72,9 +81,31 @@ impl AdminService for Desk {
         let call = self.admit("AdminService/ResumeAgency", request)?;
         let by = call.by(&call.message.request_id)?;
         let agency = convert::field("agency", &call.message.agency, AgencyId::parse).map_err(invalid)?;
-        let whom = Suspended { agency, pseudonym: None };
+        let whom = Suspended { agency, part: Part::Whole };
         let done = call.exchange.change(by, Resume { whom }).await.map_err(failed)?;
         Ok(Response::new(ResumeAgencyResponse { receipt: done.receipt }))
+    }
+
+    async fn suspend_certificate(
+        &self,
+        request: Request<SuspendCertificateRequest>,
+    ) -> Result<Response<SuspendCertificateResponse>, Status> {
+        let call = self.admit("AdminService/SuspendCertificate", request)?;
+        let by = call.by(&call.message.request_id)?;
+        let whom = certificate(&call.message.agency, &call.message.certificate).map_err(invalid)?;
+        let done = call.exchange.change(by, Suspend { whom, officer: None }).await.map_err(failed)?;
+        Ok(Response::new(SuspendCertificateResponse { receipt: done.receipt }))
+    }
+
+    async fn resume_certificate(
+        &self,
+        request: Request<ResumeCertificateRequest>,
+    ) -> Result<Response<ResumeCertificateResponse>, Status> {
+        let call = self.admit("AdminService/ResumeCertificate", request)?;
+        let by = call.by(&call.message.request_id)?;
+        let whom = certificate(&call.message.agency, &call.message.certificate).map_err(invalid)?;
+        let done = call.exchange.change(by, Resume { whom }).await.map_err(failed)?;
+        Ok(Response::new(ResumeCertificateResponse { receipt: done.receipt }))
     }
 
     async fn list_suspensions(

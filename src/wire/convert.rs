@@ -431,7 +431,8 @@ pub(super) fn suspension(value: Suspension) -> v1::Suspension {
     v1::Suspension {
         id: value.suspended.to_string(),
         agency: value.suspended.agency.to_string(),
-        pseudonym: value.suspended.pseudonym.unwrap_or_default(),
+        pseudonym: value.suspended.pseudonym().unwrap_or_default().to_owned(),
+        certificate: value.suspended.certificate().unwrap_or_default().to_owned(),
         officer: value.officer.map(|officer| officer.to_string()).unwrap_or_default(),
         suspended_at: Some(timestamp(value.suspended_at)),
         suspended_by: value.suspended_by.to_string(),

@@ -18,7 +18,7 @@ use tonic::codegen::tokio_stream::Stream;
 use tonic::{Request, Status};
 
 use super::admission::shown;
-use super::status::{failed, too_many_streams};
+use super::status::{failed, too_many_streams, unauthenticated};
 use super::{Desk, convert};
 use crate::connections::Leaving;
 use crate::domain::AgencyId;
@@ -169,7 +169,9 @@ impl Following {
                 }
             }
             if self.shown.leaving.is_said() {
-                return (None, None);
+                // Well, unless nobody vouches for who watches any more.
+                let withdrawn = self.shown.peer.is_withdrawn().then(|| Err(unauthenticated()));
+                return (None, withdrawn);
             }
             match self.read().await {
                 Ok(message) if message.events.is_empty() && !is_time => {}

@@ -6,6 +6,7 @@
 //! name, stands in [`exceptions`].
 
 mod advice;
+mod content;
 mod deconfliction;
 mod exceptions;
 mod holders;

@@ -21,6 +21,7 @@ key_file = "server.key"
 id = "ico"
 trust_domain = "ico.example"
 roots_file = "root.pem"
+REVOCATION
 
 [agency.holds]
 duty_desk = "desk"
@@ -29,9 +30,13 @@ correction_contact = "corrections@ico.example"
 
 /// Reads a configuration whose one agency goes on like this.
 fn load(rest: &str) -> Result<Config, String> {
+    load_text(&format!("{}{rest}", NODE.replace("REVOCATION", "revocation = \"short-lived\"")))
+}
+
+fn load_text(text: &str) -> Result<Config, String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("node.toml");
-    fs::write(&file, format!("{NODE}{rest}")).unwrap();
+    fs::write(&file, text).unwrap();
     Config::load(&file).map_err(|error| error.to_string())
 }
 
@@ -65,5 +70,29 @@ fn an_agencys_names_are_dated_and_never_overlap() {
     ] {
         let error = load(&names).unwrap_err();
         assert!(error.contains(problem), "expected `{problem}`, got: {error}");
+    }
+}
+
+#[test]
+fn an_agency_revokes_by_lists_unless_its_certificates_are_short_lived() {
+    let with = |revocation: &str| load_text(&NODE.replace("REVOCATION", revocation));
+    let lists = "revocation_lists_file = \"crls.pem\"";
+    with(lists).unwrap();
+    with(&format!("revocation = \"crl\"\n{lists}\nintermediates_file = \"below.pem\"")).unwrap();
+    for (revocation, problem) in [
+        ("", "revocation_lists_file: is not there"),
+        ("revocation = \"crl\"", "revocation_lists_file: is not there"),
+        (&format!("revocation = \"short-lived\"\n{lists}"), "nobody would read it"),
+        ("revocation = \"short-lived\"\nintermediates_file = \"below.pem\"", "nobody would read it"),
+        ("revocation = \"ocsp\"", "unknown variant `ocsp`"),
+    ] {
+        let error = with(revocation).unwrap_err();
+        assert!(error.contains(problem), "expected `{problem}`, got: {error}");
+    }
+    let text = NODE.replace("REVOCATION", lists);
+    for seconds in [0, 61] {
+        let every = format!("key_file = \"server.key\"\nreload_seconds = {seconds}");
+        let error = load_text(&text.replace("key_file = \"server.key\"", &every)).unwrap_err();
+        assert!(error.contains("tls.reload_seconds: must be 1 to 60"), "{error}");
     }
 }

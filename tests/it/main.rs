@@ -34,6 +34,7 @@ mod raw;
 mod remedies;
 mod replay;
 mod replicas;
+mod rotation;
 mod statements;
 mod storm;
 mod tokens;

@@ -28,7 +28,7 @@ use crate::program::Program;
 use crate::raw;
 
 /// What takes a permission away.
-const STOPS: [&str; 14] = [
+const STOPS: [&str; 15] = [
     "EndAgreement",
     "EndMandate",
     "MarkConsentInError",
@@ -39,6 +39,7 @@ const STOPS: [&str; 14] = [
     "ReportWrongfulRelease",
     "RevokeAuthorisation",
     "SuspendAgency",
+    "SuspendCertificate",
     "SuspendOfficer",
     "WithdrawConsent",
     "WithdrawPermission",

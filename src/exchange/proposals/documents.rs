@@ -75,7 +75,7 @@ pub(super) async fn check_known_to(
             tlp.is_some_and(|tlp| tlp <= Tlp::Green)
         };
         if !is_known {
-            let problem = "it cites a document of which that agency may not know: cite what was put to it, or a title";
+            let problem = "it cites a document of which that agency may not know: cite what was put to it";
             return Err(Rejected::WrongState(problem).into());
         }
     }

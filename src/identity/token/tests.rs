@@ -23,7 +23,7 @@ struct World {
 
 fn peer(agency: &str, issued: &Issued) -> Peer {
     let chain = tls::certificates(issued.chain_pem.as_bytes()).expect("a certificate");
-    Peer::vouched(AgencyId::known(agency), Leaf::read(&chain[0]).expect("acceptable"))
+    Peer::vouched(AgencyId::known(agency), Leaf::read(&chain[0]).expect("acceptable"), Instant::MAX)
 }
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {

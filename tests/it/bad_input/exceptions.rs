@@ -195,6 +195,7 @@ const EXCEPTIONS: &[Exception] = &[
     ("GiveAuthorisation", "valid_until", &["absent", "year 9999"], Accepted),
     // Who was not suspended cannot be resumed.
     ("ResumeOfficer", "agency", SLUG, Status(Code::NotFound)),
+    ("ResumeCertificate", "agency", SLUG, Status(Code::NotFound)),
     ("ResumeAgency", "agency", SLUG, Status(Code::NotFound)),
     // Passing on. What was received is as its receipt says; a permission is asked for with the token's purposes.
     ("RegisterReceived", "occurred_from", &["year 1970"], Accepted),

@@ -9,6 +9,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::builders::names;
 use crate::harness::World;
 
+/// A certificate that nobody has.
+fn unseen_certificate() -> String {
+    format!("serial:{:016x}", u64::from_be_bytes(concordat::seal::random()))
+}
+
 /// The pseudonym of an officer whom nobody has suspended.
 fn unseen() -> String {
     static LAST: AtomicU32 = AtomicU32::new(0);
@@ -94,6 +99,21 @@ impl World {
                 // Nobody of this agency calls in these tests. It may be suspended by an earlier call.
                 drop(self.resume_agency("ico", "nca").await);
                 v1::SuspendAgencyRequest { request_id, agency: "nca".into() }.encode_to_vec()
+            }
+            "SuspendCertificate" => {
+                let certificate = unseen_certificate();
+                v1::SuspendCertificateRequest { request_id, agency: "ico".into(), certificate }.encode_to_vec()
+            }
+            "ResumeCertificate" => {
+                let certificate = unseen_certificate();
+                let agency = "ico".to_owned();
+                let suspend = v1::SuspendCertificateRequest {
+                    request_id: crate::harness::request_id(),
+                    agency: agency.clone(),
+                    certificate: certificate.clone(),
+                };
+                self.admin("ico").suspend_certificate(suspend).await.unwrap();
+                v1::ResumeCertificateRequest { request_id, agency, certificate }.encode_to_vec()
             }
             "ResumeAgency" => {
                 drop(self.suspend_agency("ico", "nca").await);

@@ -18,6 +18,7 @@ impl World {
         opened
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: one arm for each RPC")]
     pub(super) async fn valid_proposal_request(
         &self,
         rpc: &str,

@@ -129,7 +129,7 @@ on_both_databases! {
         let mut other = world.watch("ico", "").await.unwrap();
         let before = told(&mut cut).await;
         next(&mut other).await.unwrap().unwrap();
-        assert!(world.node.connections.close(|peer| peer.agency().as_str() == "ncsc") > 0);
+        assert!(world.node.connections.end(|peer, _| peer.agency().as_str() == "ncsc") > 0);
         world.put(&held, world.ask(&held)).await.unwrap();
         assert!(next(&mut cut).await.is_err());
         assert_eq!(world.since("ncsc", &before.cursor).await.0.len(), 1, "it is there for whoever may be told");

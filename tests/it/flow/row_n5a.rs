@@ -147,9 +147,14 @@ on_both_databases! {
         told.sort();
         assert_eq!((due.len(), &due), (2, &told), "{many:?}");
         assert!(!due.contains(&copy.held.incident));
+        let given = world.reminder_of(&copy.held).await;
+        assert_error(world.record_reminder(&copy.held, given).await, Code::FailedPrecondition, "WRONG_STATE");
 
         world.end_agreement("ico-ncsc-2023").await.unwrap();
         assert_eq!(world.reminders("ncsc", true).await, []);
         assert_eq!(world.reminders("ncsc", false).await, pairs(&[(&held, "given")]), "what was recorded stays");
+        assert_eq!(world.told_of_reminders("ncsc").await, Vec::<String>::new(), "nor is anybody told");
+        world.activate("ico-ncsc-2023").await;
+        assert_eq!(world.told_of_reminders("ncsc").await.len(), 2);
     }
 }

@@ -153,6 +153,8 @@ pub(super) const ROWS: &[(&str, usize, Object)] = &[
     // From here on somebody is suspended.
     ("SuspendOfficer", 0, Nothing),
     ("ResumeOfficer", 0, Nothing),
+    ("SuspendCertificate", 0, Nothing),
+    ("ResumeCertificate", 0, Nothing),
     ("SuspendAgency", 0, Nothing),
     ("ListSuspensions", 0, List),
     ("ResumeAgency", 0, Nothing),
@@ -167,6 +169,8 @@ pub(super) const NO_RECORD: &[(&str, &str)] = &[
     ("RegisterOrganisation", "parents.organisation_id"),
     ("AmendOrganisation", "parents.organisation_id"),
     ("RegisterIncidents", "organisations.parents.organisation_id"),
+    ("OpenProposal", "proposal.citations.document_id"),
+    ("AmendProposal", "proposal.citations.document_id"),
     ("RecordConsent", "evidence.mandate_id"),
     ("ReconfirmConsent", "evidence.mandate_id"),
     ("RequestTheme", "theme_id"), // What is not shared, whyever, has one answer.

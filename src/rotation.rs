@@ -1,0 +1,231 @@
+//! Certificates, roots, revocation lists and token keys as they are on disk now, put in place while the node serves.
+//!
+//! Files belong to sets: the node's own certificate with its key; what vouches for one agency's systems; the keys of
+//! one agency's tokens. A set is read whole and checked whole. If it cannot be used, the last one that could stays in
+//! place, and the log says what to do. What can be used is put in place as one, and then every connection ends for
+//! which nobody vouches any more.
+
+mod ageing;
+mod read;
+mod set;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::pki_types::UnixTime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant as Moment, MissedTickBehavior, interval_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::connections::Connections;
+use crate::domain::Instant;
+use crate::identity::{Issuers, RegisteredIssuer, Tokens};
+use crate::tls::{Acceptor, Credentials, Trust, Vouching};
+
+use ageing::Ageing;
+use set::{Candidate, Contents, Set};
+
+/// Why files cannot be put in place.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What was found on disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// The sets that were put in place, by name.
+    pub changed: Vec<String>,
+    /// The sets whose files cannot be used as they are, with what to do.
+    pub refused: Vec<String>,
+    /// How many connections end because nobody vouches for their peers any more.
+    pub ended: usize,
+}
+
+/// What was put in place last, and where it is in place.
+#[derive(Debug)]
+pub struct Rotation {
+    config: Config,
+    sets: Mutex<Sets>,
+    acceptor: Arc<ArcSwap<Acceptor>>,
+    tokens: Arc<Tokens>,
+    connections: Arc<Connections>,
+}
+
+/// What was read when it could last be used.
+#[derive(Debug)]
+pub struct Sets {
+    own: Set<Credentials>,
+    trusted: Vec<Set<Arc<Vouching>>>,
+    issuers: Vec<Set<Vec<RegisteredIssuer>>>,
+    ageing: Ageing,
+    /// Whether connections are still to be judged by what was put in place.
+    is_unjudged: bool,
+}
+
+/// What the machine's clock says, by which handshakes are judged.
+fn now() -> Instant {
+    Instant::from_micros(0).plus_seconds(i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX))
+}
+
+impl Sets {
+    /// Reads everything for the first time. An agency whose revocation lists cannot be used is stopped; whatever else
+    /// cannot be used keeps the node from starting.
+    pub fn read(config: &Config) -> Result<Self, Error> {
+        let own = Set::first("the node's certificate".into(), read::own_files(config), |contents| {
+            read::own(config, contents, now())
+        })?;
+        let (mut trusted, mut issuers) = (Vec::new(), Vec::new());
+        for agency in &config.agency {
+            let name = format!("what vouches for the systems of {}", agency.id);
+            let files = read::trusted_files(config, agency);
+            trusted.push(Set::first(name, files, |contents| read::vouching(config, agency, contents, None, now()))?);
+            let name = format!("the token keys of {}", agency.id);
+            let files = read::issuer_files(config, agency);
+            issuers.push(Set::first(name, files, |contents| read::issuers(config, agency, contents))?);
+        }
+        Ok(Self { own, trusted, issuers, ageing: Ageing::default(), is_unjudged: false })
+    }
+
+    /// What connections are accepted with.
+    pub fn acceptor(&self) -> Result<Acceptor, Error> {
+        let vouching = self.trusted.iter().map(|set| Arc::clone(set.good()));
+        Ok(Acceptor::new(Trust::of(vouching)?, self.own.good().clone())?)
+    }
+
+    /// Who vouches for officers.
+    pub fn issuers(&self) -> Result<Issuers, Error> {
+        Ok(Issuers::new(self.issuers.iter().flat_map(Set::good).cloned())?)
+    }
+
+    /// What would be trusted if one agency's set were another.
+    fn trust_with(&self, place: usize, candidate: &Arc<Vouching>) -> Result<Trust, Error> {
+        let vouching = self.trusted.iter().enumerate();
+        Ok(Trust::of(vouching.map(|(at, set)| Arc::clone(if at == place { candidate } else { set.good() })))?)
+    }
+}
+
+/// Puts a candidate in place.
+fn put<T>(set: &mut Set<T>, candidate: Candidate<T>, looked: &mut Looked) {
+    looked.changed.push(set.name().to_owned());
+    set.put(candidate);
+}
+
+impl Rotation {
+    /// Goes on from what was read, where it has been put in place.
+    pub fn new(
+        config: Config,
+        sets: Sets,
+        acceptor: Arc<ArcSwap<Acceptor>>,
+        tokens: Arc<Tokens>,
+        connections: Arc<Connections>,
+    ) -> Self {
+        Self { config, sets: Mutex::new(sets), acceptor, tokens, connections }
+    }
+
+    /// Reads what has changed on disk, puts in place what can be used, and ends the connections for which nobody
+    /// vouches any more, or whose certificates or lists have meanwhile ended.
+    ///
+    /// When it returns, no call is identified on those connections.
+    pub fn look(&self) -> Looked {
+        let mut looked = Looked::default();
+        // What a panic may leave undone is done at the next look.
+        let mut guard = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        let (sets, config, at) = (&mut *guard, &self.config, now());
+        self.look_at_certificates(sets, at, &mut looked);
+        self.look_at_token_keys(sets, &mut looked);
+        let refused = [sets.own.problem()].into_iter();
+        let refused = refused.chain(sets.trusted.iter().map(Set::problem)).chain(sets.issuers.iter().map(Set::problem));
+        looked.refused = refused.flatten().collect();
+        let vouching = sets.trusted.iter().map(|set| set.good().as_ref());
+        sets.ageing.tell(config, sets.own.good(), vouching, at);
+        looked
+    }
+
+    fn look_at_certificates(&self, sets: &mut Sets, at: Instant, looked: &mut Looked) {
+        let config = &self.config;
+        let before = looked.changed.len();
+        if let Some(own) = sets.own.look(|contents, _| read::own(config, contents, at), |_, _| false) {
+            put(&mut sets.own, own, looked);
+        }
+        for (place, agency) in config.agency.iter().enumerate() {
+            let read =
+                |contents: &Contents, last: &Arc<Vouching>| read::vouching(config, agency, contents, Some(last), at);
+            let is_same = |one: &Arc<Vouching>, other: &Arc<Vouching>| one.trusted() == other.trusted();
+            let Some(set) = sets.trusted.get_mut(place) else { continue };
+            let Some(candidate) = set.look(read, is_same) else { continue };
+            // Only whether agencies share a root is seen in all of them together.
+            let conflict = sets.trust_with(place, &candidate.good).err();
+            let Some(set) = sets.trusted.get_mut(place) else { continue };
+            match conflict {
+                None => put(set, candidate, looked),
+                Some(problem) => set.refuse(&problem),
+            }
+        }
+        if looked.changed.len() > before {
+            sets.is_unjudged = true;
+            match sets.acceptor() {
+                Ok(acceptor) => self.acceptor.store(Arc::new(acceptor)),
+                Err(error) => tracing::error!(%error, "what was read cannot be put in place"),
+            }
+        }
+        let (acceptor, is_unjudged) = (self.acceptor.load(), sets.is_unjudged);
+        looked.ended = self.connections.end(|peer, chain| {
+            if !is_unjudged && at < peer.vouched_until() {
+                return false;
+            }
+            match acceptor.judge(chain) {
+                Ok(judged) => peer.renew(&judged),
+                Err(reason) => {
+                    let (agency, fingerprint) = (peer.agency(), peer.fingerprint().to_hex());
+                    tracing::warn!(%agency, fingerprint, %reason, "a connection ends");
+                    return true;
+                }
+            }
+            false
+        });
+        sets.is_unjudged = false;
+    }
+
+    fn look_at_token_keys(&self, sets: &mut Sets, looked: &mut Looked) {
+        let config = &self.config;
+        let before = looked.changed.len();
+        for (set, agency) in sets.issuers.iter_mut().zip(&config.agency) {
+            if let Some(issuers) = set.look(|contents, _| read::issuers(config, agency, contents), |_, _| false) {
+                put(set, issuers, looked);
+            }
+        }
+        if looked.changed.len() > before {
+            match sets.issuers() {
+                Ok(issuers) => self.tokens.replace(issuers),
+                // Which issuers and key ids there are is configuration, and was checked at start.
+                Err(error) => tracing::error!(%error, "token keys cannot be put in place"),
+            }
+        }
+    }
+
+    /// Looks every few seconds, and at once on SIGHUP, until the node stops.
+    pub async fn watch(self: Arc<Self>, shutdown: CancellationToken) {
+        let every = Duration::from_secs(self.config.tls.reload_seconds);
+        let mut ticks = interval_at(Moment::now() + every, every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut asked = signal(SignalKind::hangup()).inspect_err(|error| tracing::warn!(%error, "no SIGHUP")).ok();
+        loop {
+            let hangup = async {
+                match &mut asked {
+                    Some(asked) => asked.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = ticks.tick() => {}
+                _ = hangup => tracing::info!("SIGHUP: certificates and keys are looked at"),
+            }
+            // A file that makes its reader panic is one that cannot be used.
+            let this = Arc::clone(&self);
+            if let Err(error) = tokio::task::spawn_blocking(move || this.look()).await {
+                tracing::error!(%error, "certificates and keys could not be looked at: what was last good stays");
+            }
+        }
+    }
+}

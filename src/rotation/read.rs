@@ -1,0 +1,149 @@
+//! What each set is made of, and what is checked before it is used.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+
+use super::Error;
+use super::set::{Contents, Reading};
+use crate::config::{self, AgencySection, Config, RevocationPolicy, refuse_readable};
+use crate::domain::Instant;
+use crate::identity::{RegisteredIssuer, TokenKey};
+use crate::tls::{self, Credentials, Revocation, RevocationList, TrustedAgency, Vouching};
+
+pub(super) fn own_files(config: &Config) -> Vec<PathBuf> {
+    [&config.tls.certificate_file, &config.tls.key_file].map(|file| config.path(file)).into()
+}
+
+/// The node's certificate: good now, with a name, and its key is nobody else's to read.
+pub(super) fn own(config: &Config, contents: &Contents, now: Instant) -> Result<Reading<Credentials>, Error> {
+    let [certificate, key] = [&config.tls.certificate_file, &config.tls.key_file].map(|file| config.path(file));
+    let (chain, private) = (contents.of(&certificate)?, contents.of(&key)?);
+    if !config.tls.allow_readable_keys {
+        refuse_readable(&key)?;
+    }
+    let credentials = Credentials::from_pem(chain, private)
+        .map_err(|problem| format!("{} and {}: {problem}", certificate.display(), key.display()))?;
+    credentials.check_server(now).map_err(|problem| config::Error::new(&certificate, problem))?;
+    Ok(credentials.into())
+}
+
+pub(super) fn trusted_files(config: &Config, agency: &AgencySection) -> Vec<PathBuf> {
+    let files = [Some(&agency.roots_file), agency.intermediates_file.as_ref(), agency.revocation_lists_file.as_ref()];
+    files.into_iter().flatten().map(|file| config.path(file)).collect()
+}
+
+/// What vouches for an agency's systems, after what did before.
+///
+/// Of each authority the list with the highest number counts, of those on disk and the one that counted so far. What
+/// cannot be used is a problem, and the rest is used: no list is worse off for another, and a root that is taken out is
+/// out whatever its list is. An authority without any list that counts admits nobody; without one of any authority the
+/// agency is stopped.
+pub(super) fn vouching(
+    config: &Config,
+    agency: &AgencySection,
+    contents: &Contents,
+    last: Option<&Vouching>,
+    now: Instant,
+) -> Result<Reading<Arc<Vouching>>, Error> {
+    let file = config.path(&agency.roots_file);
+    let roots = tls::certificates(contents.of(&file)?).map_err(|problem| config::Error::new(&file, problem))?;
+    let mut problems = Vec::new();
+    let revocation = match agency.revocation {
+        RevocationPolicy::ShortLived => Revocation::ShortLived,
+        RevocationPolicy::Crl => {
+            let mut authorities = roots.clone();
+            if let Some(file) = &agency.intermediates_file {
+                let file = config.path(file);
+                let more = tls::certificates(contents.of(&file)?);
+                authorities.extend(more.map_err(|problem| config::Error::new(&file, problem))?);
+            }
+            let known = match last.map(|last| &last.trusted().revocation) {
+                Some(Revocation::Lists(lists)) => lists.as_slice(),
+                _ => &[],
+            };
+            Revocation::Lists(lists(config, agency, contents, &authorities, known, now, &mut problems)?)
+        }
+    };
+    let (agency, trust_domain) = (agency.id.clone(), agency.trust_domain.clone());
+    let usable = Arc::new(Vouching::of(TrustedAgency { agency, trust_domain, roots, revocation })?);
+    Ok(Reading { usable, problems })
+}
+
+/// The list of each authority.
+fn lists(
+    config: &Config,
+    agency: &AgencySection,
+    contents: &Contents,
+    authorities: &[CertificateDer<'static>],
+    known: &[RevocationList],
+    now: Instant,
+    problems: &mut Vec<String>,
+) -> Result<Vec<RevocationList>, Error> {
+    let file = config.path(agency.revocation_lists_file.as_deref().unwrap_or("".as_ref()));
+    let mut tell = |problem: &dyn Display| problems.push(config::Error::new(&file, problem).to_string());
+    let mut found = Vec::new();
+    let bytes = contents.of(&file).map_err(|problem| tell(&problem)).unwrap_or_default();
+    for der in tls::revocation_lists(bytes).map_err(|problem| tell(&problem)).unwrap_or_default() {
+        match RevocationList::read(&der, authorities, now) {
+            Ok(list) => found.push(list),
+            Err(problem) => tell(&problem),
+        }
+    }
+    let mut lists = Vec::new();
+    let mut names = BTreeSet::new();
+    for (_, authority) in authorities.iter().filter_map(|der| X509Certificate::from_der(der).ok()) {
+        if !names.insert(authority.subject().as_raw().to_vec()) {
+            let name = authority.subject();
+            let problem = format!("two authorities are called {name}: give each a name of its own, lists go by it");
+            return Err(config::Error::new(&config.path(&agency.roots_file), problem).into());
+        }
+        let mut best = known.iter().find(|known| known.is_by(&authority));
+        for list in found.iter().filter(|list| list.is_by(&authority)) {
+            match best.map_or(Ok(()), |best| list.follows(best)) {
+                Ok(()) => best = Some(list),
+                Err(problem) => tell(&problem),
+            }
+        }
+        match best {
+            Some(best) => lists.push(best.clone()),
+            None => tell(&format!("there is no list of {}: nobody it vouches for is admitted", authority.subject())),
+        }
+    }
+    Ok(lists)
+}
+
+pub(super) fn issuer_files(config: &Config, agency: &AgencySection) -> Vec<PathBuf> {
+    let keys = agency.issuer.iter().flat_map(|issuer| &issuer.key);
+    keys.map(|key| config.path(&key.public_key_file)).collect()
+}
+
+/// Who vouches for an agency's officers.
+pub(super) fn issuers(
+    config: &Config,
+    agency: &AgencySection,
+    contents: &Contents,
+) -> Result<Reading<Vec<RegisteredIssuer>>, Error> {
+    let mut registered = Vec::new();
+    for issuer in &agency.issuer {
+        let mut keys = Vec::new();
+        for key in &issuer.key {
+            let file = config.path(&key.public_key_file);
+            let pem = String::from_utf8_lossy(contents.of(&file)?).into_owned();
+            let token_key = TokenKey::from_pem(&pem).map_err(|problem| config::Error::new(&file, problem))?;
+            keys.push((key.kid.clone(), token_key));
+        }
+        registered.push(RegisteredIssuer {
+            agency: agency.id.clone(),
+            issuer: issuer.issuer.clone(),
+            keys,
+            roles: issuer.roles.clone(),
+        });
+    }
+    Ok(registered.into())
+}

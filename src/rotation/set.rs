@@ -1,0 +1,161 @@
+//! Files that are read, checked and put in place together.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use zeroize::Zeroizing;
+
+use super::Error;
+use crate::config;
+use crate::domain::Digest;
+use crate::identity::fingerprint;
+
+/// What the files of a set held at one moment, or why they could not be read.
+pub(super) struct Contents(Vec<(PathBuf, io::Result<Zeroizing<Vec<u8>>>)>);
+
+impl Contents {
+    fn read(files: &[PathBuf]) -> Self {
+        Self(files.iter().map(|file| (file.clone(), fs::read(file).map(Zeroizing::new))).collect())
+    }
+
+    /// What a file of the set held.
+    pub(super) fn of(&self, file: &Path) -> Result<&[u8], Error> {
+        let found = self.0.iter().find(|(path, _)| path == file);
+        match found.map(|(_, read)| read) {
+            Some(Ok(bytes)) => Ok(bytes),
+            Some(Err(problem)) => Err(config::Error::new(file, problem).into()),
+            None => Err(config::Error::new(file, "is not of this set").into()),
+        }
+    }
+
+    fn digest(&self) -> Digest {
+        let mut all = Vec::new();
+        for (_, read) in &self.0 {
+            match read {
+                Ok(bytes) => all.extend(fingerprint(bytes).as_bytes()),
+                Err(_) => all.push(0),
+            }
+        }
+        fingerprint(&all)
+    }
+}
+
+/// What was read of a set's files: what can be used of them, and what cannot be.
+pub(super) struct Reading<T> {
+    pub(super) usable: T,
+    /// Each with what to do. The rest is used in spite of them.
+    pub(super) problems: Vec<String>,
+}
+
+impl<T> From<T> for Reading<T> {
+    fn from(usable: T) -> Self {
+        Self { usable, problems: Vec::new() }
+    }
+}
+
+/// A set of files, and what was made of them when they could last be used.
+#[derive(Debug)]
+pub(super) struct Set<T> {
+    name: String,
+    files: Vec<PathBuf>,
+    good: T,
+    /// Of the contents that were put in place whole; none while there is a problem, which time may solve.
+    made_of: Option<Digest>,
+    problem: Option<String>,
+}
+
+/// What a set would be from now on.
+pub(super) struct Candidate<T> {
+    pub(super) good: T,
+    made_of: Option<Digest>,
+    problem: Option<String>,
+}
+
+/// One file that makes its reader panic is one that cannot be used.
+fn guarded<T>(read: impl FnOnce() -> Result<Reading<T>, Error>) -> Result<Reading<T>, Error> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err("a file cannot be read: it breaks its reader".into()))
+}
+
+impl<T> Candidate<T> {
+    fn of(reading: Reading<T>, contents: &Contents) -> Self {
+        let problem = (!reading.problems.is_empty()).then(|| reading.problems.join("; "));
+        let made_of = problem.is_none().then(|| contents.digest());
+        Self { good: reading.usable, made_of, problem }
+    }
+}
+
+impl<T> Set<T> {
+    /// Reads the files for the first time.
+    pub(super) fn first(
+        name: String,
+        files: Vec<PathBuf>,
+        read: impl FnOnce(&Contents) -> Result<Reading<T>, Error>,
+    ) -> Result<Self, Error> {
+        let contents = Contents::read(&files);
+        let Candidate { good, made_of, problem } = Candidate::of(guarded(|| read(&contents))?, &contents);
+        let mut set = Self { name, files, good, made_of, problem: None };
+        set.tell(problem);
+        Ok(set)
+    }
+
+    /// Reads the files again: what they are now, if that is something else and can be used.
+    pub(super) fn look(
+        &mut self,
+        read: impl FnOnce(&Contents, &T) -> Result<Reading<T>, Error>,
+        is_same: impl FnOnce(&T, &T) -> bool,
+    ) -> Option<Candidate<T>> {
+        let contents = Contents::read(&self.files);
+        if self.made_of == Some(contents.digest()) {
+            self.problem = None;
+            return None;
+        }
+        match guarded(|| read(&contents, &self.good)) {
+            Ok(reading) => {
+                let candidate = Candidate::of(reading, &contents);
+                if candidate.problem.is_none() || !is_same(&candidate.good, &self.good) {
+                    return Some(candidate);
+                }
+                self.tell(candidate.problem);
+            }
+            Err(problem) => self.refuse(&problem),
+        }
+        None
+    }
+
+    /// Lets the set be what was looked at.
+    pub(super) fn put(&mut self, candidate: Candidate<T>) {
+        tracing::info!(set = self.name, "put in place as it is on disk now");
+        (self.good, self.made_of) = (candidate.good, candidate.made_of);
+        self.tell(candidate.problem);
+    }
+
+    /// Leaves the set as it is.
+    pub(super) fn refuse(&mut self, problem: &Error) {
+        self.made_of = None;
+        self.tell(Some(problem.to_string()));
+    }
+
+    /// Says once what is wrong.
+    fn tell(&mut self, problem: Option<String>) {
+        if let Some(problem) = problem.as_ref().filter(|problem| self.problem.as_ref() != Some(problem)) {
+            tracing::error!(set = self.name, %problem, "not all that is on disk can be used: what was last good stays in place");
+        }
+        self.problem = problem;
+    }
+
+    /// What was last good.
+    pub(super) fn good(&self) -> &T {
+        &self.good
+    }
+
+    /// What the set is called in the log.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What cannot be used of what is on disk.
+    pub(super) fn problem(&self) -> Option<String> {
+        Some(format!("{}: {}", self.name, self.problem.as_ref()?))
+    }
+}

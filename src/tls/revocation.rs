@@ -1,0 +1,212 @@
+//! Lists of revoked certificates: which are accepted, and for how long they count.
+
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::num_bigint::BigUint;
+use x509_parser::oid_registry::{OID_X509_EXT_DELTA_CRL_INDICATOR, OID_X509_EXT_ISSUER_DISTRIBUTION_POINT};
+use x509_parser::prelude::FromDer;
+use x509_parser::revocation_list::CertificateRevocationList;
+
+use crate::domain::Instant;
+
+/// By how much an authority's clock may be ahead of ours.
+const EARLY_SECONDS: i64 = 300;
+
+/// How an agency takes back a certificate before it expires.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Revocation {
+    /// Not at all: its certificates live for 24 hours at most, as SPIRE's and cert-manager's can.
+    ShortLived,
+    /// By lists. Whoever's authority has none that is current is admitted by nobody; so is everybody if there is none.
+    Lists(Vec<RevocationList>),
+}
+
+/// A list that an agency's authority signed.
+#[derive(Debug, Clone)]
+pub struct RevocationList {
+    pub(super) der: CertificateRevocationListDer<'static>,
+    /// The authority's name as people read it, and its key.
+    issuer: String,
+    authority: Vec<u8>,
+    number: BigUint,
+    this_update: Instant,
+    next_update: Instant,
+}
+
+/// Why something is not taken as a revocation list.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unlistable {
+    /// It can't be read.
+    #[error("it is no revocation list that can be read; publish it anew, in version 2 with a CRL number")]
+    Unreadable,
+    /// It doesn't say what RFC 5280, section 5, asks of it.
+    #[error("the list of {issuer} has no {what}: have the authority issue lists as RFC 5280, section 5, says")]
+    Lacks {
+        /// Who issued it.
+        issuer: String,
+        /// What it lacks.
+        what: &'static str,
+    },
+    /// None of the agency's authorities issued it.
+    #[error(
+        "the list of {issuer} is by none of the agency's authorities: take it out, or add the authority to \
+         `intermediates_file`"
+    )]
+    Stranger {
+        /// Who issued it.
+        issuer: String,
+    },
+    /// It says an authority's name, and that authority didn't sign it.
+    #[error("the list of {issuer} isn't signed with that authority's key: fetch it again")]
+    Signature {
+        /// Who is said to have issued it.
+        issuer: String,
+    },
+    /// It is a part of a list, or what has changed since one.
+    #[error("the list of {issuer} is not complete (delta, or an issuing distribution point): publish whole lists")]
+    Partial {
+        /// Who issued it.
+        issuer: String,
+    },
+    /// It is from the future.
+    #[error("the list of {issuer} is from {at}, which is still to come: check both clocks")]
+    TooEarly {
+        /// Who issued it.
+        issuer: String,
+        /// From when it is.
+        at: Instant,
+    },
+    /// It counts no more.
+    #[error("the list of {issuer} ended at {at}: publish a new one")]
+    OutOfDate {
+        /// Who issued it.
+        issuer: String,
+        /// When it ended.
+        at: Instant,
+    },
+    /// An older list would bring back what a later one revoked.
+    #[error("the list of {issuer} has the number {number}, and {last} is known already: publish a later one")]
+    RolledBack {
+        /// Who issued it.
+        issuer: String,
+        /// Its number.
+        number: BigUint,
+        /// The highest number so far.
+        last: BigUint,
+    },
+}
+
+/// How much of a list's life, or of a certificate's, is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Life {
+    /// Less than half.
+    Fresh,
+    /// Half.
+    HalfOver,
+    /// Four fifths: somebody should have renewed it.
+    NearlyOver,
+    /// All.
+    Over,
+}
+
+impl Life {
+    /// Where `now` is between a beginning and an end.
+    pub fn between(from: Instant, until: Instant, now: Instant) -> Self {
+        let (whole, gone) = (until.micros().saturating_sub(from.micros()), now.micros().saturating_sub(from.micros()));
+        match () {
+            () if gone >= whole => Self::Over,
+            () if gone >= whole / 5 * 4 => Self::NearlyOver,
+            () if gone >= whole / 2 => Self::HalfOver,
+            () => Self::Fresh,
+        }
+    }
+}
+
+/// What no two authorities share.
+fn key_of(authority: &X509Certificate<'_>) -> Vec<u8> {
+    authority.public_key().raw.to_vec()
+}
+
+impl PartialEq for RevocationList {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl RevocationList {
+    /// Reads a list that one of these authorities signed and that counts at `now`.
+    pub fn read(der: &[u8], authorities: &[CertificateDer<'_>], now: Instant) -> Result<Self, Unlistable> {
+        let (rest, list) = CertificateRevocationList::from_der(der).map_err(|_| Unlistable::Unreadable)?;
+        if !rest.is_empty() {
+            return Err(Unlistable::Unreadable);
+        }
+        let issuer = list.issuer().to_string();
+        let lacks = |what| Unlistable::Lacks { issuer: issuer.clone(), what };
+        let number = list.crl_number().ok_or_else(|| lacks("number"))?.clone();
+        let next_update = list.next_update().ok_or_else(|| lacks("next update"))?;
+        let read = authorities.iter().filter_map(|der| X509Certificate::from_der(der).ok());
+        let named: Vec<_> =
+            read.filter(|(_, authority)| authority.subject().as_raw() == list.issuer().as_raw()).collect();
+        if named.is_empty() {
+            return Err(Unlistable::Stranger { issuer });
+        }
+        let signs = |authority: &X509Certificate<'_>| list.verify_signature(authority.public_key()).is_ok();
+        let Some((_, authority)) = named.iter().find(|(_, authority)| signs(authority)) else {
+            return Err(Unlistable::Signature { issuer });
+        };
+        let parts = [OID_X509_EXT_DELTA_CRL_INDICATOR, OID_X509_EXT_ISSUER_DISTRIBUTION_POINT];
+        if list.extensions().iter().any(|extension| parts.contains(&extension.oid)) {
+            return Err(Unlistable::Partial { issuer });
+        }
+        let at = |time: x509_parser::time::ASN1Time| Instant::from_micros(0).plus_seconds(time.timestamp());
+        let (this_update, next_update) = (at(list.last_update()), at(next_update));
+        if this_update > now.plus_seconds(EARLY_SECONDS) {
+            return Err(Unlistable::TooEarly { issuer, at: this_update });
+        }
+        if next_update <= now {
+            return Err(Unlistable::OutOfDate { issuer, at: next_update });
+        }
+        Ok(Self {
+            der: CertificateRevocationListDer::from(der.to_vec()),
+            authority: key_of(authority),
+            issuer,
+            number,
+            this_update,
+            next_update,
+        })
+    }
+
+    /// Whether it may take the place of this authority's last list: no number becomes lower, and no time earlier.
+    pub fn follows(&self, last: &Self) -> Result<(), Unlistable> {
+        if (&self.number, self.this_update) >= (&last.number, last.this_update) {
+            return Ok(());
+        }
+        let (number, last) = (self.number.clone(), last.number.clone());
+        Err(Unlistable::RolledBack { issuer: self.issuer.clone(), number, last })
+    }
+
+    /// Whether it is by the authority with this certificate.
+    pub fn is_by(&self, authority: &X509Certificate<'_>) -> bool {
+        self.authority == key_of(authority)
+    }
+
+    /// Who issued it, for people.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// From when it counts.
+    pub fn this_update(&self) -> Instant {
+        self.this_update
+    }
+
+    /// Until when it counts, exclusive.
+    pub fn next_update(&self) -> Instant {
+        self.next_update
+    }
+
+    /// Its number.
+    pub fn number(&self) -> &BigUint {
+        &self.number
+    }
+}
