@@ -172,6 +172,8 @@ pub struct Proposal {
     pub opener: AgencyId,
     /// Its kind.
     pub kind: ProposalKind,
+    /// Whether it is a document of the library, which asks for no answer.
+    pub is_document: bool,
     /// The opener's own incident that it is about; nobody else's to know.
     pub incident: Option<IncidentId>,
     /// When it was opened.

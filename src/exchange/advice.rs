@@ -6,20 +6,28 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use prost::Message;
 
 use crate::decision::Agreement;
 use crate::domain::{
     AdviceTerms, AgencyId, Belief, Categorisation, ClauseId, Digest, Event, EventDetail, EventId, EventKind, Incident,
     IncidentId, Instant, Means, NcscCategory, Recommendation, RecommendationId, Rejected, Reminded, Reminder, Uptake,
+    check,
 };
 use crate::ledger::Kind;
+use crate::proto::v1::IncidentContent;
+use crate::release;
 use crate::seal;
 use crate::signpost::{CATALOGUE, ReminderWording};
 use crate::store::{Reads, ReminderRow, RemindersOf, Write};
 
+use super::incidents::Content;
 use super::plan::{Change, Context, Plan};
 use super::reading::{Page, Pages};
 use super::{Exchange, Node, Result, incidents};
+
+/// The category of an incident's content that may say which category the incident has.
+const ASSESSMENT: &str = "assessment";
 
 /// What organisations are reminded of at a time.
 #[derive(Debug)]
@@ -107,7 +115,13 @@ pub struct SetCategory {
 }
 
 fn check_past(field: &str, at: Instant, now: Instant) -> Result<(), Rejected> {
-    if now < at { Err(Rejected::invalid(field, "is in the future")) } else { Ok(()) }
+    check(at <= now, field, "is in the future").map_err(Rejected::from)
+}
+
+/// Fails unless something was said to the organisation of an incident by now, and not before the incident was.
+fn check_said(field: &str, at: Instant, incident: &Incident, now: Instant) -> Result<(), Rejected> {
+    check_past(field, at, now)?;
+    check(at >= incident.occurred.from, field, "must not be before the incident occurred").map_err(Rejected::from)
 }
 
 /// The agreements that apply at a time, as read in this transaction.
@@ -180,11 +194,11 @@ pub(super) fn erased(incident: &IncidentId) -> Vec<Write> {
 
 impl StatedReminder {
     /// What is kept of it, if the wording that was said is the one that held then.
-    fn kept(&self, now: Instant) -> Result<Reminded, Rejected> {
+    fn kept(&self, incident: &Incident, now: Instant) -> Result<Reminded, Rejected> {
         match self {
             Self::NotPossible { reason } => Ok(Reminded::NotPossible { reason: reason.clone() }),
             Self::Given { at, channel, digest } => {
-                check_past("given_at", *at, now)?;
+                check_said("given_at", *at, incident, now)?;
                 let held = wording(*at).ok_or_else(|| Rejected::invalid("given_at", "is a time without a wording"))?;
                 if held.digest != *digest {
                     let problem =
@@ -206,7 +220,7 @@ impl Plan for RecordReminder {
         if !reminds(context.node, reads, context.agency(), context.at).await? {
             return Err(Rejected::WrongState("no agreement in force has your agency remind organisations").into());
         }
-        let reminded = self.stated.kept(context.at)?;
+        let reminded = self.stated.kept(&incident, context.at)?;
         let present = reads.reminder(context.agency(), &incident.id, context.seal()).await?;
         if let Some(present) = &present {
             present.check_step(&reminded)?;
@@ -237,7 +251,7 @@ impl Plan for RecordRecommendation {
             Rejected::invalid("clause", problem)
         })?;
         terms.check_belief(self.belief.as_ref(), &self.words).map_err(Rejected::from)?;
-        check_past("made_at", self.made_at, context.at)?;
+        check_said("made_at", self.made_at, &incident, context.at)?;
         let made = Recommendation {
             id: RecommendationId::known(seal::new_id_at("rec", context.at)),
             holder: incident.holder,
@@ -269,13 +283,47 @@ impl Plan for RecordOutcome {
     }
 }
 
+/// Whether an agreement in force lets the caller's agency say which category an incident has.
+async fn categorises(context: Context<'_>, reads: &mut Reads) -> Result<bool> {
+    let agreements = in_force(context.node, reads, context.at).await?;
+    Ok(any(&agreements, |terms| terms.categorises.contains(context.agency())))
+}
+
+/// Fails if content that the caller's agency writes says which category its incident has, and the agency may not: unless
+/// that stands there already (`present`), as in a copy of another agency's incident. `path` is the incident's in the call.
+pub(super) async fn check_categorised(
+    context: Context<'_>,
+    reads: &mut Reads,
+    (path, content): (&str, &Content),
+    present: Option<&Incident>,
+) -> Result<()> {
+    let Some(named) = said_category(content) else { return Ok(()) };
+    if categorises(context, reads).await? {
+        return Ok(());
+    }
+    if let Some(present) = present {
+        let before = release::open_own(present, reads, context.seal()).await?;
+        if said_category(&before).is_some_and(|before| before == named) {
+            return Ok(());
+        }
+    }
+    let problem = "must be empty: no agreement in force lets your agency say which category an incident has";
+    Err(Rejected::invalid("content.assessment.ncsc_category", problem).within(path, "").into())
+}
+
+/// The category that content says its incident has.
+fn said_category(content: &Content) -> Option<String> {
+    let (_, bytes) = content.iter().find(|(category, _)| category.as_str() == ASSESSMENT)?;
+    let assessment = IncidentContent::decode(bytes.as_slice()).ok()?.assessment?;
+    Some(assessment.ncsc_category).filter(|named| !named.is_empty())
+}
+
 impl Plan for SetCategory {
     const KIND: Kind = Kind::Advice;
 
     async fn plan(&self, context: Context<'_>, reads: &mut Reads) -> Result<Change> {
         let incident = incidents::own(context, reads, &self.incident).await?;
-        let agreements = in_force(context.node, reads, context.at).await?;
-        if !any(&agreements, |terms| terms.categorises.contains(context.agency())) {
+        if !categorises(context, reads).await? {
             let problem = "no agreement in force lets your agency say which category an incident has";
             return Err(Rejected::WrongState(problem).into());
         }

@@ -161,6 +161,7 @@ pub(super) async fn register(
         let unknown = || Rejected::NotFound("organisation").within(path, "organisation_id");
         let organisation = at.get(&terms.organisation).ok_or_else(unknown)?;
         let incident = terms.incident(context, id.clone()).map_err(|why| why.within(path, ""))?;
+        advice::check_categorised(context, reads, (path, &terms.content), None).await?;
         change.writes.extend(rows(context, &incident, &terms.content)?);
         change.writes.push(statistics::counted(context, &incident, &terms.content)?);
         incidents.push((organisation.profile.identifiers.as_slice(), incident));
@@ -181,6 +182,7 @@ impl Plan for AmendIncident {
         if present.revision != self.revision {
             return Err(Rejected::Changed.into());
         }
+        advice::check_categorised(context, reads, ("", &self.content), Some(&present)).await?;
         let corrected = self.corrected(context, reads, &present).await?;
         let mut incident = Incident { revision: present.revision + 1, markings: self.markings, ..present };
         incident.markings = incident.markings_in_force();

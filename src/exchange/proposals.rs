@@ -104,7 +104,7 @@ impl Plan for OpenProposal {
         let (is_document, published) = (self.words.is_document(), terms.iter().any(|terms| terms.published));
         let is_as_the_kind = terms.iter().any(|terms| terms.document == is_document);
         self.words.check_document(is_document == is_as_the_kind)?;
-        documents::check_readable(context, reads, &kinds, &self.words).await?;
+        documents::check_readable(context, reads, &kinds, &self.words, &[]).await?;
         if let Some(id) = &self.incident {
             incidents::own(context, reads, id).await?;
         }
@@ -114,6 +114,7 @@ impl Plan for OpenProposal {
             id: id.clone(),
             opener: context.agency().clone(),
             kind: self.kind.clone(),
+            is_document,
             incident: self.incident.clone(),
             opened_at: context.at,
             texts: vec![version(context, 1, &self.words)],
@@ -142,9 +143,9 @@ impl Plan for AmendProposal {
         let kinds = Kinds::read(context.node, reads, context.at).await?;
         let published = kinds.of(&proposal).any(|terms| terms.published);
         check_words(&self.words, published, context.at)?;
-        let is_document = proposal.texts.first().is_some_and(|text| text.tlp().is_some());
-        self.words.check_document(is_document)?;
-        documents::check_readable(context, reads, &kinds, &self.words).await?;
+        self.words.check_document(proposal.is_document)?;
+        let cited = proposal.texts.first().map_or(&[][..], ProposalText::citations);
+        documents::check_readable(context, reads, &kinds, &self.words, cited).await?;
         let text = version(context, self.version + 1, &self.words);
         Ok(Change::new(&self.id, text.version, vec![Write::proposal_text(&self.id, &text, &key)?]))
     }
@@ -165,9 +166,7 @@ impl Plan for PutProposal {
             return Err(Rejected::WrongState("this text was put to that agency already").into());
         }
         check_reaches(reads, context.agency(), &self.agency).await?;
-        let is_document = text.tlp().is_some();
-        let terms = kinds.between(&proposal, &self.agency).filter(|terms| terms.document == is_document);
-        let Some(terms) = terms else { return Ok(self.not_covered(&proposal)) };
+        let Some(terms) = kinds.between(&proposal, &self.agency) else { return Ok(self.not_covered(&proposal)) };
         proposal.check_marking(text, &self.agency)?;
         documents::check_known_to(context, reads, &kinds, text, &self.agency).await?;
         let put = ProposalPut {

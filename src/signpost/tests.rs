@@ -61,7 +61,7 @@ fn each_essential_service_has_one_authority_in_each_nation() {
 #[test]
 fn the_clocks_are_those_of_the_law_in_force_when_the_organisation_became_aware() {
     let all: Vec<&str> = CATALOGUE.regimes().iter().map(|regime| regime.id.as_str()).collect();
-    assert_eq!(all, ["uk-gdpr-33", "nis-11", "nis-12", "pecr-5a"], "no Bill, no proposal");
+    assert_eq!(all, ["uk-gdpr-33", "dpa-67", "dpa-108", "nis-11", "nis-12", "pecr-5a"], "no Bill, no proposal");
     let provider = situation("england", "", &["communications-service", "personal-data"]);
     let hours = |aware_at| {
         let clocks = CATALOGUE.clocks(&provider, aware_at, at(NOW));

@@ -15,7 +15,7 @@ use super::{Reads, Result, Tx, from_json, inconsistent, key_set, on, row, rows, 
 
 const PROPOSAL: Table = Table {
     name: "proposal",
-    columns: &["id", "opener", "kind", "incident_id", "opened_at", "wrapped_key"],
+    columns: &["id", "opener", "kind", "is_document", "incident_id", "opened_at", "wrapped_key"],
     keep_existing: false,
 };
 const TEXT: Table = Table {
@@ -70,6 +70,7 @@ struct Row {
     id: String,
     opener: String,
     kind: String,
+    is_document: i64,
     incident_id: Option<String>,
     opened_at: i64,
     wrapped_key: Option<Vec<u8>>,
@@ -204,6 +205,7 @@ fn assembled(row: Row, seal: &Seal) -> Result<ProposalRow> {
         id: ProposalId::known(row.id),
         opener: AgencyId::known(row.opener),
         kind: ProposalKind::known(row.kind),
+        is_document: row.is_document != 0,
         incident: row.incident_id.map(IncidentId::known),
         opened_at: Instant::from_micros(row.opened_at),
         texts: Vec::new(),
@@ -266,15 +268,17 @@ impl Reads {
         Ok(())
     }
 
-    /// The ids of what an agency opened, after an id; of one kind, or of all (`kind` is empty).
+    /// The ids of what an agency opened, after an id; of one kind, or of all (`kind` is empty); maybe documents alone.
     pub async fn proposals_opened(
         &mut self,
         opener: &AgencyId,
         kind: &str,
+        documents: bool,
         after: &str,
         most: i64,
     ) -> Result<Vec<ProposalId>> {
-        let found = rows!(self, sql::PROPOSALS_OPENED, (String,), opener.as_str(), kind, after, most);
+        let found =
+            rows!(self, sql::PROPOSALS_OPENED, (String,), opener.as_str(), kind, i64::from(documents), after, most);
         Ok(found.into_iter().map(|(id,)| ProposalId::known(id)).collect())
     }
 
@@ -284,11 +288,12 @@ impl Reads {
         agency: &AgencyId,
         opener: &AgencyId,
         kind: &str,
+        documents: bool,
         after: &str,
         most: i64,
     ) -> Result<Vec<ProposalId>> {
-        let (agency, opener) = (agency.as_str(), opener.as_str());
-        let found = rows!(self, sql::PROPOSALS_PUT_TO, (String,), opener, kind, after, agency, most);
+        let (agency, opener, documents) = (agency.as_str(), opener.as_str(), i64::from(documents));
+        let found = rows!(self, sql::PROPOSALS_PUT_TO, (String,), opener, kind, documents, after, agency, most);
         Ok(found.into_iter().map(|(id,)| ProposalId::known(id)).collect())
     }
 
@@ -347,6 +352,7 @@ impl Write {
             proposal.id.as_str().into(),
             proposal.opener.as_str().into(),
             proposal.kind.as_str().into(),
+            i64::from(proposal.is_document).into(),
             proposal.incident.as_ref().map(ToString::to_string).into(),
             proposal.opened_at.micros().into(),
             wrapped.into(),

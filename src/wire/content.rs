@@ -3,7 +3,7 @@
 use prost::Message;
 
 use super::convert::{identifiers, instant, text};
-use crate::domain::{Invalid, check as ensure};
+use crate::domain::{Invalid, NcscCategory, check as ensure};
 use crate::proto::v1;
 
 /// The longest account, and the largest content.
@@ -70,7 +70,9 @@ pub(super) fn check(content: &v1::IncidentContent) -> Result<(), Invalid> {
     })?;
     within("narrative", content.narrative.as_ref(), |narrative| account("text", &narrative.text))?;
     within("assessment", content.assessment.as_ref(), |assessment| {
-        word("ncsc_category", &assessment.ncsc_category)?;
+        if !assessment.ncsc_category.is_empty() {
+            NcscCategory::parse(assessment.ncsc_category.as_str()).map_err(|wrong| wrong.within("ncsc_category"))?;
+        }
         word("confidence", &assessment.confidence)?;
         account("text", &assessment.text)
     })

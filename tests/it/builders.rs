@@ -51,7 +51,7 @@ pub(crate) fn wide_content() -> v1::IncidentContent {
     v1::IncidentContent {
         sector: Some(v1::Sector { code: "22".into(), ..v1::Sector::default() }),
         ransom: Some(v1::Ransom { demanded: true, ..v1::Ransom::default() }),
-        assessment: Some(v1::Assessment { ncsc_category: "3".into(), ..v1::Assessment::default() }),
+        assessment: Some(v1::Assessment { confidence: "suspected".into(), ..v1::Assessment::default() }),
         ..content()
     }
 }

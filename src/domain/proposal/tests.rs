@@ -49,6 +49,7 @@ fn proposal() -> Proposal {
         id: ProposalId::known("prop_1"),
         opener: AgencyId::known("ico"),
         kind: ProposalKind::known("statement"),
+        is_document: false,
         incident: None,
         opened_at: at(0),
         texts: vec![text(1)],

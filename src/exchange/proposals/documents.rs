@@ -28,15 +28,20 @@ pub(super) fn citation(citation: &Citation) -> v1::Citation {
 /// Fails unless each document of this node's agencies that is cited is one that the caller's agency can read, in this
 /// version. No such document, not put to it and another version are one answer.
 ///
-/// What lies on another agency's node cannot be looked at here.
+/// What the text before cited may stay: its document may have another version by now. What lies on another agency's node
+/// cannot be looked at here.
 pub(super) async fn check_readable(
     context: Context<'_>,
     reads: &mut Reads,
     kinds: &Kinds,
     words: &ProposalWords,
+    cited: &[Citation],
 ) -> Result<()> {
     for (place, citation) in words.citations.iter().enumerate() {
         let Citation::Document { agency, id, digest } = citation else { continue };
+        if cited.contains(citation) {
+            continue;
+        }
         let at = |field: &str| format!("proposal.citations[{place}]{field}");
         let unknown = "is not an agency that this node knows";
         check(context.node.known.contains_key(agency), &at(".agency"), unknown)?;
@@ -51,8 +56,8 @@ pub(super) async fn check_readable(
 /// Fails if the text cites a document of which this agency may not know.
 ///
 /// To its own agency a document is no news. One of the caller's agency must have been put to this one, in this version.
-/// A third one's, marked CLEAR or GREEN, may be known to whoever this is put to; any other may not, whether it was put
-/// to this agency as well or not: that is not the caller's to learn.
+/// A third one's, marked CLEAR, may be known to whoever this is put to; any other may not, whether it was put to this
+/// agency as well or not: that is not the caller's to learn. GREEN stays in a community, and who is of it is not ours to say.
 pub(super) async fn check_known_to(
     context: Context<'_>,
     reads: &mut Reads,
@@ -72,7 +77,7 @@ pub(super) async fn check_known_to(
             })
         } else {
             let tlp = marking(context, reads, kinds, agency, id, *digest).await?;
-            tlp.is_some_and(|tlp| tlp <= Tlp::Green)
+            tlp.is_some_and(|tlp| tlp == Tlp::Clear)
         };
         if !is_known {
             let problem = "it cites a document of which that agency may not know: cite what was put to it";

@@ -88,10 +88,13 @@ impl Kinds {
         all.filter(|terms| terms.opened_by.contains(opener))
     }
 
-    /// The terms of this proposal: of those that only share its kind's name, one names an incident and the other not.
+    /// The terms of this proposal: of those that only share its kind's name, one names an incident and the other not,
+    /// or one is a type of document and the other not.
     pub(super) fn of<'a>(&'a self, proposal: &'a Proposal) -> impl Iterator<Item = &'a ProposalTerms> {
-        let names_incident = proposal.incident.is_some();
-        self.opened_by(&proposal.opener, &proposal.kind).filter(move |terms| terms.names_incident == names_incident)
+        let is_alike = |terms: &&ProposalTerms| {
+            terms.names_incident == proposal.incident.is_some() && terms.document == proposal.is_document
+        };
+        self.opened_by(&proposal.opener, &proposal.kind).filter(is_alike)
     }
 
     /// The terms of this proposal between its opener and an agency.
@@ -219,9 +222,8 @@ impl ProposalFilter {
     /// Whether one that its reader may know of is wanted; `seen` is what the reader sees of it, opened.
     fn wants(&self, seen: &Proposal) -> bool {
         let text = seen.texts.first();
-        let is_document = text.is_some_and(|text| text.tlp().is_some());
         let cites = |wanted: &str| text.is_some_and(|text| text.citations().iter().any(|one| one.is_of(wanted)));
-        (!self.documents || is_document) && (self.cites.is_empty() || cites(&self.cites))
+        self.cites.is_empty() || cites(&self.cites)
     }
 }
 
@@ -372,14 +374,15 @@ async fn listed(
     most: i64,
 ) -> Result<Vec<ProposalId>> {
     let kind = wanted.kind.as_ref().map_or("", ProposalKind::as_str);
-    let is_own = wanted.opener == *reader;
+    // Documents alone cite.
+    let (is_own, documents) = (wanted.opener == *reader, wanted.documents || !wanted.cites.is_empty());
     let found = match &wanted.put_to {
-        None if is_own => reads.proposals_opened(reader, kind, after, most).await?,
+        None if is_own => reads.proposals_opened(reader, kind, documents, after, most).await?,
         // Of another's, nothing shows of what a third agency was put.
         Some(agency) if !is_own && agency != reader => Vec::new(),
         put_to => {
             let agency = put_to.as_ref().unwrap_or(reader);
-            reads.proposals_put_to(agency, &wanted.opener, kind, after, most).await?
+            reads.proposals_put_to(agency, &wanted.opener, kind, documents, after, most).await?
         }
     };
     Ok(found)

@@ -4,17 +4,19 @@ use super::Sql;
 
 statements! {
     PROPOSALS_BY_ID = set (
-        "SELECT id, opener, kind, incident_id, opened_at, wrapped_key, outcome, why, concluded_by, concluded_at,
+        "SELECT id, opener, kind, is_document, incident_id, opened_at, wrapped_key, outcome, why, concluded_by, concluded_at,
                 published_at
          FROM proposal WHERE id", " ORDER BY id"
     );
+    // $3 1: documents alone.
     PROPOSALS_OPENED = both (
-        "SELECT id FROM proposal WHERE opener = $1 AND ($2 = '' OR kind = $2) AND id > $3 ORDER BY id LIMIT $4"
+        "SELECT id FROM proposal WHERE opener = $1 AND ($2 = '' OR kind = $2) AND is_document >= $3 AND id > $4
+         ORDER BY id LIMIT $5"
     );
     PROPOSALS_PUT_TO = both (
-        "SELECT p.id FROM proposal p WHERE p.opener = $1 AND ($2 = '' OR p.kind = $2) AND p.id > $3
-           AND EXISTS (SELECT 1 FROM proposal_put u WHERE u.proposal_id = p.id AND u.agency = $4)
-         ORDER BY p.id LIMIT $5"
+        "SELECT p.id FROM proposal p WHERE p.opener = $1 AND ($2 = '' OR p.kind = $2) AND p.is_document >= $3 AND p.id > $4
+           AND EXISTS (SELECT 1 FROM proposal_put u WHERE u.proposal_id = p.id AND u.agency = $5)
+         ORDER BY p.id LIMIT $6"
     );
     // What a proposal says is apart from where it stands: a list opens what it shows, and no more.
     PROPOSAL_TEXTS = set (

@@ -130,6 +130,7 @@ const EXCEPTIONS: &[Exception] = &[
     ("*", "content.identity.identifiers.value", &["number"], Accepted),
     ("*", "content.identity.identifiers.scheme", ANY, Invalid(None)),
     ("*", "content.identity.identifiers.value", ANY, Invalid(None)),
+    ("*", "content.assessment.ncsc_category", PRINTABLE, Invalid(None)),
     ("*", "content.**", EMPTY, Accepted),
     ("*", "content.**", PRINTABLE, Accepted),
     ("*", "content.narrative.text", &["line feed"], Accepted),
@@ -253,7 +254,6 @@ const EXCEPTIONS: &[Exception] = &[
     ("ListReminders", "due_only", OVER, Invalid(Some("page_token"))),
     ("RecordRecommendation", "words", NOT_BLANK, Accepted),
     ("RecordRecommendation", "channel", SLUG, Accepted),
-    ("RecordRecommendation", "made_at", &["year 1970"], Accepted),
     // Retention. A ground is the holder's own word.
     ("ProposeErasure", "ground", SLUG, Accepted),
     ("EraseIncident", "ground", SLUG, Accepted),

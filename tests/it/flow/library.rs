@@ -5,7 +5,8 @@ use concordat::proto::v1;
 use tonic::{Code, Status};
 
 use crate::builders::{assert_error, assert_invalid};
-use crate::flow::Opened;
+use crate::cli::execute;
+use crate::flow::{Opened, opened_by};
 use crate::harness::{World, on_both_databases, request_id};
 
 pub(crate) const CAF: &str = "Cyber Assessment Framework";
@@ -87,8 +88,8 @@ on_both_databases! {
 
         // What is cited: only what its writer can read, in that version. Nothing else can be told from nothing.
         let draft = world.document("ncsc", "standard", "clear", vec![]).await;
-        let standard = world.shared_document("ncsc", "standard", "green", vec![], "ico").await;
-        let secret = world.shared_document("ncsc", "standard", "amber", vec![], "ico").await;
+        let standard = world.shared_document("ncsc", "standard", "clear", vec![], "ico").await;
+        let secret = world.shared_document("ncsc", "standard", "green", vec![], "ico").await;
         let nothing = Opened { proposal_id: "prop_nothing".into(), ..draft.clone() };
         let another = Opened { digest: vec![7; 32], ..standard.clone() };
         let mut answers = Vec::new();
@@ -124,6 +125,20 @@ on_both_databases! {
             assert_eq!(world.shown(agency, &own.proposal_id).await.state, "superseded");
         }
         assert_error(world.put_document("ico", &own, "nca").await, Code::FailedPrecondition, "WRONG_STATE");
+    }
+
+    async fn an_erased_document_is_listed_as_one_and_says_nothing(world: World) {
+        let document = world.shared_document("ico", "guidance", "green", vec![outside()], "ncsc").await;
+        world.conclude("ico", &document.proposal_id, "withdrawn", "").await.unwrap();
+        let long_ago = format!("UPDATE proposal SET concluded_at = concluded_at - {}", 3_650_i64 * 86_400 * 1_000_000);
+        execute(&world.config.database_url(), &[&long_ago], &[&long_ago]).await;
+        let (request_id, proposal_id) = (request_id(), document.proposal_id.clone());
+        world.proposals("ico").erase_proposal(v1::EraseProposalRequest { request_id, proposal_id }).await.unwrap();
+        let listed = |cites: &str| v1::ListProposalsRequest { documents: true, cites: cites.into(), ..opened_by("ico") };
+        let shown = world.proposals("ico").list_proposals(listed("")).await.unwrap().into_inner().proposals.remove(0);
+        assert_eq!((shown.id, shown.state.as_str(), shown.tlp.as_str()), (document.proposal_id.clone(), "erased", ""));
+        assert_eq!(world.library("ico", listed(CAF)).await, Vec::<String>::new());
+        world.learns_nothing("ncsc", &document).await;
     }
 
     /// Each agency by its own agreement's terms, and nothing but what all of them say can come of it.

@@ -130,6 +130,48 @@ async fn requests(engine: Engine) {
     world.finish().await;
 }
 
+/// Requests whose weeks end in the hour in which the clocks of London change, before it and after it; and a node's clock
+/// that is set back by seconds now and then, also over the very moment.
+async fn summer_time(engine: Engine) {
+    const HALF_HOUR: i64 = 1_800;
+    let Some(world) = World::start_without_agreements(engine).await else { return };
+    world.hand.set(Instant::on_date("2025-10-01").unwrap());
+    world.activate_all().await;
+    let held = world.hold("ncsc", "ico").await;
+    // The days on which the clocks change, at 01:00 UTC: back, and forward.
+    for change in ["2025-10-26", "2026-03-29"] {
+        let change = Instant::on_date(change).unwrap();
+        let (_, mut cursor) = world.since("ncsc", "").await;
+        let mut due = Vec::new();
+        for number in 1..4 {
+            let due_at = change.plus_seconds(number * HALF_HOUR);
+            world.hand.set(due_at.plus_seconds(-7 * DAY));
+            due.push((world.put(&held, world.ask(&held)).await.unwrap().request, due_at));
+        }
+        world.hand.set(change.plus_seconds(-60));
+        (_, cursor) = world.since("ncsc", &cursor).await;
+        let mut told: Vec<(String, Instant)> = Vec::new();
+        let mut latest = world.now();
+        for step in [60, 1_799, 1, -1, 2, -3, 1_798, 2, 1, -4, 900, -1, 903, -2, 1, 3, 1, -1, 1_800, 7_200] {
+            world.later(step);
+            latest = latest.max(world.now());
+            let events;
+            (events, cursor) = world.since("ncsc", &cursor).await;
+            let unanswered = events.into_iter().filter(|event| event.kind == "request-unanswered");
+            told.extend(unanswered.map(|event| (event.request, world.now())));
+            let is_due = |due_at: Instant| due_at <= latest;
+            let expected: Vec<&String> = due.iter().filter(|due| is_due(due.1)).map(|due| &due.0).collect();
+            let requests: Vec<&String> = told.iter().map(|told| &told.0).collect();
+            assert_eq!(requests, expected, "none late, none early, none twice, at {:?}", world.now());
+        }
+        assert!(told.iter().zip(&due).all(|(told, due)| told.1 >= due.1), "{told:?}");
+        for (request, _) in due {
+            world.decline("ncsc", &request).await.unwrap();
+        }
+    }
+    world.finish().await;
+}
+
 /// Reviews are due by what an agreement says, so these worlds begin before any agreement is in force.
 async fn reviews(engine: Engine) {
     let Some(world) = World::start_without_agreements(engine).await else { return };
@@ -163,6 +205,24 @@ mod a_request_that_nobody_decides_about_is_told_of_after_a_week {
 
     fn on(engine: Engine) {
         tokio::runtime::Runtime::new().unwrap().block_on(super::requests(engine));
+    }
+
+    #[test]
+    fn sqlite() {
+        on(Engine::Sqlite);
+    }
+
+    #[test]
+    fn postgres() {
+        on(Engine::Postgres);
+    }
+}
+
+mod alarms_come_once_and_on_time_when_clocks_change_and_are_set_back {
+    use crate::harness::Engine;
+
+    fn on(engine: Engine) {
+        tokio::runtime::Runtime::new().unwrap().block_on(super::summer_time(engine));
     }
 
     #[test]

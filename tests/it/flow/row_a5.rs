@@ -20,6 +20,9 @@ on_both_databases! {
         assert_eq!((theirs.messages.len(), theirs.proposal.unwrap().puts.len()), (0, 1), "not who else was put it");
         let lesson = world.shared_document("nca", "learning", "amber", vec![], "ico").await;
         assert_eq!(world.library("ico", opened_by("nca")).await, [lesson.proposal_id.as_str()]);
+        let threats = world.shared_document("nca", "threat-assessment", "amber", vec![], "ico").await;
+        assert_eq!(world.put_document("nca", &threats, "ncsc").await.unwrap().answer, "not-covered");
+        world.learns_nothing("ncsc", &threats).await;
 
         // Where no agreement in force covers it, that is what comes of it: explained, and the opener's alone to know.
         let (taken_by, before) = (world.document("ncsc", "guidance", "clear", vec![]).await, world.size().await);
@@ -36,7 +39,7 @@ on_both_databases! {
             assert_eq!(world.library(agency, opened_by(opener)).await, Vec::<String>::new());
             assert!(world.events(agency).await.iter().all(|event| event.proposal_id != document.proposal_id));
         }
-        assert_eq!(world.size().await, before + 2);
+        assert_eq!(world.size().await, before + 2, "an entry for each");
 
         // And once an agreement ends, what was put under it is no longer shown; the other one's is.
         world.end_agreement("ico-nca-2024").await.unwrap();

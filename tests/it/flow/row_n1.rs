@@ -90,7 +90,7 @@ on_both_databases! {
         assert_eq!(world.finds("ncsc").await, ids(&[&guidance, &abroad, &support]), "what is no document, too");
 
         // A document is marked, names no incident and is of a kind that its agency may open; nothing else is marked.
-        let held = world.hold("ico", "ncsc").await;
+        let held = world.hold("ncsc", "ico").await;
         let words = document_words("amber", vec![]);
         let about = v1::OpenProposalRequest {
             request_id: request_id(),
@@ -98,8 +98,10 @@ on_both_databases! {
             incident_id: held.incident,
             proposal: Some(words.clone()),
         };
-        assert_invalid(world.proposals("ico").open_proposal(about).await, "incident_id");
+        assert_invalid(world.proposals("ncsc").open_proposal(about).await, "incident_id");
         assert_invalid(world.write_document("ncsc", "caf-feedback", words.clone()).await, "kind");
+        // Threat assessments go to the ICO, as the memoranda were reported.
+        assert_invalid(world.write_document("ico", "threat-assessment", words.clone()).await, "kind");
         assert_invalid(world.write_document("ico", "support", words).await, "proposal.tlp");
         let unmarked = document_words("", vec![]);
         assert_invalid(world.write_document("ico", "guidance", unmarked).await, "proposal.tlp");

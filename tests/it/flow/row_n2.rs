@@ -4,7 +4,7 @@
 use concordat::proto::v1;
 use tonic::Code;
 
-use crate::builders::assert_error;
+use crate::builders::{assert_error, assert_invalid};
 use crate::flow::library::{cited, document_words, outside};
 use crate::flow::opened_by;
 use crate::harness::on_both_databases;
@@ -27,6 +27,11 @@ on_both_databases! {
         world.put_document("ncsc", &later, "ico").await.unwrap();
         let cites = world.shown("ico", &guidance.proposal_id).await.content.unwrap().citations;
         assert_eq!(cites[0].digest, standard.digest);
+        // What it cited may stay, though nobody can cite that version anew; the other one takes its place.
+        assert_invalid(world.write_document("ico", "guidance", document_words("clear", promoted.clone())).await,
+            "proposal.citations[0]");
+        let stays = v1::ProposalContent { text: "Otherwise the same.".into(), ..document_words("clear", promoted) };
+        let guidance = world.amend_to(&guidance, stays).await;
         let follows = document_words("clear", vec![cited("ncsc", &later)]);
         world.amend_to(&guidance, follows).await;
     }

@@ -32,7 +32,7 @@ on_both_databases! {
     async fn row_n5a_a_reminder_is_due_of_each_incident_until_it_is_given_or_cannot_be(world: World) {
         let wording = world.wording().await;
         assert_eq!(wording.digest, digest(&SHA256, wording.text.as_bytes()).as_ref());
-        assert_eq!(wording.regimes, ["uk-gdpr-33", "nis-11", "nis-12", "pecr-5a"]);
+        assert_eq!(wording.regimes, ["uk-gdpr-33", "dpa-67", "dpa-108", "nis-11", "nis-12", "pecr-5a"]);
         let long_ago = v1::ShowWordingRequest { as_of: Some(prost_types::Timestamp::default()) };
         assert_eq!(world.advice("ico").show_wording(long_ago).await.unwrap().into_inner().wording, None);
 
@@ -59,6 +59,8 @@ on_both_databases! {
         };
         turned_away(v1::RecordReminderRequest { wording_digest: vec![7; 32], ..given.clone() }, "wording_digest").await;
         turned_away(v1::RecordReminderRequest { given_at: world.in_seconds(60), ..given.clone() }, "given_at").await;
+        let before_it = v1::RecordReminderRequest { given_at: world.in_seconds(-31 * 86_400), ..given.clone() };
+        turned_away(before_it, "given_at").await;
         let before_any = Some(prost_types::Timestamp::default());
         turned_away(v1::RecordReminderRequest { given_at: before_any, ..given.clone() }, "given_at").await;
         turned_away(v1::RecordReminderRequest { reason: "no address".into(), ..given.clone() }, "reason").await;

@@ -28,6 +28,8 @@ on_both_databases! {
         turned_away(v1::RecordRecommendationRequest { words: " ".into(), ..plain() }, "words").await;
         turned_away(v1::RecordRecommendationRequest { clause: "ico-ncsc-2023/other".into(), ..plain() }, "clause").await;
         turned_away(v1::RecordRecommendationRequest { made_at: world.in_seconds(60), ..plain() }, "made_at").await;
+        let before_it = world.in_seconds(-31 * 86_400);
+        turned_away(v1::RecordRecommendationRequest { made_at: before_it, ..plain() }, "made_at").await;
         assert_invalid(world.recommend(&ncscs, world.recommendation(&ncscs, NOTIFYING)).await, "clause");
         let of_another = v1::RecordRecommendationRequest { incident_id: ncscs.incident.clone(), ..plain() };
         assert_error(world.recommend(&held, of_another).await, Code::NotFound, "NOT_FOUND");
