@@ -93,13 +93,14 @@ pub enum Lead<'a> {
 }
 
 impl<'a> Lead<'a> {
-    /// By what each engaged agency says, as far as the reader may see it.
-    pub fn of(said: &[Option<&'a AgencyId>]) -> Self {
-        let named: BTreeSet<&AgencyId> = said.iter().copied().flatten().collect();
+    /// By what each engaged agency says in each of its engagements, as far as the reader may see it.
+    pub fn of(said: &[(&AgencyId, Option<&'a AgencyId>)]) -> Self {
+        let named: BTreeSet<&AgencyId> = said.iter().filter_map(|(_, lead)| *lead).collect();
+        let engaged: BTreeSet<&AgencyId> = said.iter().map(|(agency, _)| *agency).collect();
         match (named.first(), named.len()) {
             (None, _) => Self::Open,
             (Some(_), 2..) => Self::Disputed,
-            (Some(lead), _) if said.len() > 1 && said.iter().all(Option::is_some) => Self::Agreed(lead),
+            (Some(lead), _) if engaged.len() > 1 && said.iter().all(|(_, lead)| lead.is_some()) => Self::Agreed(lead),
             (Some(lead), _) => Self::Proposed(lead),
         }
     }
@@ -152,11 +153,12 @@ mod tests {
     #[test]
     fn a_lead_is_agreed_once_each_agency_names_the_same() {
         let (ico, ncsc) = (agency("ico"), agency("ncsc"));
-        assert_eq!(Lead::of(&[None, None]), Lead::Open);
-        assert_eq!(Lead::of(&[Some(&ico)]), Lead::Proposed(&ico), "nobody else is engaged");
-        assert_eq!(Lead::of(&[Some(&ico), None]), Lead::Proposed(&ico));
-        assert_eq!(Lead::of(&[Some(&ico), Some(&ico)]), Lead::Agreed(&ico));
-        assert_eq!(Lead::of(&[Some(&ico), Some(&ncsc)]), Lead::Disputed);
+        assert_eq!(Lead::of(&[(&ico, None), (&ncsc, None)]), Lead::Open);
+        assert_eq!(Lead::of(&[(&ico, Some(&ico))]), Lead::Proposed(&ico), "nobody else is engaged");
+        assert_eq!(Lead::of(&[(&ico, Some(&ico)), (&ico, Some(&ico))]), Lead::Proposed(&ico), "of two incidents");
+        assert_eq!(Lead::of(&[(&ico, Some(&ico)), (&ncsc, None)]), Lead::Proposed(&ico));
+        assert_eq!(Lead::of(&[(&ico, Some(&ico)), (&ncsc, Some(&ico))]), Lead::Agreed(&ico));
+        assert_eq!(Lead::of(&[(&ico, Some(&ico)), (&ncsc, Some(&ncsc))]), Lead::Disputed);
     }
 
     #[test]

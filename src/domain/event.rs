@@ -151,6 +151,11 @@ impl EventKind {
         )
     }
 
+    /// Whether it tells of what is another agency's to show: then it waits while nothing may be released.
+    pub fn is_others(self) -> bool {
+        self.is_offer() || self.is_sight() || self.is_about_a_proposal()
+    }
+
     /// Whether it tells an agency what another would release: then it is shown only while that is so.
     pub fn is_offer(self) -> bool {
         matches!(self, Self::AskAgain | Self::Offer)

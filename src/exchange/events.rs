@@ -192,14 +192,22 @@ impl Exchange {
                 let after = (cursor.after.0, cursor.after.1.as_str());
                 let mut events = reads.events_between(&page.agency, (seen, to), after, read).await?;
                 let more = cut(&mut events, read);
-                let next = cursor.next(events.last().filter(|_| more));
+                // Nothing of another agency's is shown while the clocks disagree, and nothing is passed by: it waits, and
+                // so does what comes after it.
+                let waits = events.iter().position(|event| event.kind.is_others());
+                let waits = if node.may_release(reads).await? { None } else { waits };
+                let more = more && waits.is_none();
+                events.truncate(waits.unwrap_or(events.len()));
+                let next = match (waits, events.last()) {
+                    (Some(_), None) => token.clone(),
+                    (Some(_), last) => cursor.next(last),
+                    (None, last) => cursor.next(last.filter(|_| more)),
+                };
                 let mut stands = offers_stand(node, reads, &events, now).await?;
                 stands.extend(deconfliction::shown(node, reads, &events, now, &reader).await?);
                 stands.extend(proposals::shown(node, reads, &events, now, &reader).await?);
                 stands.extend(advice::stand(node, reads, &events, now).await?);
-                let is_bounded = |kind: EventKind| {
-                    kind.is_offer() || kind.is_sight() || kind.is_about_a_proposal() || kind == EventKind::ReminderDue
-                };
+                let is_bounded = |kind: EventKind| kind.is_others() || kind == EventKind::ReminderDue;
                 let is_shown = |event: &Event| !is_bounded(event.kind) || stands.contains(&event.id);
                 events.retain(|event| !event.is_over(now) && is_shown(event));
                 Ok(EventPage { events, cursor: page.seal(node, &next)?, more })

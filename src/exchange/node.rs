@@ -160,11 +160,6 @@ impl Node {
         Ok(self.clock.now().max(reads.size().await?.1))
     }
 
-    /// Whether the clock is so far behind the ledger's last entry that nothing is released.
-    pub(super) async fn is_behind(&self, reads: &mut Reads) -> Result<bool> {
-        Ok(reads.size().await?.1.micros_since(self.clock.now()) > MOST_BEHIND_MICROS)
-    }
-
     /// The agreements in force, as read in this transaction.
     pub(super) async fn in_force(&self, reads: &mut Reads) -> Result<Vec<Arc<Agreement>>> {
         let mut agreements = Vec::new();

@@ -92,7 +92,8 @@ fn view(view: EngagementView, reader: &AgencyId) -> v1::Engagement {
 
 fn organisation(value: EngagedView, reader: &AgencyId) -> v1::EngagedOrganisation {
     let EngagedView { engagements, pause_until } = value;
-    let said: Vec<Option<&AgencyId>> = engagements.iter().map(|one| one.lead.as_ref()).collect();
+    let said: Vec<(&AgencyId, Option<&AgencyId>)> =
+        engagements.iter().map(|one| (&one.engagement.holder, one.lead.as_ref())).collect();
     let (lead_state, lead) = match Lead::of(&said) {
         Lead::Open => ("open", String::new()),
         Lead::Proposed(lead) => ("proposed", lead.to_string()),

@@ -67,7 +67,7 @@ pub struct ProposalView {
 pub(super) struct Kinds {
     agreements: Vec<Arc<Agreement>>,
     at: Instant,
-    /// Whether anything may be shown to another agency now: not while the clock is behind, as nothing is released then.
+    /// Whether anything may be shown to another agency now: not while the clocks disagree, as nothing is released then.
     shows: bool,
 }
 
@@ -75,7 +75,7 @@ impl Kinds {
     pub(super) async fn read(node: &Node, reads: &mut Reads, at: Instant) -> Result<Self> {
         let mut agreements = node.in_force(reads).await?;
         agreements.retain(|agreement| agreement.is_effective(at));
-        Ok(Self { agreements, at, shows: !node.is_behind(reads).await? })
+        Ok(Self { agreements, at, shows: node.may_release(reads).await? })
     }
 
     /// The terms of a kind under which an agency opens one, in each agreement that has it.

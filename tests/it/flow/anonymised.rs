@@ -185,6 +185,10 @@ on_both_databases! {
             let found = bytes.windows(telling.len()).any(|window| window == telling.as_bytes());
             assert!(!found, "`{telling}` is told");
         }
+        // Nor in what its organisation is told: a record laid beside the incident would tell which it is.
+        let records: Vec<String> = world.disclosures(&held[0]).await.into_iter().map(|made| made.id).collect();
+        assert_eq!(records.len(), 1);
+        assert_invalid(world.state(&held[0], &[], &records).await, "include[0]");
         // Nor is it told later: an amendment corrects no record, and what is recalled is named by its entry alone.
         world.amend_with(&held[0], content(), v1::Markings::default()).await;
         assert_eq!(world.notices("ncsc").await, []);

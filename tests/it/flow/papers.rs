@@ -25,7 +25,7 @@ impl World {
         PaperServiceClient::new(self.officer(agency, "clerk-58213", &["recorder", "authoriser"]))
     }
 
-    async fn state(
+    pub(crate) async fn state(
         &self,
         held: &Held,
         leave_out: &[String],

@@ -296,7 +296,12 @@ on_both_databases! {
         assert_eq!((world.finds("ncsc").await.len(), world.told("ncsc").await.len()), (0, 0));
         assert!(world.got("ico", &opened.proposal_id).await.is_ok(), "its own is");
         assert_error(world.answer("ncsc", &amended, "answered").await, Code::Unavailable, "CLOCK");
+        // Nor is it passed by: whoever follows the events has it once the clock is right.
+        let about = |events: Vec<v1::Event>| events.into_iter().filter(|event| !event.proposal_id.is_empty()).count();
+        let (events, waits) = world.since("ncsc", "").await;
+        assert_eq!(about(events), 0);
         world.later(3);
+        assert_eq!(about(world.since("ncsc", &waits).await.0), world.told("ncsc").await.len());
 
         // What may no longer be shown looks like what never was.
         world.end_agreement("ico-ncsc-2023").await.unwrap();
