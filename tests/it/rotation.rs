@@ -1,8 +1,10 @@
 //! Certificates, roots, revocation lists and token keys that change while the node serves.
 
 mod faults;
+mod intermediates;
 mod renewed;
 mod status;
+mod withdrawn;
 
 use std::fs;
 use std::path::PathBuf;

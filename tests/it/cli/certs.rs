@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Output;
 
-use concordat::client::Context;
+use concordat::client::{Context, OfficerChannel};
 use concordat::config::RevocationPolicy;
 use concordat::proto::v1::GetCheckpointRequest;
 use concordat::proto::v1::ledger_service_client::LedgerServiceClient;
@@ -118,7 +118,9 @@ fn a_node_does_what_inspect_says_of_what_certs_made() {
         let context = world.workspace.context("ncsc", "watcher", &["auditor"], &PURPOSES, "one", world.node.address);
         let context = Context { certificate_file: "ncsc/made.pem".into(), key_file: "ncsc/made.key".into(), ..context };
         let officer = || context.officer(world.workspace.folder(), world.clock.clone()).unwrap();
-        let calls = async |officer| LedgerServiceClient::new(officer).get_checkpoint(GetCheckpointRequest {}).await;
+        let calls = async |officer: OfficerChannel| {
+            LedgerServiceClient::new(officer).get_checkpoint(GetCheckpointRequest {}).await
+        };
 
         let (code, verdict, why) = inspected(&home, &[&["made.pem"], config.as_slice()].concat());
         assert_eq!((code, verdict.as_str()), (0, "accepted"), "{why}");
