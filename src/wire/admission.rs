@@ -67,7 +67,6 @@ pub(super) fn shown<T>(request: &Request<T>) -> Result<(&Arc<Peer>, Option<&str>
 }
 
 /// Lets a request pass that comes from a system for which somebody vouches.
-#[expect(clippy::result_large_err, reason = "so tonic has it")]
 pub(super) fn vouched(request: Request<()>) -> Result<Request<()>, Status> {
     let peer = request.extensions().get::<Arc<Peer>>().ok_or_else(status::unauthenticated)?;
     if peer.is_withdrawn() { Err(status::unauthenticated()) } else { Ok(request) }

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use prost_types::Timestamp;
-
 use crate::connections::Count;
 use crate::domain::{AgencyId, Digest, Instant};
 use crate::exchange::timestamp;
@@ -23,33 +21,29 @@ pub(super) fn status(
         of_agency(agency, counts, status.looked_at)
     });
     GetTlsStatusResponse {
-        looked_at: at(status.looked_at),
+        looked_at: Some(timestamp(status.looked_at)),
         requires_post_quantum: status.requires_post_quantum,
         node: Some(of_node(&status.node, status.looked_at)),
         agencies: agencies.collect(),
     }
 }
 
-fn at(instant: Instant) -> Option<Timestamp> {
-    Some(timestamp(instant))
-}
-
-fn of_files(files: &FilesStatus) -> Option<FileState> {
+fn of_files(files: &FilesStatus) -> FileState {
     let (problem, since) = files.problem.clone().unzip();
-    Some(FileState {
-        in_place_since: at(files.in_place_since),
+    FileState {
+        in_place_since: Some(timestamp(files.in_place_since)),
         problem: problem.unwrap_or_default(),
-        problem_since: since.and_then(at),
-    })
+        problem_since: since.map(timestamp),
+    }
 }
 
 fn of_node(node: &NodeStatus, now: Instant) -> NodeCertificate {
     NodeCertificate {
         fingerprint: node.fingerprint.to_hex(),
-        valid_from: node.validity.and_then(|(from, _)| at(from)),
-        valid_until: node.validity.and_then(|(_, until)| at(until)),
+        valid_from: node.validity.map(|(from, _)| timestamp(from)),
+        valid_until: node.validity.map(|(_, until)| timestamp(until)),
         life_passed_percent: node.validity.map_or(100, |(from, until)| passed(from, until, now)),
-        files: of_files(&node.files),
+        files: Some(of_files(&node.files)),
     }
 }
 
@@ -60,8 +54,8 @@ fn of_agency(agency: &AgencyStatus, counts: Option<&HashMap<Digest, Count>>, now
         TrustedRoot {
             fingerprint: root.fingerprint.to_hex(),
             subject: root.subject.clone(),
-            valid_from: at(root.from),
-            valid_until: at(root.until),
+            valid_from: Some(timestamp(root.from)),
+            valid_until: Some(timestamp(root.until)),
             connections: count.map(|count| number(count.open)),
             post_quantum_connections: count.map(|count| number(count.post_quantum)),
         }
@@ -72,9 +66,9 @@ fn of_agency(agency: &AgencyStatus, counts: Option<&HashMap<Digest, Count>>, now
         roots: roots.collect(),
         by_lists: agency.lists.is_some(),
         lists: agency.lists.iter().flatten().map(|list| of_list(list, now)).collect(),
-        trust_files: of_files(&agency.trusted_files),
+        trust_files: Some(of_files(&agency.trusted_files)),
         token_keys: agency.token_keys.iter().map(of_key).collect(),
-        token_files: of_files(&agency.token_files),
+        token_files: Some(of_files(&agency.token_files)),
     }
 }
 
@@ -82,8 +76,8 @@ fn of_list(list: &ListStatus, now: Instant) -> RevocationListState {
     RevocationListState {
         issuer: list.issuer.clone(),
         number: list.number.clone(),
-        this_update: at(list.this_update),
-        next_update: at(list.next_update),
+        this_update: Some(timestamp(list.this_update)),
+        next_update: Some(timestamp(list.next_update)),
         life_passed_percent: passed(list.this_update, list.next_update, now),
     }
 }

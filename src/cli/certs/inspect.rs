@@ -124,7 +124,7 @@ fn of_file(
         }
     }
     for _ in of_kind(SectionKind::PublicKey) {
-        let said = judge.token_key(&text);
+        let said = judge::token_key(&text);
         found.push(Found { file: name.clone(), kind: "public key", facts: json!({}), said });
     }
     Ok(found)

@@ -181,14 +181,13 @@ impl Judge {
             Err(problem) => Said::TurnedAway(problem.to_string()),
         }
     }
+}
 
-    /// A public key, which is good for tokens alone.
-    #[expect(clippy::unused_self, reason = "every judge says the same, as of everything else")]
-    pub(super) fn token_key(&self, pem: &str) -> Said {
-        match TokenKey::from_pem(pem) {
-            Ok(key) => Said::Accepted(format!("as a token key, for {}", key.algorithm())),
-            Err(problem) => Said::TurnedAway(problem.to_string()),
-        }
+/// What every node says of a public key, which is good for tokens alone.
+pub(super) fn token_key(pem: &str) -> Said {
+    match TokenKey::from_pem(pem) {
+        Ok(key) => Said::Accepted(format!("as a token key, for {}", key.algorithm())),
+        Err(problem) => Said::TurnedAway(problem.to_string()),
     }
 }
 
