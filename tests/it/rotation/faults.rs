@@ -64,12 +64,12 @@ fn with_a_critical_extension(list: &str, authority: &Authority) -> String {
     pem_of(&tlv(0x30, &[stated, whole[1].clone(), tlv(3, &[&[0], signature.as_ref()].concat())].concat()))
 }
 
-/// The same list, which says it is signed with SHA-512 by a key of P-256: no handshake here takes that.
+/// The same list, which says it is signed with SHA-224: no handshake here takes that.
 fn with_another_algorithm(list: &str) -> String {
     let (mut der, known) = (der_of(list), [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]);
     for at in 0..der.len() - known.len() {
         if der[at..at + known.len()] == known {
-            der[at + known.len() - 1] = 4;
+            der[at + known.len() - 1] = 1;
         }
     }
     pem_of(&der)

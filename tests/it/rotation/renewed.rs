@@ -2,10 +2,12 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use concordat::clock::Clock;
+use concordat::server::Running;
 use concordat::tls;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -14,12 +16,12 @@ use super::*;
 use crate::program::Program;
 
 /// What a client that knows nothing of ours makes of a handshake.
-fn s_client(world: &World, address: std::net::SocketAddr, session: &str) -> String {
+fn s_client(folder: &Path, address: std::net::SocketAddr, session: &str) -> String {
     let mut client = Command::new("openssl")
         .args(["s_client", "-connect", &address.to_string(), "-servername", "localhost", "-alpn", "h2", "-tls1_3"])
         .args(["-CAfile", "roots.pem", "-cert", "ico/client.pem", "-key", "ico/client.key", "-ign_eof"])
         .args(["-sess_out", session])
-        .current_dir(world.workspace.folder())
+        .current_dir(folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -65,20 +67,24 @@ on_both_databases! {
         world.publish_list(&[], 1);
         let mut config = world.config.clone();
         by_lists(&mut config);
-        let file = world.workspace.folder().join("node-one/process.toml");
+        let folder = world.workspace.folder().to_owned();
+        let file = folder.join("node-one/process.toml");
         config.write(&file).unwrap();
+        let authority = world.authority_of("ncsc");
+        let [stolen, other] = ["stolen", "other"].map(|name| authority.issue_client(name, real_now()).unwrap());
+        let revoking = authority.revoke(&[&stolen], 2, real_now()).unwrap();
+        let contexts = [world.context_of("ncsc", "stolen", &stolen), world.context_of("ncsc", "other", &other)];
+        // One SQLite file has one node.
+        world.node.stop().await;
         let program = Program::start(&file);
-        let officer = |issued: &Issued, name: &str| {
-            let context = world.context_of("ncsc", name, issued);
+        let [thief, other] = contexts.map(|context| {
             let context = Context { server: program.address.to_string(), ..context };
-            context.officer(world.workspace.folder(), Clock::system()).unwrap()
-        };
-        let [stolen, other] = ["stolen", "other"].map(|name| world.authority_of("ncsc").issue_client(name, real_now()).unwrap());
-        let (thief, other) = (officer(&stolen, "stolen"), officer(&other, "other"));
+            context.officer(&folder, Clock::system()).unwrap()
+        });
         for officer in [&thief, &other] {
             call(officer).await.unwrap();
         }
-        world.publish_list(&[&stolen], 2);
+        fs::write(folder.join("ncsc/lists.pem"), revoking).unwrap();
         call(&thief).await.expect("nobody looks for a minute");
         let since = Instant::now();
         let told = Command::new("kill").args(["-HUP", &program.pid().to_string()]).status().unwrap();
@@ -88,8 +94,8 @@ on_both_databases! {
         report("SIGHUP to refusal", vec![since.elapsed()]);
         call(&other).await.unwrap();
 
-        let session = world.workspace.folder().join("session.pem");
-        let said = s_client(&world, program.address, session.to_str().unwrap());
+        let session = folder.join("session.pem");
+        let said = s_client(&folder, program.address, session.to_str().unwrap());
         assert!(said.contains("New, TLSv1.3") && said.contains("ALPN protocol: h2"), "{said}");
         for resumable in ["New Session Ticket", "Reused", "TLS session ticket:"] {
             assert!(!said.contains(resumable), "{resumable}: {said}");
@@ -98,6 +104,7 @@ on_both_databases! {
         let log = program.kill();
         assert!(log.contains("SIGHUP: certificates and keys are looked at"), "{log}");
         assert!(log.contains("a system is connected") && log.contains("X25519MLKEM768"), "{log}");
+        world.node = Running::start(&world.config, world.clock.clone()).await.unwrap();
     }
 
     /// As Kubernetes swaps a mounted folder, on a node that looks every second. The times are printed.

@@ -53,9 +53,6 @@ on_both_databases! {
             };
             let status = answered.as_ref().map(|answered| answered.headers()["grpc-status"].to_str().unwrap().to_owned());
             assert!(status.as_ref().is_none_or(|status| status == "16"), "{path}: {answered:?}");
-            if path == PATHS[0] {
-                println!("health on a withdrawn connection: {status:?}");
-            }
         }
     }
 }
