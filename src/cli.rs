@@ -2,6 +2,7 @@
 
 mod advice;
 mod call;
+mod certs;
 mod completion;
 mod context;
 mod contract;
@@ -21,6 +22,7 @@ mod serve;
 mod signpost;
 mod statistics;
 mod table;
+mod tls;
 mod verify;
 mod watch;
 
@@ -78,6 +80,10 @@ enum Command {
     Retention(retention::Arguments),
     /// Explain a reason, an outcome or a verdict.
     Explain(explain::Arguments),
+    /// Make an agency's authority and certificates, revoke them, and say what a node would say to them.
+    Certs(certs::Arguments),
+    /// Say what a node has in place of certificates, roots, revocation lists and token keys.
+    Tls(tls::Arguments),
     /// Call any RPC of a node as an officer, with the request as JSON.
     Call(raw::CallArguments),
     /// Print a token for an officer, for use with other clients.
@@ -175,6 +181,8 @@ async fn run_fixed(contract: &Contract, commands: &mut clap::Command, matches: &
         Command::Advice(arguments) => advice::run(arguments, stated),
         Command::Retention(arguments) => retention::run(arguments, stated).await,
         Command::Explain(arguments) => Ok(explain::run(&arguments, stated)),
+        Command::Certs(arguments) => certs::run(arguments, stated),
+        Command::Tls(arguments) => tls::run(arguments, stated).await,
         Command::Call(arguments) => raw::run(contract, arguments, stated).await,
         Command::Token(arguments) => raw::token(&arguments, stated),
         Command::Completion(arguments) => completion::run(&arguments, commands),

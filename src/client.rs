@@ -1,5 +1,6 @@
 //! Calling a node: a context says where, with which certificate, and as which officer.
 
+mod officer;
 mod token;
 
 use std::fs;
@@ -8,7 +9,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::Interceptor;
-use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config;
 use crate::tls::{self, Credentials};
 
+pub use officer::OfficerChannel;
 pub use token::{CommandSection, TokenMaker, TokenSection, TokenSource};
 
 /// Why a node cannot be called.
@@ -53,9 +54,6 @@ impl Interceptor for Bearer {
     }
 }
 
-/// A connection that speaks for one officer.
-pub type OfficerChannel = InterceptedService<Channel, Bearer>;
-
 impl Context {
     /// Reads a context file.
     pub fn load(file: &Path) -> Result<(Self, PathBuf), Error> {
@@ -81,14 +79,17 @@ impl Context {
 
     /// A connection to the node with the context's certificate, made at the first call.
     pub fn channel(&self, folder: &Path) -> Result<Channel, Error> {
+        self.channel_with(folder, self.credentials(folder)?)
+    }
+
+    fn channel_with(&self, folder: &Path, credentials: Credentials) -> Result<Channel, Error> {
         let roots = tls::certificates_from_file(&folder.join(&self.roots_file))?;
-        let config = tls::client_config(roots, Some(self.credentials(folder)?))?;
+        let config = tls::client_config(roots, Some(credentials))?;
         Ok(tls::connect_lazily(&self.server, &self.server_name, config)?)
     }
 
-    /// A connection that speaks for the context's officer.
+    /// A connection that speaks for the context's officer, with the context's files as they are at each call.
     pub fn officer(&self, folder: &Path, clock: Clock) -> Result<OfficerChannel, Error> {
-        let bearer = Bearer(self.token_maker(folder, clock)?);
-        Ok(InterceptedService::new(self.channel(folder)?, bearer))
+        OfficerChannel::open(self.clone(), folder.to_owned(), clock)
     }
 }

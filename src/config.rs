@@ -73,6 +73,9 @@ pub struct TlsSection {
     /// How often files of certificates and keys are looked at for changes, in seconds: 1 to 60.
     #[serde(default = "reload_seconds")]
     pub reload_seconds: u64,
+    /// Turns callers away who cannot agree on keys in a way that a quantum computer cannot undo (X25519MLKEM768).
+    #[serde(default)]
+    pub require_post_quantum: bool,
     /// Takes secret files that every user of the machine can read.
     #[serde(default)]
     pub allow_readable_keys: bool,
@@ -89,6 +92,7 @@ impl TlsSection {
             certificate_file: certificate.into(),
             key_file: key.into(),
             reload_seconds: reload_seconds(),
+            require_post_quantum: false,
             allow_readable_keys: false,
         }
     }
@@ -362,7 +366,11 @@ impl Config {
 
 /// Turns a secret file away that every user of the machine can read.
 pub fn refuse_readable(path: &Path) -> Result<(), Error> {
-    let mode = fs::metadata(path).map_err(|e| Error::new(path, e))?.permissions().mode();
+    refuse_mode(path, fs::metadata(path).map_err(|e| Error::new(path, e))?.permissions().mode())
+}
+
+/// The same of a file that had this mode when it was read.
+pub fn refuse_mode(path: &Path, mode: u32) -> Result<(), Error> {
     let for_others = mode & 0o007;
     if for_others == 0 {
         return Ok(());

@@ -31,10 +31,10 @@ use tonic::body::Body;
 use tonic::service::Routes;
 
 use crate::identity::Peer;
-use crate::tls::Acceptor;
+use crate::tls::{Acceptor, is_post_quantum};
 
-pub use registry::Connections;
 use registry::Open;
+pub use registry::{Connections, Count};
 
 /// How long to wait after a failed accept: without descriptors, trying at once would only spin.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
@@ -161,7 +161,9 @@ impl Node {
         };
         let peer = Arc::new(peer);
         let chain: Arc<[_]> = stream.get_ref().1.peer_certificates().unwrap_or_default().into();
-        let Some(open) = self.connections.register(&peer, Arc::clone(&chain)) else {
+        let group = stream.get_ref().1.negotiated_key_exchange_group().map(|group| group.name());
+        let is_post_quantum = group.is_some_and(is_post_quantum);
+        let Some(open) = self.connections.register(&peer, Arc::clone(&chain), is_post_quantum) else {
             let (agency, fingerprint) = (peer.agency(), peer.fingerprint().to_hex());
             tracing::info!(?address, %agency, fingerprint, "an agency has too many connections, or a suspended certificate");
             return;
@@ -173,6 +175,8 @@ impl Node {
             return;
         }
         drop(chain);
+        let (agency, fingerprint) = (peer.agency(), peer.fingerprint().to_hex());
+        tracing::info!(%agency, fingerprint, ?group, is_post_quantum, "a system is connected");
         self.carry(stream, peer, &open).await;
     }
 

@@ -21,7 +21,7 @@ use certificate::sha256;
 use token::Verified;
 
 pub(crate) use certificate::Leaf;
-pub use certificate::{Peer, SpiffeId, Unacceptable, fingerprint, is_trust_domain};
+pub use certificate::{Peer, SpiffeId, Unacceptable, Vouched, check_leaf, fingerprint, is_trust_domain};
 pub use issuers::{Issuers, RegisteredIssuer, TokenKey, Unregistrable};
 pub use token::{Grant, Unsigned, expiry, sign};
 

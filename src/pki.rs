@@ -1,15 +1,23 @@
-//! A throw-away public-key infrastructure for development, the demonstration and tests. Nothing of it is for use where
-//! anything is at stake: keys are made in memory and handed out as text.
+//! A small public-key infrastructure: throw-away for development, the demonstration and tests, and kept in files for
+//! teams that have none of their own. Keys are made in memory and handed out as text; whoever keeps an authority's key
+//! keeps the agency's name.
+
+mod list;
 
 use aws_lc_rs::signature::Ed25519KeyPair;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PublicKeyData as _, SanType, SerialNumber,
 };
 use time::OffsetDateTime;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::pem::parse_x509_pem;
+use x509_parser::prelude::FromDer;
 
 use crate::domain::Instant;
 
+pub use list::{List, Revoked};
 pub use rcgen::Error;
 
 const AUTHORITY_DAYS: i64 = 30;
@@ -25,7 +33,8 @@ pub struct Issued {
     pub chain_pem: String,
     /// Its private key, in PKCS#8.
     pub key_pem: String,
-    serial: Vec<u8>,
+    /// Its serial number.
+    pub serial: Vec<u8>,
 }
 
 /// What a certificate is to say. Change the fields to have a bad one.
@@ -43,6 +52,8 @@ pub struct Profile {
     pub not_before: Instant,
     /// Until when it is valid.
     pub not_after: Instant,
+    /// The bytes of its serial number; drawn if there are none.
+    pub serial: Option<Vec<u8>>,
 }
 
 impl Profile {
@@ -69,8 +80,67 @@ impl Profile {
             is_authority: false,
             not_before: now.plus_seconds(-EARLY_SECONDS),
             not_after: now.plus_seconds(LEAF_HOURS * 3_600 - EARLY_SECONDS),
+            serial: None,
         }
     }
+
+    /// A node's certificate for the same names, and with this URI, such as `spiffe://ico.example/node`.
+    pub fn node(uri: &str, names: &[&str], now: Instant) -> Result<Self, Error> {
+        let mut profile = Self::server(names, now)?;
+        profile.names.insert(0, SanType::URI(uri.try_into()?));
+        Ok(profile)
+    }
+
+    /// The same from now on for a new certificate: names, usages and how long it is valid. None for what is no
+    /// certificate of a system: with other names than URIs, DNS names and addresses, or an authority's.
+    pub fn again(der: &[u8], now: Instant) -> Option<Self> {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let names = certificate.subject_alternative_name().ok()??;
+        let name = |name: &GeneralName<'_>| match name {
+            GeneralName::URI(uri) => Some(SanType::URI((*uri).try_into().ok()?)),
+            GeneralName::DNSName(name) => Some(SanType::DnsName((*name).try_into().ok()?)),
+            GeneralName::IPAddress(bytes) => match <[u8; 4]>::try_from(*bytes) {
+                Ok(four) => Some(SanType::IpAddress(four.into())),
+                Err(_) => Some(SanType::IpAddress(<[u8; 16]>::try_from(*bytes).ok()?.into())),
+            },
+            _ => None,
+        };
+        let names = names.value.general_names.iter().map(name).collect::<Option<Vec<_>>>()?;
+        let usages = certificate.extended_key_usage().ok()??.value;
+        let purposes = [
+            (usages.server_auth, ExtendedKeyUsagePurpose::ServerAuth),
+            (usages.client_auth, ExtendedKeyUsagePurpose::ClientAuth),
+        ];
+        let purposes = purposes.into_iter().filter_map(|(is_stated, purpose)| is_stated.then_some(purpose));
+        let validity = certificate.validity();
+        let seconds = validity.not_after.timestamp() - validity.not_before.timestamp();
+        let whole = Self::leaf(names, ExtendedKeyUsagePurpose::ClientAuth, now);
+        let again = Self { extended_key_usages: purposes.collect(), ..whole };
+        (!certificate.is_ca()).then(|| again.lasting(seconds))
+    }
+
+    /// The same, valid for so long in all: it begins a moment ago.
+    #[must_use]
+    pub fn lasting(mut self, seconds: i64) -> Self {
+        self.not_after = self.not_before.plus_seconds(seconds);
+        self
+    }
+}
+
+/// Why a certificate and a key in files are no authority that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each says itself what it is")]
+pub enum NoAuthority {
+    #[error("the certificate can't be read: it should be PEM that begins with `-----BEGIN CERTIFICATE-----`")]
+    Certificate,
+    #[error("the certificate isn't an authority's (CA:TRUE)")]
+    NotOne,
+    #[error("the certificate names no trust domain: it should have one URI such as `spiffe://ico.example`")]
+    NoTrustDomain,
+    #[error("the key can't be read: it should be PEM, in PKCS#8, without a password")]
+    Key,
+    #[error("the key isn't the certificate's")]
+    OtherKey,
 }
 
 /// An agency's certificate authority.
@@ -83,16 +153,50 @@ pub struct Authority {
 impl Authority {
     /// An authority with this name, valid for 30 days from now, for systems of this SPIFFE trust domain.
     pub fn new(name: &str, trust_domain: &str, now: Instant) -> Result<Self, Error> {
+        Self::establish(&format!("{name} development authority"), trust_domain, now.plus_days(AUTHORITY_DAYS), now)
+    }
+
+    /// An authority with exactly this name, valid until then. Its certificate names the trust domain, as
+    /// SPIFFE has it of authorities.
+    pub fn establish(name: &str, trust_domain: &str, until: Instant, now: Instant) -> Result<Self, Error> {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, format!("{name} development authority"));
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.subject_alt_names = vec![SanType::URI(format!("spiffe://{trust_domain}").try_into()?)];
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.serial_number = Some(serial()?.into());
         params.not_before = calendar(now.plus_seconds(-EARLY_SECONDS))?;
-        params.not_after = calendar(now.plus_days(AUTHORITY_DAYS))?;
+        params.not_after = calendar(until)?;
         let key = KeyPair::generate()?;
         let root_pem = params.self_signed(&key)?.pem();
         Ok(Self { trust_domain: trust_domain.to_owned(), root_pem, issuer: Issuer::new(params, key) })
+    }
+
+    /// The authority that was kept as its certificate and its key, both in PEM.
+    pub fn read(root_pem: &str, key_pem: &str) -> Result<Self, NoAuthority> {
+        let (_, pem) = parse_x509_pem(root_pem.as_bytes()).map_err(|_| NoAuthority::Certificate)?;
+        let (_, certificate) = X509Certificate::from_der(&pem.contents).map_err(|_| NoAuthority::Certificate)?;
+        if !certificate.is_ca() {
+            return Err(NoAuthority::NotOne);
+        }
+        let names = certificate.subject_alternative_name().ok().flatten();
+        let mut names = names.iter().flat_map(|names| &names.value.general_names);
+        let trust_domain = names.find_map(|name| match name {
+            GeneralName::URI(uri) => uri.strip_prefix("spiffe://").filter(|domain| !domain.contains('/')),
+            _ => None,
+        });
+        let trust_domain = trust_domain.ok_or(NoAuthority::NoTrustDomain)?.to_owned();
+        let key = KeyPair::from_pem(key_pem).map_err(|_| NoAuthority::Key)?;
+        if key.subject_public_key_info() != certificate.public_key().raw {
+            return Err(NoAuthority::OtherKey);
+        }
+        let issuer = Issuer::from_ca_cert_pem(root_pem, key).map_err(|_| NoAuthority::Certificate)?;
+        Ok(Self { trust_domain, root_pem: root_pem.to_owned(), issuer })
+    }
+
+    /// The authority's private key, in PKCS#8: whoever has it names the agency's systems.
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
     }
 
     /// The authority's own certificate, in PEM: what others trust.
@@ -117,7 +221,7 @@ impl Authority {
 
     /// A certificate that says exactly this, right or wrong, over a new P-256 key.
     pub fn issue(&self, profile: &Profile) -> Result<Issued, Error> {
-        let serial = serial()?;
+        let serial = profile.serial.clone().map_or_else(serial, Ok)?;
         let mut params = CertificateParams::default();
         params.subject_alt_names.clone_from(&profile.names);
         params.key_usages.clone_from(&profile.key_usages);
@@ -135,23 +239,8 @@ impl Authority {
 
     /// A revocation list of these certificates in PEM, current for a day.
     pub fn revoke(&self, issued: &[&Issued], number: u64, now: Instant) -> Result<String, Error> {
-        let revocation_time = calendar(now)?;
-        let revoked = |issued: &&Issued| RevokedCertParams {
-            serial_number: SerialNumber::from(issued.serial.clone()),
-            revocation_time,
-            reason_code: None,
-            invalidity_date: None,
-        };
-        CertificateRevocationListParams {
-            this_update: calendar(now.plus_seconds(-EARLY_SECONDS))?,
-            next_update: calendar(now.plus_days(1))?,
-            crl_number: SerialNumber::from(number),
-            issuing_distribution_point: None,
-            revoked_certs: issued.iter().map(revoked).collect(),
-            key_identifier_method: KeyIdMethod::Sha256,
-        }
-        .signed_by(&self.issuer)?
-        .pem()
+        let revoked = issued.iter().map(|one| Revoked { serial: one.serial.clone(), at: now }).collect();
+        self.publish(&List { number: number.into(), revoked }, now.plus_days(1), now)
     }
 }
 

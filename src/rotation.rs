@@ -8,6 +8,7 @@
 mod ageing;
 mod read;
 mod set;
+mod status;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,14 +19,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant as Moment, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{AgencySection, Config};
 use crate::connections::Connections;
 use crate::domain::Instant;
 use crate::identity::{Issuers, RegisteredIssuer, Tokens};
-use crate::tls::{Acceptor, Credentials, Trust, Vouching};
+use crate::tls::{Acceptor, Credentials, KeyExchange, Trust, Vouching};
 
 use ageing::Ageing;
 use set::{Candidate, Contents, Set};
+
+pub use status::{AgencyStatus, FilesStatus, ListStatus, NodeStatus, Status, TokenKeyStatus};
 
 /// Why files cannot be put in place.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -49,6 +52,7 @@ pub struct Rotation {
     acceptor: Arc<ArcSwap<Acceptor>>,
     tokens: Arc<Tokens>,
     connections: Arc<Connections>,
+    status: ArcSwap<Status>,
 }
 
 /// What was read when it could last be used.
@@ -71,25 +75,26 @@ impl Sets {
     /// Reads everything for the first time. An agency whose revocation lists cannot be used is stopped; whatever else
     /// cannot be used keeps the node from starting.
     pub fn read(config: &Config) -> Result<Self, Error> {
-        let own = Set::first("the node's certificate".into(), read::own_files(config), |contents| {
-            read::own(config, contents, now())
+        let at = now();
+        let own = Set::first("the node's certificate".into(), read::own_files(config), at, |contents| {
+            read::own(config, contents, at)
         })?;
         let (mut trusted, mut issuers) = (Vec::new(), Vec::new());
         for agency in &config.agency {
-            let name = format!("what vouches for the systems of {}", agency.id);
-            let files = read::trusted_files(config, agency);
-            trusted.push(Set::first(name, files, |contents| read::vouching(config, agency, contents, None, now()))?);
+            trusted.push(vouching(config, agency, at)?);
             let name = format!("the token keys of {}", agency.id);
             let files = read::issuer_files(config, agency);
-            issuers.push(Set::first(name, files, |contents| read::issuers(config, agency, contents))?);
+            issuers.push(Set::first(name, files, at, |contents| read::issuers(config, agency, contents))?);
         }
         Ok(Self { own, trusted, issuers, ageing: Ageing::default(), is_unjudged: false })
     }
 
     /// What connections are accepted with.
-    pub fn acceptor(&self) -> Result<Acceptor, Error> {
+    pub fn acceptor(&self, config: &Config) -> Result<Acceptor, Error> {
         let vouching = self.trusted.iter().map(|set| Arc::clone(set.good()));
-        Ok(Acceptor::new(Trust::of(vouching)?, self.own.good().clone())?)
+        let keys =
+            if config.tls.require_post_quantum { KeyExchange::PostQuantumOnly } else { KeyExchange::PostQuantumFirst };
+        Ok(Acceptor::agreeing(Trust::of(vouching)?, self.own.good().clone(), keys)?)
     }
 
     /// Who vouches for officers.
@@ -104,10 +109,26 @@ impl Sets {
     }
 }
 
+/// What vouches for an agency's systems, read for the first time.
+fn vouching(config: &Config, agency: &AgencySection, at: Instant) -> Result<Set<Arc<Vouching>>, Error> {
+    let name = format!("what vouches for the systems of {}", agency.id);
+    let files = read::trusted_files(config, agency);
+    Set::first(name, files, at, |contents| read::vouching(config, agency, contents, None, at))
+}
+
+/// Whom a node with this configuration would trust now, and what of its files it cannot use.
+pub fn trust(config: &Config) -> Result<(Trust, Vec<String>), Error> {
+    let at = now();
+    let sets = config.agency.iter().map(|agency| vouching(config, agency, at));
+    let sets = sets.collect::<Result<Vec<_>, Error>>()?;
+    let trust = Trust::of(sets.iter().map(|set| Arc::clone(set.good())))?;
+    Ok((trust, sets.iter().filter_map(Set::problem).collect()))
+}
+
 /// Puts a candidate in place.
-fn put<T>(set: &mut Set<T>, candidate: Candidate<T>, looked: &mut Looked) {
+fn put<T>(set: &mut Set<T>, candidate: Candidate<T>, at: Instant, looked: &mut Looked) {
     looked.changed.push(set.name().to_owned());
-    set.put(candidate);
+    set.put(candidate, at);
 }
 
 impl Rotation {
@@ -119,7 +140,18 @@ impl Rotation {
         tokens: Arc<Tokens>,
         connections: Arc<Connections>,
     ) -> Self {
-        Self { config, sets: Mutex::new(sets), acceptor, tokens, connections }
+        let status = ArcSwap::from_pointee(sets.status(&config, now()));
+        Self { config, sets: Mutex::new(sets), acceptor, tokens, connections, status }
+    }
+
+    /// What is in place, as it was when the files were last looked at.
+    pub fn status(&self) -> Arc<Status> {
+        self.status.load_full()
+    }
+
+    /// The open connections, by what is in place.
+    pub fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     /// Reads what has changed on disk, puts in place what can be used, and ends the connections for which nobody
@@ -132,45 +164,46 @@ impl Rotation {
         let mut guard = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
         let (sets, config, at) = (&mut *guard, &self.config, now());
         self.look_at_certificates(sets, at, &mut looked);
-        self.look_at_token_keys(sets, &mut looked);
+        self.look_at_token_keys(sets, at, &mut looked);
         let refused = [sets.own.problem()].into_iter();
         let refused = refused.chain(sets.trusted.iter().map(Set::problem)).chain(sets.issuers.iter().map(Set::problem));
         looked.refused = refused.flatten().collect();
         let vouching = sets.trusted.iter().map(|set| set.good().as_ref());
         sets.ageing.tell(config, sets.own.good(), vouching, at);
+        self.status.store(Arc::new(sets.status(config, at)));
         looked
     }
 
     fn look_at_certificates(&self, sets: &mut Sets, at: Instant, looked: &mut Looked) {
         let config = &self.config;
         let before = looked.changed.len();
-        if let Some(own) = sets.own.look(|contents, _| read::own(config, contents, at), |_, _| false) {
-            put(&mut sets.own, own, looked);
+        if let Some(own) = sets.own.look(at, |contents, _| read::own(config, contents, at), |_, _| false) {
+            put(&mut sets.own, own, at, looked);
         }
         for (place, agency) in config.agency.iter().enumerate() {
             let read =
                 |contents: &Contents, last: &Arc<Vouching>| read::vouching(config, agency, contents, Some(last), at);
             let is_same = |one: &Arc<Vouching>, other: &Arc<Vouching>| one.trusted() == other.trusted();
             let Some(set) = sets.trusted.get_mut(place) else { continue };
-            let Some(candidate) = set.look(read, is_same) else { continue };
+            let Some(candidate) = set.look(at, read, is_same) else { continue };
             // Only whether agencies share a root is seen in all of them together.
             let conflict = sets.trust_with(place, &candidate.good).err();
             let Some(set) = sets.trusted.get_mut(place) else { continue };
             match conflict {
-                None => put(set, candidate, looked),
-                Some(problem) => set.refuse(&problem),
+                None => put(set, candidate, at, looked),
+                Some(problem) => set.refuse(&problem, at),
             }
         }
         if looked.changed.len() > before {
             sets.is_unjudged = true;
-            match sets.acceptor() {
+            match sets.acceptor(config) {
                 Ok(acceptor) => self.acceptor.store(Arc::new(acceptor)),
                 Err(error) => tracing::error!(%error, "what was read cannot be put in place"),
             }
         }
         let (acceptor, is_unjudged) = (self.acceptor.load(), sets.is_unjudged);
         looked.ended = self.connections.end(|peer, chain| {
-            if !is_unjudged && at < peer.vouched_until() {
+            if !is_unjudged && at < peer.vouching().until {
                 return false;
             }
             match acceptor.judge(chain) {
@@ -186,12 +219,12 @@ impl Rotation {
         sets.is_unjudged = false;
     }
 
-    fn look_at_token_keys(&self, sets: &mut Sets, looked: &mut Looked) {
+    fn look_at_token_keys(&self, sets: &mut Sets, at: Instant, looked: &mut Looked) {
         let config = &self.config;
         let before = looked.changed.len();
         for (set, agency) in sets.issuers.iter_mut().zip(&config.agency) {
-            if let Some(issuers) = set.look(|contents, _| read::issuers(config, agency, contents), |_, _| false) {
-                put(set, issuers, looked);
+            if let Some(issuers) = set.look(at, |contents, _| read::issuers(config, agency, contents), |_, _| false) {
+                put(set, issuers, at, looked);
             }
         }
         if looked.changed.len() > before {

@@ -51,7 +51,7 @@ impl Running {
     /// Fails without serving if the stored ledger is not the one that was signed last.
     pub async fn start(config: &Config, clock: Clock) -> Result<Self, Error> {
         let sets = Sets::read(config)?;
-        let (issuers, acceptor) = (sets.issuers()?, Arc::new(ArcSwap::from_pointee(sets.acceptor()?)));
+        let (issuers, acceptor) = (sets.issuers()?, Arc::new(ArcSwap::from_pointee(sets.acceptor(config)?)));
         let exchange = Exchange::start(node(config, clock).await?);
         let pseudonym_key = exchange.node().seal().pseudonym_key();
         let tokens = Arc::new(Tokens::new(config.node.audience.clone(), &pseudonym_key, issuers));
@@ -59,13 +59,17 @@ impl Running {
             heartbeat: Duration::from_secs(config.events.heartbeat_seconds),
             per_agency: config.events.streams_per_agency,
         };
-        let (routes, readiness) = Desk::new(exchange.clone(), Arc::clone(&tokens), streams).routes().await?;
+        let connections = Arc::new(Connections::new(Limits::default()));
+        let rotation =
+            Rotation::new(config.clone(), sets, Arc::clone(&acceptor), Arc::clone(&tokens), Arc::clone(&connections));
+        let rotation = Arc::new(rotation);
+        let desk = Desk::new(exchange.clone(), Arc::clone(&tokens), streams, Arc::clone(&rotation));
+        let (routes, readiness) = desk.routes().await?;
 
         let listener = TcpListener::bind(config.node.listen)
             .await
             .map_err(|e| format!("cannot listen on {}: {e}", config.node.listen))?;
         let address = listener.local_addr()?;
-        let connections = Arc::new(Connections::new(Limits::default()));
         connections.deny(&exchange.suspended_systems().await?.certificates);
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(connections::serve(
@@ -75,9 +79,6 @@ impl Running {
             Arc::clone(&connections),
             shutdown.clone(),
         ));
-        let rotation =
-            Rotation::new(config.clone(), sets, Arc::clone(&acceptor), Arc::clone(&tokens), Arc::clone(&connections));
-        let rotation = Arc::new(rotation);
         tokio::spawn(Arc::clone(&rotation).watch(shutdown.clone()));
         tokio::spawn(watch_suspensions(exchange.clone(), Arc::clone(&connections), shutdown.clone()));
         tokio::spawn(watch_duties(exchange.clone(), shutdown.clone()));

@@ -3,16 +3,17 @@
 mod client;
 mod pem;
 mod revocation;
+mod root;
 mod trust;
 
 use std::io;
 use std::sync::Arc;
 
-use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, cipher_suite, kx_group};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::NoServerSessionStorage;
-use rustls::{Error, ServerConfig};
+use rustls::{Error, NamedGroup, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -20,8 +21,9 @@ use tokio_rustls::server::TlsStream;
 use crate::identity::Peer;
 
 pub use client::{Unreachable, client_config, connect, connect_lazily};
-pub use pem::{Credentials, Unreadable, certificates, certificates_from_file, revocation_lists};
+pub use pem::{Credentials, Unreadable, certificates, certificates_from_file, check_server, revocation_lists};
 pub use revocation::{Life, Revocation, RevocationList, Unlistable};
+pub use root::Root;
 pub use trust::{Inadmissible, Trust, TrustedAgency, Untrustworthy, Vouching};
 
 use trust::AgencyVerifier;
@@ -43,12 +45,36 @@ fn provider() -> Arc<CryptoProvider> {
     })
 }
 
+/// In which ways keys are agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyExchange {
+    /// So that a quantum computer cannot undo it, where the peer can.
+    PostQuantumFirst,
+    /// So alone: whoever cannot is turned away.
+    PostQuantumOnly,
+}
+
+impl KeyExchange {
+    fn groups(self) -> Vec<&'static dyn SupportedKxGroup> {
+        match self {
+            Self::PostQuantumFirst => provider().kx_groups.clone(),
+            Self::PostQuantumOnly => vec![kx_group::X25519MLKEM768],
+        }
+    }
+}
+
+/// Whether a quantum computer cannot undo what was agreed on in this group.
+pub fn is_post_quantum(group: NamedGroup) -> bool {
+    group == NamedGroup::X25519MLKEM768
+}
+
 /// TLS 1.3 that demands a certificate of a trusted agency's system in every handshake.
 ///
 /// WHY: a resumed handshake skips the client's certificate, revoked or expired as it may be by then, so there is
 /// nothing to resume: no tickets, no session store, no early data.
-pub fn server_config(trust: Arc<Trust>, credentials: Credentials) -> Result<Arc<ServerConfig>, Error> {
-    let mut config = ServerConfig::builder_with_provider(provider())
+fn server_config(trust: Arc<Trust>, credentials: Credentials, keys: KeyExchange) -> Result<Arc<ServerConfig>, Error> {
+    let provider = CryptoProvider { kx_groups: keys.groups(), ..Arc::unwrap_or_clone(provider()) };
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(AgencyVerifier::new(trust)))
         .with_single_cert(credentials.chain, credentials.key)?;
@@ -69,8 +95,13 @@ pub struct Acceptor {
 impl Acceptor {
     /// Shows these credentials to peers, and admits the systems of these agencies.
     pub fn new(trust: Trust, credentials: Credentials) -> Result<Self, Error> {
+        Self::agreeing(trust, credentials, KeyExchange::PostQuantumFirst)
+    }
+
+    /// The same, agreeing on keys in this way.
+    pub fn agreeing(trust: Trust, credentials: Credentials, keys: KeyExchange) -> Result<Self, Error> {
         let trust = Arc::new(trust);
-        Ok(Self { config: server_config(Arc::clone(&trust), credentials)?, trust })
+        Ok(Self { config: server_config(Arc::clone(&trust), credentials, keys)?, trust })
     }
 
     /// Shakes hands, and says who is at the other end: a trusted agency's system that holds its certificate's key and

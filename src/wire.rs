@@ -35,17 +35,21 @@ mod signposts;
 mod statistics;
 mod status;
 mod themes;
+mod tls;
 mod watch;
 mod wrongful;
 
 use std::sync::Arc;
 
 use tonic::service::Routes;
+use tonic::service::interceptor::InterceptedService;
 
 use crate::exchange::Exchange;
 use crate::identity::Tokens;
 use crate::proto::{self, v1};
+use crate::rotation::Rotation;
 
+use admission::vouched;
 pub use advice::show_wording;
 pub use health::Readiness;
 pub use signposts::find_signposts;
@@ -61,6 +65,7 @@ struct Inner {
     exchange: Exchange,
     tokens: Arc<Tokens>,
     streams: Arc<Streams>,
+    rotation: Arc<Rotation>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -74,11 +79,12 @@ const MOST_REQUEST_BYTES: usize = 512 * 1024;
 
 impl Desk {
     /// For one node.
-    pub fn new(exchange: Exchange, tokens: Arc<Tokens>, streams: StreamLimits) -> Self {
-        Self(Arc::new(Inner { exchange, tokens, streams: Arc::new(Streams::new(streams)) }))
+    pub fn new(exchange: Exchange, tokens: Arc<Tokens>, streams: StreamLimits, rotation: Arc<Rotation>) -> Self {
+        Self(Arc::new(Inner { exchange, tokens, streams: Arc::new(Streams::new(streams)), rotation }))
     }
 
-    /// All services, with health and reflection, and what sets the health.
+    /// All services, with health and reflection, and what sets the health. Those two need no officer, and turn a system
+    /// away for which nobody vouches any more.
     pub async fn routes(&self) -> Result<(Routes, Readiness), tonic_reflection::server::Error> {
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let readiness = Readiness::new(reporter).await;
@@ -89,7 +95,9 @@ impl Desk {
         macro_rules! routes {
             ($($server:path),+) => {{
                 let mut routes = Routes::builder();
-                routes.add_service(health_service).add_service(reflection);
+                routes
+                    .add_service(InterceptedService::new(health_service, vouched))
+                    .add_service(InterceptedService::new(reflection, vouched));
                 $({
                     use $server as Server;
                     let service = Server::new(self.clone()).max_decoding_message_size(MOST_REQUEST_BYTES);

@@ -105,8 +105,13 @@ func run(server, folder, verifierKey, token string) error {
 
 // connect makes a channel with the system's certificate that sends the officer's token with each call.
 func connect(server, folder, token string) (*grpc.ClientConn, error) {
-	certificate, err := tls.LoadX509KeyPair(filepath.Join(folder, "ico/client.pem"), filepath.Join(folder, "ico/client.key"))
-	if err != nil {
+	// At each handshake as it is on disk then, so that a renewed certificate needs no restart. The token is bound to it: a
+	// program that runs for longer gets a new token with a new certificate, and a new connection for both.
+	load := func() (*tls.Certificate, error) {
+		certificate, err := tls.LoadX509KeyPair(filepath.Join(folder, "ico/client.pem"), filepath.Join(folder, "ico/client.key"))
+		return &certificate, err
+	}
+	if _, err := load(); err != nil {
 		return nil, err
 	}
 	roots := x509.NewCertPool()
@@ -114,9 +119,9 @@ func connect(server, folder, token string) (*grpc.ClientConn, error) {
 		return nil, fmt.Errorf("no certificate in roots.pem")
 	}
 	transport := credentials.NewTLS(&tls.Config{
-		Certificates: []tls.Certificate{certificate},
-		RootCAs:      roots,
-		MinVersion:   tls.VersionTLS13,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() },
+		RootCAs:              roots,
+		MinVersion:           tls.VersionTLS13,
 	})
 	return grpc.NewClient(server,
 		grpc.WithTransportCredentials(transport),

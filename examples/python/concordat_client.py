@@ -52,6 +52,39 @@ def connect(file: Path) -> grpc.Channel:
     )
 
 
+class Renewing:
+    """Channels for programs that outlive a certificate: by the context's files as they are when `channel` is called.
+
+    A token is good only on connections that its own certificate opened, so the two are replaced as one. Take a channel
+    for each piece of work, and anew whenever a stream ends: the node ends it when a connection is 15 minutes old.
+    """
+
+    def __init__(self, file: Path):
+        self.file = file
+        self.made_of: list[bytes] = []
+        self.current: grpc.Channel | None = None
+
+    def channel(self) -> grpc.Channel:
+        """The newest; files that do not belong together, half written ones among them, leave the last one."""
+        context = tomllib.loads(self.file.read_text())
+        names = [context[key] for key in ("certificate_file", "key_file", "roots_file")]
+        files = [self.file.parent / name for name in [*names, context["token"]["key_file"]]]
+        made_of = [file.read_bytes() for file in files]
+        if made_of != self.made_of and (self.current is None or is_pair(*files[:2])):
+            # What is under way on the old one goes on: it is closed when nobody uses it any more.
+            self.current, self.made_of = connect(self.file), made_of
+        return self.current
+
+
+def is_pair(certificate: Path, key: Path) -> bool:
+    """Whether the key is the certificate's."""
+    try:
+        ssl.create_default_context().load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError):
+        return False
+    return True
+
+
 class Tokens(grpc.AuthMetadataPlugin):
     """Signs a token for each call, as a case system does with its agency's registered key (docs/tokens.md)."""
 

@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use super::Limits;
-use crate::domain::AgencyId;
+use crate::domain::{AgencyId, Digest};
 use crate::identity::Peer;
 
 /// All open connections.
@@ -31,7 +31,17 @@ struct Entry {
     peer: Arc<Peer>,
     chain: Arc<[CertificateDer<'static>]>,
     opened: Instant,
+    is_post_quantum: bool,
     ended: CancellationToken,
+}
+
+/// How many connections are open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// All of them.
+    pub open: usize,
+    /// Those whose keys a quantum computer cannot find.
+    pub post_quantum: usize,
 }
 
 impl Connections {
@@ -53,6 +63,17 @@ impl Connections {
     /// Who is connected, and since when.
     pub fn list(&self) -> Vec<(Arc<Peer>, Instant)> {
         self.state().open.values().map(|entry| (Arc::clone(&entry.peer), entry.opened)).collect()
+    }
+
+    /// How many are open by each root, named by its fingerprint.
+    pub fn by_root(&self) -> HashMap<Digest, Count> {
+        let mut counts: HashMap<Digest, Count> = HashMap::new();
+        for entry in self.state().open.values().filter(|entry| !entry.ended.is_cancelled()) {
+            let count = counts.entry(entry.peer.vouching().root).or_default();
+            count.open += 1;
+            count.post_quantum += usize::from(entry.is_post_quantum);
+        }
+        counts
     }
 
     /// Ends the connections of these peers: no call on them is identified from now on, they are told to leave, and they
@@ -80,7 +101,12 @@ impl Connections {
 
     /// Registers a connection for as long as the result lives. None if its agency has as many as it may have, or nobody may
     /// connect by its certificate.
-    pub(super) fn register(self: &Arc<Self>, peer: &Arc<Peer>, chain: Arc<[CertificateDer<'static>]>) -> Option<Open> {
+    pub(super) fn register(
+        self: &Arc<Self>,
+        peer: &Arc<Peer>,
+        chain: Arc<[CertificateDer<'static>]>,
+        is_post_quantum: bool,
+    ) -> Option<Open> {
         let mut state = self.state();
         if is_among(&state.denied, peer) {
             return None;
@@ -92,7 +118,8 @@ impl Connections {
         let id = state.next;
         state.next += 1;
         let ended = CancellationToken::new();
-        let entry = Entry { peer: Arc::clone(peer), chain, opened: Instant::now(), ended: ended.clone() };
+        let (peer, opened) = (Arc::clone(peer), Instant::now());
+        let entry = Entry { peer, chain, opened, is_post_quantum, ended: ended.clone() };
         state.open.insert(id, entry);
         Some(Open { connections: Arc::clone(self), id, ended })
     }

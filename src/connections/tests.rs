@@ -217,6 +217,27 @@ async fn the_connections_of_one_agency_can_be_ended() {
 }
 
 #[tokio::test]
+async fn between_being_told_to_leave_and_being_cut_there_is_half_a_second() {
+    let node = node(Limits { parting: Limits::default().parting, ..CALM }).await;
+    let ico = node.client(&node.ico).await;
+    ico.call("Who", None).await.expect("an answer");
+    node.probe.reached.notified().await;
+    let leaving = async {
+        node.probe.reached.notified().await;
+        let since = std::time::Instant::now();
+        assert_eq!(node.connections.end(|_, _| true), 1);
+        while ico.call("Who", None).await.is_ok() {}
+        (since, since.elapsed())
+    };
+    let (answer, (since, told)) = tokio::join!(ico.call("Never", None), leaving);
+    answer.expect_err("the request in flight is cut");
+    let cut = since.elapsed();
+    println!("told after {told:?}, cut after {cut:?}");
+    assert!(told < Duration::from_millis(500) && cut >= Duration::from_millis(500), "told {told:?}, cut {cut:?}");
+    assert!(cut < Duration::from_secs(1), "cut {cut:?}");
+}
+
+#[tokio::test]
 async fn trust_withdrawn_keeps_out_whoever_comes_after() {
     let node = node(CALM).await;
     let ico = node.client(&node.ico).await;

@@ -1,7 +1,8 @@
 //! What a certificate says about the system that presents it.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
@@ -98,6 +99,11 @@ pub enum Unacceptable {
     WeakKey,
 }
 
+/// Whether a certificate, judged by itself, is one that a calling system may present.
+pub fn check_leaf(der: &[u8]) -> Result<(), Unacceptable> {
+    Leaf::read(der).map(|_| ())
+}
+
 /// What a leaf certificate says, judged by itself: nobody has vouched for it yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Leaf {
@@ -184,18 +190,26 @@ pub struct Peer {
     agency: AgencyId,
     leaf: Leaf,
     certificate_names: [String; 2],
-    /// In microseconds since 1970.
-    vouched_until: AtomicI64,
+    vouched: ArcSwap<Vouched>,
     is_withdrawn: AtomicBool,
+}
+
+/// By what a peer is vouched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vouched {
+    /// SHA-256 over the root's certificate.
+    pub root: Digest,
+    /// Until when nothing that vouches for it ends by itself: a certificate of the chain, its root, or a revocation list.
+    pub until: Instant,
 }
 
 impl Peer {
     /// INVARIANT: the agency's own authority vouches for the leaf; [`Trust::admit`](crate::tls::Trust::admit) sees to it.
-    pub(crate) fn vouched(agency: AgencyId, leaf: Leaf, vouched_until: Instant) -> Self {
+    pub(crate) fn vouched(agency: AgencyId, leaf: Leaf, vouched: Vouched) -> Self {
         let serial = leaf.serial.trim_start_matches("00");
         let certificate_names = [format!("sha256:{}", leaf.fingerprint.to_hex()), format!("serial:{serial}")];
-        let vouched_until = AtomicI64::new(vouched_until.micros());
-        Self { agency, leaf, certificate_names, vouched_until, is_withdrawn: AtomicBool::new(false) }
+        let vouched = ArcSwap::from_pointee(vouched);
+        Self { agency, leaf, certificate_names, vouched, is_withdrawn: AtomicBool::new(false) }
     }
 
     /// Nobody vouches for it any more: no call on this connection is identified from now on.
@@ -208,14 +222,14 @@ impl Peer {
         self.is_withdrawn.load(Ordering::SeqCst)
     }
 
-    /// Until when nothing that vouches for it ends by itself: a certificate of the chain, or a revocation list.
-    pub fn vouched_until(&self) -> Instant {
-        Instant::from_micros(self.vouched_until.load(Ordering::SeqCst))
+    /// By what it is vouched for.
+    pub fn vouching(&self) -> Vouched {
+        **self.vouched.load()
     }
 
-    /// Takes over until when by what was found now about the same chain.
+    /// Takes over by what it is vouched for from what was found now about the same chain.
     pub(crate) fn renew(&self, judged: &Self) {
-        self.vouched_until.store(judged.vouched_until().micros(), Ordering::SeqCst);
+        self.vouched.store(judged.vouched.load_full());
     }
 
     /// The agency whose authority vouches for it.

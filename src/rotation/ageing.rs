@@ -23,7 +23,13 @@ impl Ageing {
         if let Some((from, until)) = own.validity() {
             present.insert("the node's certificate".to_owned(), (from, until, "nobody will trust this node"));
         }
-        for trusted in vouching.map(Vouching::trusted) {
+        for one in vouching {
+            let trusted = one.trusted();
+            for root in one.roots() {
+                let name =
+                    format!("the root of {} ({}, {:.16})", trusted.agency, root.subject, root.fingerprint.to_hex());
+                present.insert(name, (root.from, root.until, "whoever it vouches for is turned away"));
+            }
             let Revocation::Lists(lists) = &trusted.revocation else { continue };
             for list in lists {
                 let name = format!("the revocation list of {} ({})", trusted.agency, list.issuer());

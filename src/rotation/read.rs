@@ -11,7 +11,7 @@ use x509_parser::prelude::FromDer;
 
 use super::Error;
 use super::set::{Contents, Reading};
-use crate::config::{self, AgencySection, Config, RevocationPolicy, refuse_readable};
+use crate::config::{self, AgencySection, Config, RevocationPolicy};
 use crate::domain::Instant;
 use crate::identity::{RegisteredIssuer, TokenKey};
 use crate::tls::{self, Credentials, Revocation, RevocationList, TrustedAgency, Vouching};
@@ -23,10 +23,8 @@ pub(super) fn own_files(config: &Config) -> Vec<PathBuf> {
 /// The node's certificate: good now, with a name, and its key is nobody else's to read.
 pub(super) fn own(config: &Config, contents: &Contents, now: Instant) -> Result<Reading<Credentials>, Error> {
     let [certificate, key] = [&config.tls.certificate_file, &config.tls.key_file].map(|file| config.path(file));
-    let (chain, private) = (contents.of(&certificate)?, contents.of(&key)?);
-    if !config.tls.allow_readable_keys {
-        refuse_readable(&key)?;
-    }
+    let chain = contents.of(&certificate)?;
+    let private = if config.tls.allow_readable_keys { contents.of(&key)? } else { contents.secret(&key)? };
     let credentials = Credentials::from_pem(chain, private)
         .map_err(|problem| format!("{} and {}: {problem}", certificate.display(), key.display()))?;
     credentials.check_server(now).map_err(|problem| config::Error::new(&certificate, problem))?;
@@ -89,8 +87,9 @@ fn lists(
     let mut tell = |problem: &dyn Display| problems.push(config::Error::new(&file, problem).to_string());
     let mut found = Vec::new();
     let bytes = contents.of(&file).map_err(|problem| tell(&problem)).unwrap_or_default();
-    for der in tls::revocation_lists(bytes).map_err(|problem| tell(&problem)).unwrap_or_default() {
-        match RevocationList::read(&der, authorities, now) {
+    for der in tls::revocation_lists(bytes) {
+        let read = der.map_err(|damaged| damaged.to_string());
+        match read.and_then(|der| RevocationList::read(&der, authorities, now).map_err(|unfit| unfit.to_string())) {
             Ok(list) => found.push(list),
             Err(problem) => tell(&problem),
         }

@@ -1,29 +1,69 @@
 //! Files that are read, checked and put in place together.
 
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use zeroize::Zeroizing;
 
 use super::Error;
+use super::status::FilesStatus;
 use crate::config;
-use crate::domain::Digest;
+use crate::domain::{Digest, Instant};
 use crate::identity::fingerprint;
 
+/// The largest file that is read: revocation lists of half a million certificates.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
+
 /// What the files of a set held at one moment, or why they could not be read.
-pub(super) struct Contents(Vec<(PathBuf, io::Result<Zeroizing<Vec<u8>>>)>);
+pub(super) struct Contents(Vec<(PathBuf, io::Result<Content>)>);
+
+/// What a file held, and who could read it then.
+struct Content {
+    bytes: Zeroizing<Vec<u8>>,
+    mode: u32,
+}
+
+impl Content {
+    fn read(file: &Path) -> io::Result<Self> {
+        // A pipe would be waited for.
+        if !fs::metadata(file)?.is_file() {
+            return Err(io::Error::other("it is not a file: put a regular file there"));
+        }
+        let opened = fs::File::open(file)?;
+        let mode = opened.metadata()?.permissions().mode();
+        let mut bytes = Zeroizing::new(Vec::new());
+        opened.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MOST_BYTES {
+            return Err(io::Error::other("it has more than 16 MiB: put the right file there"));
+        }
+        Ok(Self { bytes, mode })
+    }
+}
 
 impl Contents {
     fn read(files: &[PathBuf]) -> Self {
-        Self(files.iter().map(|file| (file.clone(), fs::read(file).map(Zeroizing::new))).collect())
+        Self(files.iter().map(|file| (file.clone(), Content::read(file))).collect())
     }
 
     /// What a file of the set held.
     pub(super) fn of(&self, file: &Path) -> Result<&[u8], Error> {
+        self.content(file).map(|content| content.bytes.as_slice())
+    }
+
+    /// What a file of the set held that not every user of the machine could read then.
+    pub(super) fn secret(&self, file: &Path) -> Result<&[u8], Error> {
+        let Content { bytes, mode } = self.content(file)?;
+        config::refuse_mode(file, *mode)?;
+        Ok(bytes)
+    }
+
+    fn content(&self, file: &Path) -> Result<&Content, Error> {
         let found = self.0.iter().find(|(path, _)| path == file);
         match found.map(|(_, read)| read) {
-            Some(Ok(bytes)) => Ok(bytes),
+            Some(Ok(content)) => Ok(content),
             Some(Err(problem)) => Err(config::Error::new(file, problem).into()),
             None => Err(config::Error::new(file, "is not of this set").into()),
         }
@@ -33,7 +73,10 @@ impl Contents {
         let mut all = Vec::new();
         for (_, read) in &self.0 {
             match read {
-                Ok(bytes) => all.extend(fingerprint(bytes).as_bytes()),
+                Ok(Content { bytes, mode }) => {
+                    all.extend(fingerprint(bytes).as_bytes());
+                    all.extend(mode.to_be_bytes());
+                }
                 Err(_) => all.push(0),
             }
         }
@@ -62,7 +105,9 @@ pub(super) struct Set<T> {
     good: T,
     /// Of the contents that were put in place whole; none while there is a problem, which time may solve.
     made_of: Option<Digest>,
-    problem: Option<String>,
+    in_place_since: Instant,
+    /// With since when there is one.
+    problem: Option<(String, Instant)>,
 }
 
 /// What a set would be from now on.
@@ -90,18 +135,20 @@ impl<T> Set<T> {
     pub(super) fn first(
         name: String,
         files: Vec<PathBuf>,
+        now: Instant,
         read: impl FnOnce(&Contents) -> Result<Reading<T>, Error>,
     ) -> Result<Self, Error> {
         let contents = Contents::read(&files);
         let Candidate { good, made_of, problem } = Candidate::of(guarded(|| read(&contents))?, &contents);
-        let mut set = Self { name, files, good, made_of, problem: None };
-        set.tell(problem);
+        let mut set = Self { name, files, good, made_of, in_place_since: now, problem: None };
+        set.tell(problem, now);
         Ok(set)
     }
 
     /// Reads the files again: what they are now, if that is something else and can be used.
     pub(super) fn look(
         &mut self,
+        now: Instant,
         read: impl FnOnce(&Contents, &T) -> Result<Reading<T>, Error>,
         is_same: impl FnOnce(&T, &T) -> bool,
     ) -> Option<Candidate<T>> {
@@ -116,32 +163,41 @@ impl<T> Set<T> {
                 if candidate.problem.is_none() || !is_same(&candidate.good, &self.good) {
                     return Some(candidate);
                 }
-                self.tell(candidate.problem);
+                self.tell(candidate.problem, now);
             }
-            Err(problem) => self.refuse(&problem),
+            Err(problem) => self.refuse(&problem, now),
         }
         None
     }
 
     /// Lets the set be what was looked at.
-    pub(super) fn put(&mut self, candidate: Candidate<T>) {
+    pub(super) fn put(&mut self, candidate: Candidate<T>, now: Instant) {
         tracing::info!(set = self.name, "put in place as it is on disk now");
-        (self.good, self.made_of) = (candidate.good, candidate.made_of);
-        self.tell(candidate.problem);
+        (self.good, self.made_of, self.in_place_since) = (candidate.good, candidate.made_of, now);
+        self.tell(candidate.problem, now);
     }
 
     /// Leaves the set as it is.
-    pub(super) fn refuse(&mut self, problem: &Error) {
+    pub(super) fn refuse(&mut self, problem: &Error, now: Instant) {
         self.made_of = None;
-        self.tell(Some(problem.to_string()));
+        self.tell(Some(problem.to_string()), now);
     }
 
     /// Says once what is wrong.
-    fn tell(&mut self, problem: Option<String>) {
-        if let Some(problem) = problem.as_ref().filter(|problem| self.problem.as_ref() != Some(problem)) {
+    fn tell(&mut self, problem: Option<String>, now: Instant) {
+        let Some(problem) = problem else {
+            self.problem = None;
+            return;
+        };
+        if self.problem.as_ref().is_none_or(|(known, _)| *known != problem) {
             tracing::error!(set = self.name, %problem, "not all that is on disk can be used: what was last good stays in place");
+            self.problem = Some((problem, now));
         }
-        self.problem = problem;
+    }
+
+    /// How it stands with its files.
+    pub(super) fn files(&self) -> FilesStatus {
+        FilesStatus { in_place_since: self.in_place_since, problem: self.problem.clone() }
     }
 
     /// What was last good.
@@ -156,6 +212,6 @@ impl<T> Set<T> {
 
     /// What cannot be used of what is on disk.
     pub(super) fn problem(&self) -> Option<String> {
-        Some(format!("{}: {}", self.name, self.problem.as_ref()?))
+        Some(format!("{}: {}", self.name, self.problem.as_ref()?.0))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_parser::certificate::X509Certificate;
@@ -66,38 +66,23 @@ impl Credentials {
         Ok(Self { chain: from_file(chain, certificates)?, key: from_file(key, private_key)? })
     }
 
+    /// Whether the key is the leaf's, and of a kind that is used here.
+    pub fn has_its_key(&self) -> bool {
+        CertifiedKey::from_der(self.chain.clone(), self.key.clone_key(), &provider()).is_ok()
+    }
+
     /// Whether clients will take it for a server's at `now`: a problem in words if not. Whether they trust its authority
     /// is theirs to know.
     pub fn check_server(&self, now: Instant) -> Result<(), &'static str> {
-        CertifiedKey::from_der(self.chain.clone(), self.key.clone_key(), &provider())
-            .map_err(|_| "the private key isn't this certificate's, or of a kind that isn't used here")?;
-        let leaf = self.chain.first().map_or(&[][..], |leaf| leaf.as_ref());
-        let (_, leaf) = X509Certificate::from_der(leaf).map_err(|_| "the first certificate can't be read")?;
-        let names = leaf.subject_alternative_name().ok().flatten();
-        let has_name = names.is_some_and(|names| {
-            let mut names = names.value.general_names.iter();
-            names.any(|name| matches!(name, GeneralName::DNSName(_) | GeneralName::IPAddress(_)))
-        });
-        let extended = leaf.extended_key_usage().map_err(|_| "its extended key usage can't be read")?;
-        match self.validity() {
-            Some((from, _)) if now < from => Err("the certificate isn't valid yet: put it here when it is"),
-            Some((_, until)) if now < until => Ok(()),
-            _ => Err("the certificate has expired: issue a new one"),
-        }?;
-        if !has_name {
-            return Err("the certificate has no DNS name or IP address: clients look for one, not for a common name");
+        if !self.has_its_key() {
+            return Err("the private key isn't this certificate's, or of a kind that isn't used here");
         }
-        if extended.is_some_and(|extended| !extended.value.server_auth && !extended.value.any) {
-            return Err("the certificate isn't for a server (extended key usage serverAuth)");
-        }
-        Ok(())
+        check_server(self.chain.first().map_or(&[], |leaf| leaf.as_ref()), now)
     }
 
     /// From when, inclusive, and until when, exclusive, the leaf is valid.
     pub fn validity(&self) -> Option<(Instant, Instant)> {
-        let (_, leaf) = X509Certificate::from_der(self.chain.first()?).ok()?;
-        let at = |seconds: i64| Instant::from_micros(0).plus_seconds(seconds);
-        Some((at(leaf.validity().not_before.timestamp()), at(leaf.validity().not_after.timestamp())))
+        Some(validity(&X509Certificate::from_der(self.chain.first()?).ok()?.1))
     }
 
     /// SHA-256 over the leaf: what a token must be bound to.
@@ -112,6 +97,35 @@ impl Clone for Credentials {
     }
 }
 
+/// Whether clients will take a certificate for a server's at `now`: a problem in words if not. Whether they trust its
+/// authority is theirs to know.
+pub fn check_server(leaf: &[u8], now: Instant) -> Result<(), &'static str> {
+    let (_, leaf) = X509Certificate::from_der(leaf).map_err(|_| "the first certificate can't be read")?;
+    let names = leaf.subject_alternative_name().ok().flatten();
+    let has_name = names.is_some_and(|names| {
+        let mut names = names.value.general_names.iter();
+        names.any(|name| matches!(name, GeneralName::DNSName(_) | GeneralName::IPAddress(_)))
+    });
+    let extended = leaf.extended_key_usage().map_err(|_| "its extended key usage can't be read")?;
+    match validity(&leaf) {
+        (from, _) if now < from => Err("the certificate isn't valid yet: put it here when it is"),
+        (_, until) if now < until => Ok(()),
+        _ => Err("the certificate has expired: issue a new one"),
+    }?;
+    if !has_name {
+        return Err("the certificate has no DNS name or IP address: clients look for one, not for a common name");
+    }
+    if extended.is_some_and(|extended| !extended.value.server_auth && !extended.value.any) {
+        return Err("the certificate isn't for a server (extended key usage serverAuth)");
+    }
+    Ok(())
+}
+
+fn validity(certificate: &X509Certificate<'_>) -> (Instant, Instant) {
+    let at = |seconds: i64| Instant::from_micros(0).plus_seconds(seconds);
+    (at(certificate.validity().not_before.timestamp()), at(certificate.validity().not_after.timestamp()))
+}
+
 /// All certificates in a PEM text, at least one.
 pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Unreadable> {
     all(CertificateDer::pem_slice_iter(pem), CERTIFICATE)
@@ -122,9 +136,15 @@ pub fn certificates_from_file(path: &Path) -> Result<Vec<CertificateDer<'static>
     from_file(path, certificates)
 }
 
-/// All revocation lists in a PEM text, at least one.
-pub fn revocation_lists(pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, Unreadable> {
-    all(CertificateRevocationListDer::pem_slice_iter(pem), REVOCATION_LIST)
+/// All revocation lists in a PEM text, and what is damaged, each by itself; at least one of both.
+pub fn revocation_lists(pem: &[u8]) -> Vec<Result<CertificateRevocationListDer<'static>, Unreadable>> {
+    let found = CertificateRevocationListDer::pem_slice_iter(pem);
+    let damaged = |error: pem::Error| unreadable(REVOCATION_LIST, error.to_string());
+    let mut found: Vec<_> = found.map(|read| read.map_err(damaged)).collect();
+    if found.is_empty() {
+        found.push(Err(unreadable(REVOCATION_LIST, "nothing found".to_owned())));
+    }
+    found
 }
 
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Unreadable> {

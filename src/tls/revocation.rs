@@ -1,12 +1,18 @@
 //! Lists of revoked certificates: which are accepted, and for how long they count.
 
+use std::sync::Arc;
+
+use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use x509_parser::asn1_rs::Any;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::num_bigint::BigUint;
 use x509_parser::oid_registry::{OID_X509_EXT_DELTA_CRL_INDICATOR, OID_X509_EXT_ISSUER_DISTRIBUTION_POINT};
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
+use super::provider;
 use crate::domain::Instant;
 
 /// By how much an authority's clock may be ahead of ours.
@@ -61,6 +67,32 @@ pub enum Unlistable {
     Signature {
         /// Who is said to have issued it.
         issuer: String,
+    },
+    /// It is signed in a way that no handshake accepts.
+    #[error(
+        "the list of {issuer} is signed in a way that TLS does not take here: sign lists as certificates are, not by SHA-1"
+    )]
+    Algorithm {
+        /// Who issued it.
+        issuer: String,
+    },
+    /// Its authority may not sign lists.
+    #[error(
+        "the list of {issuer} is by an authority whose key usage lacks cRLSign: issue the authority's certificate anew"
+    )]
+    NotASigner {
+        /// Who issued it.
+        issuer: String,
+    },
+    /// Handshakes could not be judged by it.
+    #[error(
+        "the list of {issuer} is not taken by TLS ({reason}): have the authority issue lists as RFC 5280, section 5, says"
+    )]
+    NotTaken {
+        /// Who issued it.
+        issuer: String,
+        /// What the verifier says.
+        reason: String,
     },
     /// It is a part of a list, or what has changed since one.
     #[error("the list of {issuer} is not complete (delta, or an issuing distribution point): publish whole lists")]
@@ -144,16 +176,7 @@ impl RevocationList {
         let lacks = |what| Unlistable::Lacks { issuer: issuer.clone(), what };
         let number = list.crl_number().ok_or_else(|| lacks("number"))?.clone();
         let next_update = list.next_update().ok_or_else(|| lacks("next update"))?;
-        let read = authorities.iter().filter_map(|der| X509Certificate::from_der(der).ok());
-        let named: Vec<_> =
-            read.filter(|(_, authority)| authority.subject().as_raw() == list.issuer().as_raw()).collect();
-        if named.is_empty() {
-            return Err(Unlistable::Stranger { issuer });
-        }
-        let signs = |authority: &X509Certificate<'_>| list.verify_signature(authority.public_key()).is_ok();
-        let Some((_, authority)) = named.iter().find(|(_, authority)| signs(authority)) else {
-            return Err(Unlistable::Signature { issuer });
-        };
+        let (own, authority) = signer(der, &list, authorities, &issuer)?;
         let parts = [OID_X509_EXT_DELTA_CRL_INDICATOR, OID_X509_EXT_ISSUER_DISTRIBUTION_POINT];
         if list.extensions().iter().any(|extension| parts.contains(&extension.oid)) {
             return Err(Unlistable::Partial { issuer });
@@ -166,14 +189,10 @@ impl RevocationList {
         if next_update <= now {
             return Err(Unlistable::OutOfDate { issuer, at: next_update });
         }
-        Ok(Self {
-            der: CertificateRevocationListDer::from(der.to_vec()),
-            authority: key_of(authority),
-            issuer,
-            number,
-            this_update,
-            next_update,
-        })
+        let der = CertificateRevocationListDer::from(der.to_vec());
+        judge(&der, own)
+            .map_err(|reason| Unlistable::NotTaken { issuer: issuer.clone(), reason: reason.to_string() })?;
+        Ok(Self { der, authority: key_of(&authority), issuer, number, this_update, next_update })
     }
 
     /// Whether it may take the place of this authority's last list: no number becomes lower, and no time earlier.
@@ -209,4 +228,68 @@ impl RevocationList {
     pub fn number(&self) -> &BigUint {
         &self.number
     }
+}
+
+/// The authority that signed the list and may, by the algorithms that handshakes take.
+///
+/// WHY: a list that somebody else's code finds well signed and the handshake's does not turns every system of its
+/// authority away.
+fn signer<'a>(
+    der: &[u8],
+    list: &CertificateRevocationList<'_>,
+    authorities: &'a [CertificateDer<'_>],
+    issuer: &str,
+) -> Result<(&'a CertificateDer<'a>, X509Certificate<'a>), Unlistable> {
+    let issuer = || issuer.to_owned();
+    let read = authorities.iter().filter_map(|der| Some((der, X509Certificate::from_der(der).ok()?.1)));
+    let named: Vec<_> = read.filter(|(_, authority)| authority.subject().as_raw() == list.issuer().as_raw()).collect();
+    if named.is_empty() {
+        return Err(Unlistable::Stranger { issuer: issuer() });
+    }
+    let (mut is_known, mut signs) = (false, None);
+    for (own, authority) in named {
+        match is_signed(der, list, &authority) {
+            Some(true) => signs = Some((own, authority)),
+            Some(false) => is_known = true,
+            None => {}
+        }
+    }
+    match signs {
+        Some((own, authority)) => match authority.key_usage() {
+            Ok(usage) if usage.as_ref().is_none_or(|usage| usage.value.crl_sign()) => Ok((own, authority)),
+            _ => Err(Unlistable::NotASigner { issuer: issuer() }),
+        },
+        None if is_known => Err(Unlistable::Signature { issuer: issuer() }),
+        None => Err(Unlistable::Algorithm { issuer: issuer() }),
+    }
+}
+
+/// Whether the authority's key signed the list; none if no handshake takes such a signature by such a key.
+fn is_signed(der: &[u8], list: &CertificateRevocationList<'_>, authority: &X509Certificate<'_>) -> Option<bool> {
+    let stated = list.tbs_cert_list.as_ref();
+    let (_, whole) = Any::from_der(der).ok()?;
+    let (_, algorithm) = Any::from_der(whole.data.get(stated.len()..)?).ok()?;
+    let key = authority.public_key();
+    let (_, key_info) = Any::from_der(key.raw).ok()?;
+    let (_, key_algorithm) = Any::from_der(key_info.data).ok()?;
+    let known = provider().signature_verification_algorithms.all;
+    let mut fitting = known.iter().filter(|known| {
+        known.signature_alg_id().as_ref() == algorithm.data && known.public_key_alg_id().as_ref() == key_algorithm.data
+    });
+    let first = fitting.next()?;
+    let verifies = std::iter::once(first)
+        .chain(fitting)
+        .any(|known| known.verify_signature(&key.subject_public_key.data, stated, &list.signature_value.data).is_ok());
+    Some(verifies)
+}
+
+/// Reads the list as each handshake does.
+fn judge(
+    list: &CertificateRevocationListDer<'static>,
+    authority: &CertificateDer<'_>,
+) -> Result<(), VerifierBuilderError> {
+    let mut store = RootCertStore::empty();
+    drop(store.add(authority.clone().into_owned()));
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider());
+    builder.with_crls([list.clone()]).build().map(|_| ())
 }

@@ -16,8 +16,9 @@ use x509_parser::prelude::FromDer;
 
 use super::provider;
 use super::revocation::{Revocation, RevocationList};
+use super::root::Root;
 use crate::domain::{AgencyId, Instant};
-use crate::identity::{Leaf, Peer, Unacceptable, is_trust_domain};
+use crate::identity::{Leaf, Peer, Unacceptable, Vouched, is_trust_domain};
 
 /// The most certificates that a peer may send.
 const MOST_CERTIFICATES: usize = 4;
@@ -116,6 +117,12 @@ pub enum Inadmissible {
         /// The agency.
         agency: AgencyId,
     },
+    /// None of the agency's roots is valid now.
+    #[error("no root of {agency} is valid at this time: put one into its `roots_file` that is")]
+    RootsEnded {
+        /// The agency.
+        agency: AgencyId,
+    },
     /// The agency's own authorities don't vouch for it at this time.
     #[error("the authorities of {agency} don't vouch for it: {reason}")]
     NotVouched {
@@ -136,10 +143,19 @@ pub struct Trust {
 #[derive(Debug)]
 pub struct Vouching {
     trusted: TrustedAgency,
-    /// None while the agency is stopped.
-    verifier: Option<Arc<dyn ClientCertVerifier>>,
+    /// One for each root.
+    anchors: Vec<Anchor>,
+    /// Whether there is no list by which anybody could be judged.
+    is_stopped: bool,
     /// Until when all its lists count.
     lists_until: Instant,
+}
+
+/// A root, and the verifier that trusts it alone: so it is known which root vouches for a chain, and it can end.
+#[derive(Debug)]
+struct Anchor {
+    root: Root,
+    verifier: Arc<dyn ClientCertVerifier>,
 }
 
 impl Trust {
@@ -186,16 +202,24 @@ impl Trust {
         if vouching.is_short_lived() && !read.is_short_lived() {
             return Err(Inadmissible::LongLived { agency });
         }
-        let Some(verifier) = &vouching.verifier else { return Err(Inadmissible::Stopped { agency }) };
-        verifier
-            .verify_client_cert(leaf, intermediates, now)
-            .map_err(|reason| Inadmissible::NotVouched { agency: agency.clone(), reason })?;
+        if vouching.is_stopped {
+            return Err(Inadmissible::Stopped { agency });
+        }
+        let root = vouching.anchor_of(leaf, intermediates, now).map_err(|reason| match reason {
+            None => Inadmissible::RootsEnded { agency: agency.clone() },
+            Some(reason) => Inadmissible::NotVouched { agency: agency.clone(), reason },
+        })?;
         let ends = intermediates
             .iter()
             .filter_map(|der| X509Certificate::from_der(der).ok())
             .map(|(_, certificate)| Instant::from_micros(0).plus_seconds(certificate.validity().not_after.timestamp()));
-        let vouched_until = ends.fold(vouching.lists_until.min(read.not_after()), Instant::min);
-        Ok(Peer::vouched(agency, read, vouched_until))
+        let until = ends.fold(vouching.lists_until.min(read.not_after()).min(root.until), Instant::min);
+        Ok(Peer::vouched(agency, read, Vouched { root: root.fingerprint, until }))
+    }
+
+    /// Each agency's, in the order of their trust domains.
+    pub fn agencies(&self) -> impl Iterator<Item = &Vouching> {
+        self.by_domain.values().map(Arc::as_ref)
     }
 }
 
@@ -209,28 +233,53 @@ impl Vouching {
         if trusted.roots.is_empty() {
             return Err(Untrustworthy::NoRoot { agency });
         }
-        let mut store = RootCertStore::empty();
-        for (position, root) in trusted.roots.iter().enumerate() {
-            let authority = X509Certificate::from_der(root).is_ok_and(|(rest, root)| rest.is_empty() && root.is_ca());
-            if !authority || store.add(root.clone()).is_err() {
-                return Err(Untrustworthy::Root { agency, number: position + 1 });
-            }
-        }
         let lists: &[RevocationList] = match &trusted.revocation {
             Revocation::ShortLived => &[],
             Revocation::Lists(lists) => lists,
         };
         let lists_until = lists.iter().map(RevocationList::next_update).min().unwrap_or(Instant::MAX);
         // Without any list webpki would take nothing as revoked.
-        let verifier = if lists.is_empty() && !matches!(trusted.revocation, Revocation::ShortLived) {
-            None
-        } else {
+        let is_stopped = lists.is_empty() && !matches!(trusted.revocation, Revocation::ShortLived);
+        let mut anchors = Vec::new();
+        for (der, number) in trusted.roots.iter().zip(1..) {
+            let unusable = || Untrustworthy::Root { agency: agency.clone(), number };
+            let root = Root::read(der).ok_or_else(unusable)?;
+            let mut store = RootCertStore::empty();
+            store.add(der.clone()).map_err(|_| unusable())?;
             let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider())
                 .with_crls(lists.iter().map(|list| list.der.clone()))
                 .enforce_revocation_expiration();
-            Some(builder.build().map_err(|source| Untrustworthy::Verifier { agency, source })?)
-        };
-        Ok(Self { trusted, verifier, lists_until })
+            let unbuilt = |source| Untrustworthy::Verifier { agency: agency.clone(), source };
+            anchors.push(Anchor { root, verifier: builder.build().map_err(unbuilt)? });
+        }
+        Ok(Self { trusted, anchors, is_stopped, lists_until })
+    }
+
+    /// The root that vouches for this chain at `now`; otherwise why none does, or nothing if none is valid.
+    ///
+    /// The last one of those that do: new roots stand below old ones, and an old one may go when no chain needs it.
+    fn anchor_of(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<&Root, Option<Error>> {
+        let at = Instant::from_micros(0).plus_seconds(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        let mut why = None;
+        for Anchor { root, verifier } in self.anchors.iter().rev().filter(|anchor| anchor.root.is_valid(at)) {
+            match verifier.verify_client_cert(leaf, intermediates, now) {
+                Ok(_) => return Ok(root),
+                // That a root knows nothing of a chain says less than what another one has against it.
+                Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) if why.is_some() => {}
+                Err(reason) => why = Some(reason),
+            }
+        }
+        Err(why)
+    }
+
+    /// Its roots, in the order of the file.
+    pub fn roots(&self) -> impl Iterator<Item = &Root> {
+        self.anchors.iter().map(|anchor| &anchor.root)
     }
 
     /// What it was made of.

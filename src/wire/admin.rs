@@ -3,15 +3,15 @@
 use tonic::{Request, Response, Status};
 
 use super::status::{failed, invalid};
-use super::{Desk, convert};
+use super::{Desk, convert, tls};
 use crate::domain::{AgencyId, Invalid, OfficerId, Part, Suspended, certificate_name};
 use crate::exchange::{Resume, Suspend};
 use crate::proto::v1::admin_service_server::AdminService;
 use crate::proto::v1::{
-    ListSuspensionsRequest, ListSuspensionsResponse, ResumeAgencyRequest, ResumeAgencyResponse,
-    ResumeCertificateRequest, ResumeCertificateResponse, ResumeOfficerRequest, ResumeOfficerResponse,
-    SuspendAgencyRequest, SuspendAgencyResponse, SuspendCertificateRequest, SuspendCertificateResponse,
-    SuspendOfficerRequest, SuspendOfficerResponse,
+    GetTlsStatusRequest, GetTlsStatusResponse, ListSuspensionsRequest, ListSuspensionsResponse, ResumeAgencyRequest,
+    ResumeAgencyResponse, ResumeCertificateRequest, ResumeCertificateResponse, ResumeOfficerRequest,
+    ResumeOfficerResponse, SuspendAgencyRequest, SuspendAgencyResponse, SuspendCertificateRequest,
+    SuspendCertificateResponse, SuspendOfficerRequest, SuspendOfficerResponse,
 };
 
 impl Desk {
@@ -106,6 +106,17 @@ impl AdminService for Desk {
         let whom = certificate(&call.message.agency, &call.message.certificate).map_err(invalid)?;
         let done = call.exchange.change(by, Resume { whom }).await.map_err(failed)?;
         Ok(Response::new(ResumeCertificateResponse { receipt: done.receipt }))
+    }
+
+    async fn get_tls_status(
+        &self,
+        request: Request<GetTlsStatusRequest>,
+    ) -> Result<Response<GetTlsStatusResponse>, Status> {
+        let call = self.admit("AdminService/GetTlsStatus", request)?;
+        let rotation = &self.0.rotation;
+        let node = call.exchange.node();
+        let may_count = |agency: &AgencyId| agency == call.caller.agency() || !node.holds(agency);
+        Ok(Response::new(tls::status(&rotation.status(), &rotation.connections().by_root(), may_count)))
     }
 
     async fn list_suspensions(

@@ -66,6 +66,12 @@ pub(super) fn shown<T>(request: &Request<T>) -> Result<(&Arc<Peer>, Option<&str>
     Ok((peer, header))
 }
 
+/// Lets a request pass that comes from a system for which somebody vouches.
+pub(super) fn vouched(request: Request<()>) -> Result<Request<()>, Status> {
+    let peer = request.extensions().get::<Arc<Peer>>().ok_or_else(status::unauthenticated)?;
+    if peer.is_withdrawn() { Err(status::unauthenticated()) } else { Ok(request) }
+}
+
 /// The idempotency key of a call, or of one that a part of it stands for. The digest covers the officer and the whole
 /// request, so the same key with anything else is another call.
 pub(super) fn key(
@@ -102,5 +108,39 @@ impl<T: Message> Admitted<T> {
             field: "page_token",
             filter: filter.to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::UnixTime;
+
+    use super::*;
+    use crate::domain::{AgencyId, Instant};
+    use crate::pki::Authority;
+    use crate::tls::{Revocation, Trust, TrustedAgency, certificates};
+
+    #[test]
+    fn a_request_passes_only_from_a_system_for_which_somebody_vouches() {
+        let now = UnixTime::now();
+        let at = Instant::from_micros(0).plus_seconds(now.as_secs().try_into().unwrap());
+        let authority = Authority::new("ico", "ico.example", at).unwrap();
+        let trusted = TrustedAgency {
+            agency: AgencyId::known("ico"),
+            trust_domain: "ico.example".to_owned(),
+            roots: certificates(authority.root_pem().as_bytes()).unwrap(),
+            revocation: Revocation::ShortLived,
+        };
+        let chain = certificates(authority.issue_client("a", at).unwrap().chain_pem.as_bytes()).unwrap();
+        let peer = Arc::new(Trust::new([trusted]).unwrap().admit(&chain, now).unwrap());
+        let request = |peer: Option<&Arc<Peer>>| {
+            let mut request = Request::new(());
+            peer.map(|peer| request.extensions_mut().insert(Arc::clone(peer)));
+            request
+        };
+        assert!(vouched(request(Some(&peer))).is_ok());
+        assert_eq!(vouched(request(None)).unwrap_err().code(), tonic::Code::Unauthenticated);
+        peer.withdraw();
+        assert_eq!(vouched(request(Some(&peer))).unwrap_err().code(), tonic::Code::Unauthenticated);
     }
 }

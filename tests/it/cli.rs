@@ -1,6 +1,7 @@
 //! The commands as people and scripts meet them: what they print and how they exit.
 
 mod calls;
+mod certs;
 mod contract;
 mod papers;
 mod signposts;

@@ -1,5 +1,11 @@
 //! Certificates, roots, revocation lists and token keys that change while the node serves.
 
+mod faults;
+mod intermediates;
+mod renewed;
+mod status;
+mod withdrawn;
+
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -415,26 +421,58 @@ async fn drill(world: &World, rounds: u64) {
         tokio::spawn(keep_calling(make, stop.clone()))
     });
     let root = world.authority_of("ncsc").root_pem();
+    let (mut refusals, mut cuts) = (Vec::new(), Vec::new());
+    let mut taken_back = vec![];
+    // Its files are renewed in each round: it goes on with them.
+    let (_, keeping) = world.system("ncsc", world.authority_of("ncsc"), "renewed");
     for round in 1..=rounds {
         world.serve_with(&world.new_server());
         let overlap = Authority::new("next", "ncsc.example", real_now()).unwrap();
-        let lists = [world.authority_of("ncsc"), &overlap].map(|one| one.revoke(&[], round + 1, real_now()).unwrap());
+        let (leaving, left) = world.system("ncsc", world.authority_of("ncsc"), "leaving");
+        call(&left).await.unwrap();
+        let request = v1::WatchEventsRequest { cursor: String::new() };
+        let mut stream = EventServiceClient::new(left.clone()).watch_events(request).await.unwrap().into_inner();
+        stream.message().await.unwrap().unwrap();
+        taken_back.push(leaving);
+        let all: Vec<&Issued> = taken_back.iter().collect();
+        let lists = [(world.authority_of("ncsc"), all.as_slice()), (&overlap, &[])]
+            .map(|(one, revoked)| one.revoke(revoked, round + 1, real_now()).unwrap());
         world.put_file("ncsc/lists.pem", &lists.concat());
         world.put_file("ncsc/root.pem", &format!("{root}{}", overlap.root_pem()));
         world.put_file("ncsc/token-2.pem", &TokenKeyPair::generate().unwrap().public_pem);
+        let since = std::time::Instant::now();
         let looked = world.looked();
-        assert_eq!(looked, Looked { changed: vec![NODE.into(), NCSC.into(), KEYS.into()], ..Looked::default() });
+        assert_eq!(looked, Looked { changed: vec![NODE.into(), NCSC.into(), KEYS.into()], refused: vec![], ended: 1 });
+        call(&left).await.expect_err("revoked in this round");
+        refusals.push(since.elapsed());
+        while let Ok(Some(_)) = timeout(WITHIN, stream.message()).await.expect("its stream ends") {}
+        cuts.push(since.elapsed());
         call(&world.system("ncsc", world.authority_of("ncsc"), "renewed").1)
             .await
             .expect("a certificate that was renewed");
+        call(&keeping).await.expect("with the newest certificate, and tokens bound to it");
     }
-    world.publish_list(&[&stolen], rounds + 2);
+    report("from looking at the files to refusal", refusals);
+    report("from looking at the files to the end of its stream", cuts);
+    world.publish_list(&taken_back.iter().chain([&stolen]).collect::<Vec<_>>(), rounds + 2);
     assert_eq!(world.looked().ended, 1);
     call(&thief).await.expect_err("revoked");
     stop.cancel();
     for calls in calling {
         assert!(calls.await.unwrap() > 0);
     }
+}
+
+/// Prints how long something took: the median and the longest.
+fn report(what: &str, mut times: Vec<Duration>) {
+    times.sort();
+    let (half, longest) = (times.get(times.len() / 2), times.last());
+    println!(
+        "{what}: p50 {:?}, max {:?}, n {}",
+        half.unwrap_or(&Duration::ZERO),
+        longest.unwrap_or(&Duration::ZERO),
+        times.len()
+    );
 }
 
 const KEYS: &str = "the token keys of ncsc";

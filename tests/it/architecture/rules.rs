@@ -54,7 +54,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         module: "pki",
         modules: &["domain"],
-        crates: &["aws_lc_rs", "data_encoding", "rcgen", "time"],
+        crates: &["aws_lc_rs", "data_encoding", "rcgen", "thiserror", "time", "x509_parser"],
         outside: &[],
     },
     Rule {
@@ -182,6 +182,7 @@ pub(super) const RULES: &[Rule] = &[
             "ledger",
             "proto",
             "release",
+            "rotation",
             "signpost",
             "store",
         ],
@@ -235,9 +236,9 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         module: "client",
         modules: &["clock", "config", "domain", "identity", "tls"],
-        crates: &["serde", "serde_json", "toml", "tonic"],
-        // A context may name a program that prints the token.
-        outside: &["fs", "process"],
+        crates: &["http", "serde", "serde_json", "toml", "tonic", "tower"],
+        // A context may name a program that prints the token, and its files are looked at every few seconds.
+        outside: &["fs", "process", "time"],
     },
     Rule {
         module: "dev",

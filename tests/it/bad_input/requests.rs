@@ -387,6 +387,7 @@ impl World {
             }
 
             "ListAgencies" => v1::ListAgenciesRequest {}.encode_to_vec(),
+            "GetTlsStatus" => v1::GetTlsStatusRequest {}.encode_to_vec(),
             "GetCheckpoint" => v1::GetCheckpointRequest {}.encode_to_vec(),
             // The requester's own agency is the ICO: its operator's activations are the first entries.
             "GetEntry" => v1::GetEntryRequest { index: 1 }.encode_to_vec(),

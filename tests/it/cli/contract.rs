@@ -148,6 +148,12 @@ fn each_fixed_command_shows_an_example() {
         &["ledger", "receipt"],
         &["signpost", "show"],
         &["statistics", "show"],
+        &["certs", "init"],
+        &["certs", "issue"],
+        &["certs", "renew"],
+        &["certs", "revoke"],
+        &["certs", "inspect"],
+        &["tls", "status"],
         &["explain"],
         &["call"],
         &["token"],
@@ -165,7 +171,9 @@ fn each_fixed_command_shows_an_example() {
 fn each_command_in_the_documents_can_be_typed() {
     let mut typed = 0;
     let documents = fs::read_dir(workspace_file("docs")).unwrap().map(|entry| entry.unwrap().path());
-    for document in documents.chain(["README.md", "ARCHITECTURE.md", "SECURITY.md"].map(workspace_file)) {
+    for document in
+        documents.chain(["README.md", "ARCHITECTURE.md", "SECURITY.md", "certs/README.md"].map(workspace_file))
+    {
         if document.extension().is_none_or(|extension| extension != "md") {
             continue;
         }

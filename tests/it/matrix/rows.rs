@@ -132,6 +132,7 @@ pub(super) const ROWS: &[(&str, usize, Object)] = &[
     ("GetProposal", 0, Record("proposal_id")),
     ("ListProposals", 0, List),
     ("GetAttachment", 0, Record("proposal_id")),
+    ("GetTlsStatus", 0, Nothing),
     ("FindSignposts", 0, Nothing),
     ("ListClocks", 0, Record("incident_id")),
     ("ListHelp", 0, Nothing),
