@@ -17,6 +17,7 @@ mod papers;
 mod raw;
 mod reference;
 mod retention;
+mod seal;
 mod serve;
 mod signpost;
 mod statistics;
@@ -76,6 +77,8 @@ enum Command {
     Advice(advice::Arguments),
     /// Erase what is past its time; propose and confirm erasures, follow what recipients disposed of.
     Retention(retention::Arguments),
+    /// Say with which secrets a node's records are sealed; seal all of them with the newest.
+    Seal(seal::Arguments),
     /// Explain a reason, an outcome or a verdict.
     Explain(explain::Arguments),
     /// Call any RPC of a node as an officer, with the request as JSON.
@@ -173,6 +176,7 @@ async fn run_fixed(contract: &Contract, commands: &mut clap::Command, matches: &
         Command::Statistics(arguments) => statistics::run(arguments, stated).await,
         Command::Signpost(arguments) => signpost::run(arguments, stated),
         Command::Advice(arguments) => advice::run(arguments, stated),
+        Command::Seal(arguments) => seal::run(arguments, output::format(stated)).await,
         Command::Retention(arguments) => retention::run(arguments, stated).await,
         Command::Explain(arguments) => Ok(explain::run(&arguments, stated)),
         Command::Call(arguments) => raw::run(contract, arguments, stated).await,

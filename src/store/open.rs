@@ -40,7 +40,8 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     16 "event order" "0016_event_order",
     18 "engagement" "0018_engagement",
     19 "advice" "0019_advice",
-    20 "library" "0020_library"
+    20 "library" "0020_library",
+    21 "keys" "0021_keys"
 );
 const POSTGRES: &[(i64, &str, &str)] = scripts!(
     "postgres":
@@ -62,7 +63,8 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     16 "event order" "0016_event_order",
     18 "engagement" "0018_engagement",
     19 "advice" "0019_advice",
-    20 "library" "0020_library"
+    20 "library" "0020_library",
+    21 "keys" "0021_keys"
 );
 
 /// How to open a database.

@@ -64,7 +64,7 @@ impl World {
     /// Where the ICO's incidents of a quarter stand.
     async fn standings(&self, quarter: Quarter) -> Vec<Coordinates> {
         let store = Store::open(&Options::inspect(self.config.database_url())).await.unwrap();
-        let seal = Seal::new(&self.config.node_secret().unwrap()).unwrap();
+        let seal = Seal::new(&self.config.node_secrets().unwrap()[0]).unwrap();
         let holder = AgencyId::known("ico");
         let found = store.reads().await.unwrap().standings(&holder, quarter, "", &seal).await.unwrap();
         store.close().await;
