@@ -15,7 +15,8 @@ CREATE TABLE ledger_key (
 );
 
 -- INVARIANT: entries are never changed, except that erasure takes away a key, or replaces it to leave only what a requester
--- that was given nothing may open; and that the same key is wrapped with another secret. They are never deleted.
+-- that was given nothing may open; and that the same key is wrapped with a secret of another name (8 bytes; nonce, key and tag
+-- are 60). They are never deleted.
 CREATE OR REPLACE FUNCTION entry_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND NEW.idx = OLD.idx AND NEW.kind = OLD.kind AND NEW.at = OLD.at AND NEW.leaf = OLD.leaf
@@ -23,7 +24,8 @@ BEGIN
         AND (NEW.wrapped_key IS NULL OR (
             OLD.wrapped_key IS NOT NULL AND NEW.wrapped_key <> OLD.wrapped_key AND (
                 (OLD.facts IS NOT NULL AND NEW.facts IS NULL AND NEW.openings <> OLD.openings)
-                OR (NEW.openings = OLD.openings AND NEW.facts IS NOT DISTINCT FROM OLD.facts)
+                OR (NEW.openings = OLD.openings AND NEW.facts IS NOT DISTINCT FROM OLD.facts AND length(NEW.wrapped_key) = 68
+                    AND substr(NEW.wrapped_key, 1, 8) <> substr(OLD.wrapped_key, 1, 8))
             )
         )) THEN
         RETURN NEW;

@@ -3,13 +3,11 @@
 use prost::Message as _;
 
 use crate::clock::Clock;
-use crate::domain::AgencyId;
+use crate::domain::{AgencyId, Instant};
 use crate::ledger::{Draft, Kind, Salts, SigningKeys, Slots};
 use crate::proto::v1::{LedgerKeyStatement, Receipt};
 use crate::seal::{self, Seal};
-use crate::store::{KeyChange, Store};
-
-use super::{Error, Result};
+use crate::store::{Error, KeyChange, Result, Store};
 
 /// Changes the keys that sign a ledger, by an entry that opens to every one of these agencies.
 ///
@@ -24,7 +22,8 @@ pub async fn change_ledger_keys(
     change: &KeyChange,
 ) -> Result<Receipt> {
     let mut locked = store.lock().await?;
-    let at = clock.now().max(locked.head_at());
+    // Later than every entry before: what a key signed then was signed before it ended.
+    let at = clock.now().max(Instant::from_micros(locked.head_at().micros() + 1));
     let changed = locked.change_keys(change, keys, at).await?;
     let compromised = match change {
         KeyChange::End { compromised, .. } | KeyChange::Lost { compromised, .. } => *compromised,
@@ -34,7 +33,7 @@ pub async fn change_ledger_keys(
         before: changed.before,
         after: changed.after,
         lost: matches!(change, KeyChange::Lost { .. }),
-        compromised_from_micros: compromised.map_or(0, crate::domain::Instant::micros),
+        compromised_from_micros: compromised.map_or(0, Instant::micros),
         checkpoint: changed.checkpoint,
     };
     let draft = Draft {
@@ -48,5 +47,5 @@ pub async fn change_ledger_keys(
     };
     let appended = locked.append((), &draft, None, Slots::OFFER, at, seal)?;
     let committed = locked.commit(keys, seal).await?.committed(appended)?;
-    committed.receipt().cloned().ok_or(Error::Internal("a key change has no receipt"))
+    committed.receipt().cloned().ok_or_else(|| Error::Keys("the change has no receipt".to_owned()))
 }

@@ -225,7 +225,6 @@ pub(super) const RULES: &[Rule] = &[
             "ledger",
             "proto",
             "rotation",
-            "seal",
             "store",
             "wire",
         ],
