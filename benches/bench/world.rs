@@ -111,7 +111,7 @@ impl World {
     /// What the node seals with.
     pub(crate) fn seal(&self) -> Result<Seal> {
         let secrets = self.config.node_secrets()?;
-        Ok(Seal::new(secrets.first().ok_or("a node has a secret")?)?)
+        Ok(Seal::new(secrets.first().context("a node has a secret")?)?)
     }
 
     /// An officer of an agency, with one role.

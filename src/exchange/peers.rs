@@ -117,7 +117,8 @@ impl Node {
                         agencies.push(agency.clone());
                         said = Some(verified);
                     } else {
-                        "is signed with a key that was not in use at its time".clone_into(&mut problem);
+                        "is signed with a key that is not in use yet, or was not any more at its time"
+                            .clone_into(&mut problem);
                     }
                 }
                 Err(error) => problem = format!("does not verify: {error}"),
