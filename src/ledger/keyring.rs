@@ -119,12 +119,9 @@ impl Keyring {
         let lines = keys.into_iter().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         let ring = lines.map(TrustedKey::parse).collect::<Result<Vec<TrustedKey>, _>>()?;
         // Two lines for one key could say two things.
-        match ring
-            .iter()
-            .enumerate()
-            .find(|(at, one)| ring[..*at].iter().any(|other| other.key == one.key && other != *one))
-        {
-            Some((_, twice)) => Err(Error::Key(format!("`{}` is there twice, with other dates", twice.short()))),
+        let twice = |one: &&TrustedKey| ring.iter().any(|other| other.key == one.key && other != *one);
+        match ring.iter().find(twice) {
+            Some(one) => Err(Error::Key(format!("`{}` is there twice, with other dates", one.short()))),
             None => Ok(Self(ring)),
         }
     }

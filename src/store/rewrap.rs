@@ -154,8 +154,8 @@ impl Store {
 
     /// How many keys and values need the secret of this name; of the first one, what names none needs it, too.
     pub(super) async fn count_sealed_with(&self, name: SecretName, is_first: bool) -> Result<u64> {
-        let list = self.reads().await?.listed().await?;
-        let needs = |sealed: &[u8]| name.is_on(sealed) || is_first && !list.iter().any(|one| one.is_on(sealed));
+        let named = self.reads().await?.listed().await?;
+        let needs = |sealed: &[u8]| name.is_on(sealed) || is_first && !named.iter().any(|one| one.is_on(sealed));
         let mut count = 0;
         for column in WRAPPED {
             let mut last = (String::new(), -1);
