@@ -128,7 +128,11 @@ const LABELS: [&str; 6] = [
 /// they are stored, sealed with it.
 #[derive(Clone)]
 pub(super) struct Lasting {
-    material: Zeroizing<[u8; 32 * LABELS.len()]>,
+    material: Zeroizing<[[u8; 32]; LABELS.len()]>,
+}
+
+fn hashing(key: &[u8; 32]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, key)
 }
 
 /// What they are bound to where they are stored.
@@ -136,50 +140,46 @@ const LASTING: &[&str] = &["lasting keys"];
 
 impl Lasting {
     fn derive(root: &Prk) -> Result<Self, Unopened> {
-        let mut material = Zeroizing::new([0_u8; 32 * LABELS.len()]);
-        for (part, label) in material.chunks_exact_mut(32).zip(LABELS) {
-            part.copy_from_slice(derive::<32>(root, label)?.as_slice());
+        let mut material = Zeroizing::new([[0_u8; 32]; LABELS.len()]);
+        for (part, label) in material.iter_mut().zip(LABELS) {
+            *part = *derive(root, label)?;
         }
         Ok(Self { material })
     }
 
     pub(super) fn seal(&self, with: &Secret) -> Result<Vec<u8>, Unopened> {
-        with.seal(Use::Wrapping, LASTING, self.material.as_slice())
+        with.seal(Use::Wrapping, LASTING, self.material.as_flattened())
     }
 
     pub(super) fn open(sealed: &[u8], with: &Secret) -> Result<Self, Unopened> {
         let plain = Zeroizing::new(with.open(Use::Wrapping, LASTING, sealed)?);
-        plain.as_slice().try_into().map(|material| Self { material: Zeroizing::new(material) }).map_err(|_| Unopened)
-    }
-
-    fn part(&self, place: usize) -> [u8; 32] {
-        let mut key = [0; 32];
-        key.copy_from_slice(&self.material[place * 32..(place + 1) * 32]);
-        key
-    }
-
-    fn hmac(&self, place: usize) -> hmac::Key {
-        hmac::Key::new(hmac::HMAC_SHA256, Zeroizing::new(self.part(place)).as_slice())
+        let (parts, []) = plain.as_chunks::<32>() else { return Err(Unopened) };
+        parts.try_into().map(|material| Self { material: Zeroizing::new(material) }).map_err(|_| Unopened)
     }
 
     pub(super) fn tokens(&self) -> Result<SealingKey, Unopened> {
-        SealingKey::new(&Zeroizing::new(self.part(0)))
+        let [tokens, ..] = &*self.material;
+        SealingKey::new(tokens)
     }
 
     pub(super) fn statistics(&self) -> StatisticsKey {
-        StatisticsKey { noise: self.hmac(1), looks: self.hmac(2) }
+        let [_, noise, looks, ..] = &*self.material;
+        StatisticsKey { noise: hashing(noise), looks: hashing(looks) }
     }
 
     pub(super) fn lookup(&self) -> hmac::Key {
-        self.hmac(3)
+        let [_, _, _, lookup, ..] = &*self.material;
+        hashing(lookup)
     }
 
     pub(super) fn ids(&self) -> hmac::Key {
-        self.hmac(4)
+        let [.., ids, _] = &*self.material;
+        hashing(ids)
     }
 
     pub(super) fn pseudonym(&self) -> [u8; 32] {
-        self.part(5)
+        let [.., pseudonym] = *self.material;
+        pseudonym
     }
 
     /// Tells these keys from others without saying anything about them.
@@ -188,6 +188,6 @@ impl Lasting {
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        constant_time::verify_slices_are_equal(self.material.as_slice(), other.material.as_slice()).is_ok()
+        constant_time::verify_slices_are_equal(self.material.as_flattened(), other.material.as_flattened()).is_ok()
     }
 }
