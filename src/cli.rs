@@ -18,6 +18,7 @@ mod papers;
 mod raw;
 mod reference;
 mod retention;
+mod seal;
 mod serve;
 mod signpost;
 mod statistics;
@@ -78,6 +79,8 @@ enum Command {
     Advice(advice::Arguments),
     /// Erase what is past its time; propose and confirm erasures, follow what recipients disposed of.
     Retention(retention::Arguments),
+    /// Say with which secrets a node's records are sealed; seal all of them with the newest.
+    Seal(seal::Arguments),
     /// Explain a reason, an outcome or a verdict.
     Explain(explain::Arguments),
     /// Make an agency's authority and certificates, revoke them, and say what a node would say to them.
@@ -179,6 +182,7 @@ async fn run_fixed(contract: &Contract, commands: &mut clap::Command, matches: &
         Command::Statistics(arguments) => statistics::run(arguments, stated).await,
         Command::Signpost(arguments) => signpost::run(arguments, stated),
         Command::Advice(arguments) => advice::run(arguments, stated),
+        Command::Seal(arguments) => seal::run(arguments, output::format(stated)).await,
         Command::Retention(arguments) => retention::run(arguments, stated).await,
         Command::Explain(arguments) => Ok(explain::run(&arguments, stated)),
         Command::Certs(arguments) => certs::run(arguments, stated),

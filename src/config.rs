@@ -56,8 +56,14 @@ pub struct NodeSection {
     pub database: String,
     /// 32 secret bytes in hexadecimal, from which the keys of everything sealed follow.
     pub secret_file: PathBuf,
+    /// Other such secrets: those with which something stored is still sealed, and the one that comes next.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_secret_files: Vec<PathBuf>,
     /// The ledger's signing key, `PRIVATE+KEY+NAME+ID+KEY`.
     pub ledger_key_file: PathBuf,
+    /// Other keys of the ledger. Which of all these sign is the ledger's to say: `concordat ledger rotate-key`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_ledger_key_files: Vec<PathBuf>,
     /// A folder of agreements besides the bundled ones: proposals until an operator activates them.
     pub agreements: Option<PathBuf>,
 }
@@ -199,16 +205,16 @@ pub struct IssuerSection {
 pub struct LedgerSection {
     /// The verifier key, `NAME+ID+KEY`.
     pub key_file: PathBuf,
-    /// The first day whose entries it may have signed, such as `2026-01-30`; days are in UTC.
+    /// The first day on which it is believed, such as `2026-01-30`; days are in UTC.
     #[serde(default)]
     pub from: Option<String>,
-    /// The first day whose entries it may not have signed any more.
+    /// The first day whose entries it cannot have signed any more.
     #[serde(default)]
     pub until: Option<String>,
 }
 
 impl LedgerSection {
-    /// From when, inclusive, and until when, exclusive, entries may be signed with it.
+    /// From when on it is believed, and the first instant whose entries it cannot have signed.
     pub fn dates(&self) -> Result<(Option<Instant>, Option<Instant>), Invalid> {
         let date = |field: &str, text: &Option<String>| {
             text.as_deref().map(|text| Instant::on_date(text).map_err(|problem| problem.within(field))).transpose()
@@ -354,10 +360,23 @@ impl Config {
         fs::read_to_string(&path).map(Zeroizing::new).map_err(|e| Error::new(&path, e))
     }
 
-    /// The node secret.
-    pub fn node_secret(&self) -> Result<Zeroizing<[u8; 32]>, Error> {
-        let text = self.read_secret(&self.node.secret_file)?;
-        let wrong = || Error::new(&self.node.secret_file, "must be 32 bytes in hexadecimal: `openssl rand -hex 32`");
+    /// The node's secrets, the one with which new things are sealed first.
+    pub fn node_secrets(&self) -> Result<Vec<Zeroizing<[u8; 32]>>, Error> {
+        let files = std::iter::once(&self.node.secret_file).chain(&self.node.other_secret_files);
+        let mut secrets: Vec<Zeroizing<[u8; 32]>> = Vec::new();
+        for file in files {
+            let secret = self.node_secret_in(file)?;
+            if secrets.contains(&secret) {
+                return Err(Error::new(file, "is a secret that another file has already"));
+            }
+            secrets.push(secret);
+        }
+        Ok(secrets)
+    }
+
+    fn node_secret_in(&self, file: &Path) -> Result<Zeroizing<[u8; 32]>, Error> {
+        let text = self.read_secret(file)?;
+        let wrong = || Error::new(file, "must be 32 bytes in hexadecimal: `openssl rand -hex 32`");
         let bytes =
             Zeroizing::new(data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).map_err(|_| wrong())?);
         bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| wrong())

@@ -107,7 +107,9 @@ impl Workspace {
             audience: audience(name),
             database: database.unwrap_or("sqlite:node.db").to_owned(),
             secret_file: "node.secret".into(),
+            other_secret_files: Vec::new(),
             ledger_key_file: "ledger.key".into(),
+            other_ledger_key_files: Vec::new(),
             agreements: None,
         };
         let tls = TlsSection::new("server.pem", "server.key");

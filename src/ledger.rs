@@ -5,12 +5,14 @@
 
 mod checkpoint;
 mod entry;
+mod keyring;
 mod receipt;
 mod tree;
 
-pub use checkpoint::{Checkpoint, Keyring, SigningKey, read_checkpoint};
+pub use checkpoint::{Checkpoint, SigningKey, SigningKeys, read_checkpoint};
 pub(crate) use entry::visible;
 pub use entry::{Draft, Entry, Kind, Salts, Slots, commit_to};
+pub use keyring::{Keyring, Signed, TrustedKey, Worth};
 pub use receipt::{Invalidity, Verified, verify};
 pub use tree::{Growth, Nodes, leaf_hash, prove_consistency, prove_inclusion};
 

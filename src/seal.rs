@@ -1,16 +1,22 @@
 //! Sealing at rest: what organisations told in confidence is stored encrypted from the first day.
 //!
-//! One node secret, read from a file, is the root of all keys. Each record version has a data key of its own,
+//! A node secret, read from a file, is the root of all keys. Each record version has a data key of its own,
 //! stored only wrapped: deleting the wrapped key erases the content for good. Associated data binds a ciphertext
 //! to its record, version and category, so that moving it elsewhere in the database makes it unreadable.
+//!
+//! A secret can be replaced by another: what is sealed names the one that it needs, and is wrapped anew under the newest.
+
+mod secret;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
-use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::{hmac, rand};
 use data_encoding::{BASE32_NOPAD, BASE32HEX_NOPAD};
 use zeroize::Zeroizing;
 
 use crate::domain::{AgencyId, CallKey, Identifier, Instant};
+
+use secret::{Lasting, Use};
+pub use secret::{Secret, SecretName};
 
 /// A sealed thing could not be opened: the wrong key, or it was moved or changed.
 #[derive(Debug, thiserror::Error)]
@@ -75,14 +81,15 @@ impl DataKey {
     }
 }
 
-/// The keys that follow from the node secret.
+/// The keys that follow from the node's secrets.
 pub struct Seal {
-    wrapping: SealingKey,
+    /// The first is what new things are sealed with.
+    secrets: Vec<Secret>,
+    lasting: Lasting,
     tokens: SealingKey,
     statistics: StatisticsKey,
     lookup: hmac::Key,
     ids: hmac::Key,
-    pseudonym: [u8; 32],
 }
 
 impl std::fmt::Debug for Seal {
@@ -91,9 +98,8 @@ impl std::fmt::Debug for Seal {
     }
 }
 
-/// The key of what is counted, and of the noise on the counts.
+/// The key of the noise on what is counted.
 pub struct StatisticsKey {
-    sealing: SealingKey,
     noise: hmac::Key,
     looks: hmac::Key,
 }
@@ -105,16 +111,6 @@ impl std::fmt::Debug for StatisticsKey {
 }
 
 impl StatisticsKey {
-    /// Seals where an incident stands in the statistics. One key for all of them: a quarter has a million.
-    pub fn seal(&self, bound_to: &[&str], plain: &[u8]) -> Result<Vec<u8>, Unopened> {
-        self.sealing.seal(bound_to, plain)
-    }
-
-    /// Opens what was sealed for exactly these names.
-    pub fn open(&self, bound_to: &[&str], sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
-        self.sealing.open(bound_to, sealed)
-    }
-
     /// An organisation's secret number: the same in every quarter, and nothing about the organisation.
     pub fn number_of(&self, organisation: &str) -> u64 {
         let drawn = hmac::sign(&self.noise, &binding(&["organisation", organisation]));
@@ -134,50 +130,113 @@ impl StatisticsKey {
     }
 }
 
-struct Bytes32;
-
-impl KeyType for Bytes32 {
-    fn len(&self) -> usize {
-        32
-    }
-}
-
 impl Seal {
-    /// Derives the keys (HKDF-SHA-256, one label each).
+    /// With the only secret that a node ever had.
     pub fn new(node_secret: &[u8; 32]) -> Result<Self, Unopened> {
-        let root = Salt::new(HKDF_SHA256, b"concordat node secret 1").extract(node_secret);
-        let derive = |label: &str| {
-            let mut key = Zeroizing::new([0_u8; 32]);
-            let info = [label.as_bytes()];
-            root.expand(&info, Bytes32).and_then(|okm| okm.fill(key.as_mut())).map_err(|_| Unopened)?;
-            Ok(key)
+        let secret = Secret::new(node_secret)?;
+        let lasting = secret.first().clone();
+        Self::with(vec![secret], lasting)
+    }
+
+    /// With the first of these as the newest, and the keys that stay as they are stored: sealed, or following from the
+    /// secret that has this check value. Fails if none of the secrets leads to them.
+    pub fn unlock(secrets: Vec<Secret>, stored: Option<&[u8]>, check: Option<&str>) -> Result<Self, Unopened> {
+        let newest = secrets.first().ok_or(Unopened)?;
+        let lasting = match (stored, check) {
+            (Some(stored), _) => secrets.iter().find_map(|secret| Lasting::open(stored, secret).ok()),
+            (None, Some(check)) => {
+                secrets.iter().map(Secret::first).find(|first| first.check_value() == check).cloned()
+            }
+            (None, None) => Some(newest.first().clone()),
         };
+        let lasting = lasting.filter(|lasting| check.is_none_or(|check| lasting.check_value() == check));
+        Self::with(secrets, lasting.ok_or(Unopened)?)
+    }
+
+    fn with(secrets: Vec<Secret>, lasting: Lasting) -> Result<Self, Unopened> {
         Ok(Self {
-            wrapping: SealingKey::new(&*derive("wrap data keys")?)?,
-            tokens: SealingKey::new(&*derive("page tokens")?)?,
-            statistics: StatisticsKey {
-                sealing: SealingKey::new(&*derive("statistics at rest")?)?,
-                noise: hmac::Key::new(hmac::HMAC_SHA256, derive("noise on statistics")?.as_ref()),
-                looks: hmac::Key::new(hmac::HMAC_SHA256, derive("look up anonymised looks")?.as_ref()),
-            },
-            lookup: hmac::Key::new(hmac::HMAC_SHA256, derive("look up identifiers")?.as_ref()),
-            ids: hmac::Key::new(hmac::HMAC_SHA256, derive("ids of records")?.as_ref()),
-            pseudonym: *derive("officer pseudonyms")?,
+            secrets,
+            tokens: lasting.tokens()?,
+            statistics: lasting.statistics(),
+            lookup: lasting.lookup(),
+            ids: lasting.ids(),
+            lasting,
         })
+    }
+
+    fn newest_secret(&self) -> Result<&Secret, Unopened> {
+        self.secrets.first().ok_or(Unopened)
+    }
+
+    /// The name of the secret with which new things are sealed.
+    pub fn newest(&self) -> Result<SecretName, Unopened> {
+        self.newest_secret().map(Secret::name)
+    }
+
+    /// The names of all its secrets, the newest first.
+    pub fn names(&self) -> impl Iterator<Item = SecretName> {
+        self.secrets.iter().map(Secret::name)
+    }
+
+    /// The name of the secret from which the keys that stay follow, if it is here.
+    pub(crate) fn beginning(&self) -> Option<SecretName> {
+        self.secrets.iter().find(|secret| secret.first().is_same(&self.lasting)).map(Secret::name)
+    }
+
+    /// The keys that stay, sealed with the newest secret.
+    pub(crate) fn lasting_keys(&self) -> Result<Vec<u8>, Unopened> {
+        self.lasting.seal(self.newest_secret()?)
+    }
+
+    /// Opens with the secret that it names; what names none is from before secrets had names.
+    fn open(&self, of: Use, bound_to: &[&str], sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
+        if let Some(secret) = self.secrets.iter().find(|secret| secret.name().is_on(sealed)) {
+            return secret.open(of, bound_to, sealed);
+        }
+        self.secrets.iter().find_map(|secret| secret.key(of).open(bound_to, sealed).ok()).ok_or(Unopened)
     }
 
     /// A new data key, and the same wrapped for storing with the record of this name.
     pub fn new_key(&self, record: &str) -> Result<(DataKey, Vec<u8>), Unopened> {
         let key = Zeroizing::new(random::<32>());
-        let wrapped = self.wrapping.seal(&["data key", record], key.as_ref())?;
+        let wrapped = self.newest_secret()?.seal(Use::Wrapping, &["data key", record], key.as_ref())?;
         Ok((DataKey(SealingKey::new(&key)?), wrapped))
     }
 
     /// The data key stored with the record of this name.
     pub fn unwrap_key(&self, record: &str, wrapped: &[u8]) -> Result<DataKey, Unopened> {
-        let key = Zeroizing::new(self.wrapping.open(&["data key", record], wrapped)?);
+        let key = Zeroizing::new(self.open(Use::Wrapping, &["data key", record], wrapped)?);
         let key: &[u8; 32] = key.as_slice().try_into().map_err(|_| Unopened)?;
         SealingKey::new(key).map(DataKey)
+    }
+
+    /// The same data key wrapped with the newest secret. None if it is already.
+    pub(crate) fn rewrap_key(&self, record: &str, wrapped: &[u8]) -> Result<Option<Vec<u8>>, Unopened> {
+        self.anew(Use::Wrapping, &["data key", record], wrapped)
+    }
+
+    /// The same sealed with the newest secret. None if it is already.
+    pub(crate) fn reseal_statistic(&self, bound_to: &[&str], sealed: &[u8]) -> Result<Option<Vec<u8>>, Unopened> {
+        self.anew(Use::Statistics, bound_to, sealed)
+    }
+
+    fn anew(&self, of: Use, bound_to: &[&str], sealed: &[u8]) -> Result<Option<Vec<u8>>, Unopened> {
+        let newest = self.newest_secret()?;
+        if newest.name().is_on(sealed) {
+            return Ok(None);
+        }
+        let plain = Zeroizing::new(self.open(of, bound_to, sealed)?);
+        newest.seal(of, bound_to, &plain).map(Some)
+    }
+
+    /// Seals where an incident stands in the statistics. One key for all of them: a quarter has a million.
+    pub fn seal_statistic(&self, bound_to: &[&str], plain: &[u8]) -> Result<Vec<u8>, Unopened> {
+        self.newest_secret()?.seal(Use::Statistics, bound_to, plain)
+    }
+
+    /// Opens what was sealed for exactly these names.
+    pub fn open_statistic(&self, bound_to: &[&str], sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
+        self.open(Use::Statistics, bound_to, sealed)
     }
 
     /// The key under which an agency's organisation is found by an identifier, without storing the identifier.
@@ -203,19 +262,19 @@ impl Seal {
         id(prefix, bits)
     }
 
-    /// Tells this secret from another without saying anything about it.
+    /// Tells a node's keys from another's without saying anything about them. It stays when the secret is replaced.
     pub fn check_value(&self) -> String {
-        data_encoding::HEXLOWER.encode(hmac::sign(&self.lookup, b"which node secret is this").as_ref())
+        self.lasting.check_value()
     }
 
-    /// The key of what is counted for the statistics.
+    /// The key of the noise on the statistics.
     pub fn statistics(&self) -> &StatisticsKey {
         &self.statistics
     }
 
     /// The key of officers' pseudonyms towards this node.
     pub fn pseudonym_key(&self) -> [u8; 32] {
-        self.pseudonym
+        self.lasting.pseudonym()
     }
 
     /// Seals a page token for one caller and one list.
@@ -272,6 +331,39 @@ mod tests {
         assert!(again.open(&["inc_1", "1", "impact"], &sealed).is_err(), "moved to another category");
         assert!(seal.unwrap_key("inc_2 1", &wrapped).is_err(), "a key moved to another record");
         assert!(Seal::new(&[8; 32]).unwrap().unwrap_key("inc_1 1", &wrapped).is_err(), "another node");
+    }
+
+    #[test]
+    fn what_is_sealed_names_its_secret_and_is_wrapped_anew_under_the_newest() {
+        let secrets = |bytes: &[u8]| bytes.iter().map(|byte| Secret::new(&[*byte; 32]).unwrap()).collect();
+        let old = Seal::new(&[7; 32]).unwrap();
+        let (key, wrapped) = old.new_key("inc_1 1").unwrap();
+        let sealed = key.seal(&["inc_1"], b"what happened").unwrap();
+        let check = old.check_value();
+        let both = Seal::unlock(secrets(&[8, 7]), None, Some(&check)).unwrap();
+        assert!(old.newest().unwrap().is_on(&wrapped) && both.beginning() == Some(old.newest().unwrap()));
+        let (anew, lasting) = (both.rewrap_key("inc_1 1", &wrapped).unwrap().unwrap(), both.lasting_keys().unwrap());
+        assert!(both.rewrap_key("inc_1 1", &anew).unwrap().is_none(), "it is already");
+
+        let new = Seal::unlock(secrets(&[8]), Some(&lasting), Some(&check)).unwrap();
+        let again = new.unwrap_key("inc_1 1", &anew).unwrap();
+        assert_eq!(again.open(&["inc_1"], &sealed).unwrap(), b"what happened");
+        assert!(new.unwrap_key("inc_1 1", &wrapped).is_err(), "the old secret is gone");
+        let (crn, ico) = (Identifier::parse("gb-coh", "01234567").unwrap(), AgencyId::known("ico"));
+        assert_eq!(new.lookup(&ico, &crn), old.lookup(&ico, &crn), "organisations are found as before");
+        assert_eq!((new.pseudonym_key(), new.check_value()), (old.pseudonym_key(), check.clone()));
+        assert!(Seal::unlock(secrets(&[8]), None, Some(&check)).is_err(), "the keys that stay need the first secret");
+        assert!(Seal::unlock(secrets(&[9]), Some(&lasting), Some(&check)).is_err(), "another secret");
+    }
+
+    #[test]
+    fn what_was_sealed_before_secrets_had_names_opens() {
+        let seal = Seal::new(&[7; 32]).unwrap();
+        let (_, wrapped) = seal.new_key("inc_1 1").unwrap();
+        let nameless = &wrapped[8..];
+        assert!(seal.unwrap_key("inc_1 1", nameless).is_ok());
+        assert!(seal.unwrap_key("inc_2 1", nameless).is_err());
+        assert!(seal.rewrap_key("inc_1 1", nameless).unwrap().is_some_and(|anew| anew.len() == wrapped.len()));
     }
 
     #[test]

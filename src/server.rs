@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +20,8 @@ use crate::decision::Proposal;
 use crate::domain::{AgencyId, AgencyNames};
 use crate::exchange::{Exchange, LedgerKey, Node, Setup, SuspendedSystems};
 use crate::identity::Tokens;
-use crate::ledger::{Keyring, SigningKey};
+use crate::ledger::{Keyring, SigningKey, SigningKeys};
 use crate::rotation::{Rotation, Sets};
-use crate::seal::Seal;
 use crate::store::{Options, Store};
 use crate::wire::{Desk, Readiness, StreamLimits};
 use crate::{config, proto};
@@ -169,24 +169,41 @@ async fn watch_store(exchange: Exchange, readiness: Readiness, shutdown: Cancell
 
 /// Opens the node's ledger and checks that it is the one that was signed last.
 pub async fn node(config: &Config, clock: Clock) -> Result<Node, Error> {
-    let key = SigningKey::parse(&config.read_secret(&config.node.ledger_key_file)?)?;
+    let keys = signing_keys(config)?;
     let store = Store::open(&Options::serve(config.database_url())).await.map_err(|e| {
         let hint = "check the database's address; a new SQLite file is made with `concordat ledger init`";
         format!("{}: {e} ({hint})", config.database_shown())
     })?;
-    let seal = Seal::new(&*config.node_secret()?)?;
-    let checked = store.check_head(&key, &seal).await?;
-    tracing::info!(origin = key.origin(), size = checked.size, "the ledger's head is the one that was signed");
+    let seal = store.unlock(&config.node_secrets()?).await?;
+    let checked = store.check_head(&keys, &seal).await?;
+    tracing::info!(origin = keys.origin(), size = checked.size, "the ledger's head is the one that was signed");
+    for (name, open) in
+        store.secrets_in_use(&seal).await?.into_iter().filter(|(name, _)| seal.newest().ok() != Some(*name))
+    {
+        tracing::warn!(%name, open, "records are sealed with an older secret, too: `concordat seal rewrap` ends that");
+    }
+    let history = store.reads().await?.ledger_keys().await?;
     Ok(Node::new(Setup {
         agencies: config.own_agencies(),
         known: known_agencies(config)?,
         proposals: proposals(config)?,
         store,
         seal,
-        key,
+        keys,
+        history,
         clock,
         peers: ledger_keys(config)?,
     })?)
+}
+
+/// The ledger's signing keys, as the configuration has them.
+pub fn signing_keys(config: &Config) -> Result<SigningKeys, Error> {
+    let read = |file: &PathBuf| {
+        SigningKey::parse(&config.read_secret(file)?).map_err(|e| Error::from(config::Error::new(file, e)))
+    };
+    let first = read(&config.node.ledger_key_file)?;
+    let others = config.node.other_ledger_key_files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok(SigningKeys::new(first, others)?)
 }
 
 fn known_agencies(config: &Config) -> Result<BTreeMap<AgencyId, AgencyNames>, Error> {

@@ -17,6 +17,7 @@ mod events;
 mod fault;
 mod help;
 mod incidents;
+mod ledger_keys;
 mod locked;
 mod looks;
 mod mandates;
@@ -31,6 +32,8 @@ mod remains;
 mod replay;
 mod requests;
 mod retention;
+mod rewrap;
+mod secrets;
 mod silence;
 mod sql;
 mod suspensions;
@@ -48,6 +51,7 @@ pub use consents::ConsentVersions;
 pub use entries::StoredEntry;
 pub use events::Horizon;
 pub use incidents::{IncidentKey, SealedCategory};
+pub use ledger_keys::KeyChange;
 pub use locked::{Appended, Commit, Committed, Locked};
 pub use looks::Stand;
 pub use open::Options;
@@ -58,6 +62,7 @@ pub use remains::{Kept, Remains};
 pub use replay::{Inside, KeptAnswer, WholeEntry};
 pub use requests::{Answer, KnownCall, QuestionRow};
 pub use retention::{Due, Proposed, ReleaseMade};
+pub use rewrap::{Rewrapped, wrapped_tables};
 pub use sql::{Sql, statements};
 pub use themes::ThemeRow;
 pub use write::Write;
@@ -95,6 +100,17 @@ pub enum Error {
     /// A sealed record could not be opened.
     #[error(transparent)]
     Seal(#[from] crate::seal::Unopened),
+    /// What is sealed with this secret would not be found by whoever gives it up.
+    #[error("nothing is sealed with the secret {0} any more: start the node with the newest one as its `secret_file`")]
+    SecretClosed(crate::seal::SecretName),
+    /// Another node seals with a secret that this one does not have.
+    #[error(
+        "records are sealed with the secret {0}, which is in neither `secret_file` nor `other_secret_files`: put it there"
+    )]
+    SecretMissing(crate::seal::SecretName),
+    /// The ledger's signing keys cannot be changed so.
+    #[error("{0}")]
+    Keys(String),
     /// The database only follows another one.
     #[error("the database is a standby: nothing is read from one; give the primary's address, or promote it first")]
     Standby,

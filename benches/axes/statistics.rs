@@ -49,7 +49,7 @@ impl Row {
             let draw = |salt| mixed(number * 16 + place * 2 + salt) % axis.values.len() as u64;
             *value = u8::try_from(draw(0).min(draw(1)))?;
         }
-        let sealed = seal.statistics().seal(&[incident.as_str(), quarter], &values)?;
+        let sealed = seal.seal_statistic(&[incident.as_str(), quarter], &values)?;
         Ok(Self { incident, organisation, values, sealed })
     }
 }

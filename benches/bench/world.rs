@@ -110,7 +110,8 @@ impl World {
 
     /// What the node seals with.
     pub(crate) fn seal(&self) -> Result<Seal> {
-        Ok(Seal::new(&*self.config.node_secret()?)?)
+        let secrets = self.config.node_secrets()?;
+        Ok(Seal::new(secrets.first().context("a node has a secret")?)?)
     }
 
     /// An officer of an agency, with one role.

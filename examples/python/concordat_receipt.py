@@ -8,6 +8,7 @@ import binascii
 import hashlib
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -33,17 +34,25 @@ class VerifierKey:
     name: str
     id: bytes
     public: Ed25519PublicKey
+    until_micros: int | None = None
+    compromised: bool = False
 
     @classmethod
     def parse(cls, line: str) -> "VerifierKey":
-        """Reads `NAME+ID+KEY`; the key itself may have a `+` in it."""
+        """Reads a line of a keyring: `NAME+ID+KEY`, where the key may have a `+` in it, then words with a date each."""
         try:
-            name, key_id, encoded = line.strip().split("+", 2)
+            verifier_key, *words = line.split()
+            said = dict(zip(words[::2], words[1::2], strict=True))
+            if len(said) * 2 != len(words) or not said.keys() <= {"from", "until", "compromised"}:
+                raise ValueError
+            dates = {word: micros(text) for word, text in said.items()}
+            name, key_id, encoded = verifier_key.split("+", 2)
             key = strict_base64(encoded)
             expected = sha256(name.encode() + b"\n" + key)[:4]
             if key[:1] != ED25519 or key_id != expected.hex():
                 raise ValueError
-            return cls(name, expected, Ed25519PublicKey.from_public_bytes(key[1:]))
+            public = Ed25519PublicKey.from_public_bytes(key[1:])
+            return cls(name, expected, public, dates.get("until"), "compromised" in dates)
         except ValueError as error:
             raise Undecided("not a verifier key") from error
 
@@ -69,13 +78,14 @@ def verify(receipt: pb.Receipt, keys: list[VerifierKey]) -> Verified:
     trusted = [key for key in keys if key.name == receipt.origin]
     if not trusted:
         raise Undecided(f"there is no key for the ledger {receipt.origin!r}")
-    size, root = open_checkpoint(receipt.checkpoint, receipt.origin, trusted)
+    size, root, signers = open_checkpoint(receipt.checkpoint, receipt.origin, trusted)
     leaf = sha256(b"\x00" + receipt.entry)
     if root_from(leaf, receipt.index, size, receipt.inclusion) != root:
         raise Invalid("the entry is not in the tree that was signed")
     entry = decode(pb.LedgerEntry, receipt.entry)
     if entry.format != 1 or [len(commitment) for commitment in entry.commitments] != [32] * 4:
         raise Invalid("not an entry of format 1")
+    proves(signers, entry.at_micros)
     return Verified(size, entry, **statements(entry, receipt.openings))
 
 
@@ -98,14 +108,30 @@ def verify_response(response: RequestReleaseResponse, keys: list[VerifierKey]) -
     return verified
 
 
-def open_checkpoint(note: str, origin: str, trusted: list[VerifierKey]) -> tuple[int, bytes]:
-    """Opens a signed note that is a checkpoint of `origin`, and returns the tree's size and root."""
+def proves(signers: list[VerifierKey], at_micros: int) -> None:
+    """Whether one of the keys that signed was in use at the entry's time and in no other hands."""
+    if any(not key.compromised and (key.until_micros is None or at_micros < key.until_micros) for key in signers):
+        return
+    if any(key.compromised for key in signers):
+        raise Undecided("the key that signed it may have been in other hands: fetch the entry again")
+    raise Invalid("the key that signed it was not in use any more at the entry's time")
+
+
+def micros(text: str) -> int:
+    """A date or a time in UTC, in microseconds since 1970."""
+    at = datetime.fromisoformat(text)
+    since = (at if at.tzinfo else at.replace(tzinfo=timezone.utc)) - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    return since // timedelta(microseconds=1)
+
+
+def open_checkpoint(note: str, origin: str, trusted: list[VerifierKey]) -> tuple[int, bytes, list[VerifierKey]]:
+    """Opens a signed note that is a checkpoint of `origin`: the tree's size and root, and the trusted keys that signed."""
     text, blank, signatures = note.rpartition("\n\n")
     text += "\n"
     lines = signatures.split("\n")
     if not blank or lines.pop() != "":
         raise Invalid("the checkpoint is not a signed note")
-    signed = False
+    signers = []
     for line in lines:
         match = re.fullmatch(r"— ([^ +]+) ([^ ]+)", line)
         signature = strict_base64(match[2]) if match else b""
@@ -117,13 +143,13 @@ def open_checkpoint(note: str, origin: str, trusted: list[VerifierKey]) -> tuple
                     key.public.verify(signature[4:], text.encode())
                 except InvalidSignature as error:
                     raise Invalid("the checkpoint's signature is wrong") from error
-                signed = True
-    if not signed:
+                signers.append(key)
+    if not signers:
         raise Undecided("the checkpoint has no signature by a trusted key")
     said, size, root, *_ = text.split("\n") + ["", ""]
     if said != origin or not re.fullmatch(r"0|[1-9][0-9]*", size) or len(strict_base64(root)) != 32:
         raise Invalid("the signed text is not a checkpoint of this ledger")
-    return int(size), strict_base64(root)
+    return int(size), strict_base64(root), signers
 
 
 def root_from(leaf: bytes, index: int, size: int, path) -> bytes:

@@ -162,6 +162,19 @@ class ReceiptTest(unittest.TestCase):
         self.assertEqual(hashlib.sha256(b"\x00" + receipt.entry).hexdigest(), given["leaf_hash"])
         self.assertEqual((verified.size, verified.ask.requester, verified.ask.holder), (5, "ico", "ncsc"))
 
+    def test_a_keyring_says_what_a_signature_is_worth(self):
+        given = vectors()
+        receipt = pb.Receipt.FromString(bytes.fromhex(given["receipt"]))
+        key = given["verifier_key"]
+        self.assertEqual(verify(receipt, [VerifierKey.parse(f"{key} from 2023-01-01 until 9000-01-01")]).size, 5)
+        with self.assertRaises(Invalid):
+            verify(receipt, [VerifierKey.parse(f"{key} until 1970-01-01T00:00:00Z")])
+        with self.assertRaises(Undecided):
+            verify(receipt, [VerifierKey.parse(f"{key} compromised 2023-01-01")])
+        for wrong in ("from", "until tomorrow", "since 2023-01-01", "from 2023-01-01 from 2023-01-01"):
+            with self.assertRaises(Undecided):
+                VerifierKey.parse(f"{key} {wrong}")
+
     def test_no_place_of_the_vector_can_be_changed(self):
         given = vectors()
         keys = [VerifierKey.parse(given["verifier_key"])]

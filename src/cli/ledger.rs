@@ -1,13 +1,15 @@
 //! `concordat ledger`.
 
+mod keys;
 mod replay;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use concordat::config::Config;
-use concordat::ledger::{Keyring, SigningKey};
+use concordat::ledger::{Keyring, SigningKey, TrustedKey};
 use concordat::seal;
+use concordat::server::signing_keys;
 use concordat::store::{CheckFailed, Options, Store};
 use prost::Message;
 use serde_json::json;
@@ -35,7 +37,22 @@ The node may be serving meanwhile: what it appends after the check began is left
 
 Example:
   concordat ledger check --config /etc/concordat/node.toml")]
-    Check(ConfigArgument),
+    Check(CheckArguments),
+    /// Print the keys that sign or signed the ledger, as a keyring to hand out.
+    #[command(after_help = "Example:
+  concordat ledger keys --config node.toml -o table > ncsc.keyring")]
+    Keys(ConfigArgument),
+    /// Print the fingerprints of verifier keys, to be read out and read back.
+    #[command(after_help = "Example:
+  concordat ledger fingerprint ncsc.keyring")]
+    Fingerprint {
+        /// A verifier key (NAME+ID+KEY), or a keyring.
+        key: Vec<String>,
+    },
+    /// Let a new key sign the ledger, beside those that sign.
+    RotateKey(keys::Rotate),
+    /// Let a key sign the ledger no more.
+    RetireKey(keys::Retire),
     /// Make decisions again from their sealed facts and stored agreement texts, and compare with what was committed.
     Replay(replay::Arguments),
     /// Print a receipt as the flags of other commands take it: what is carried from one node to another.
@@ -65,6 +82,15 @@ struct ConfigArgument {
     config: PathBuf,
 }
 
+#[derive(Debug, Args)]
+struct CheckArguments {
+    #[command(flatten)]
+    of: ConfigArgument,
+    /// The keys to believe: a verifier key or a keyring. Unless given: the configured ones. May be given several times.
+    #[arg(long, value_name = "KEY")]
+    key: Vec<String>,
+}
+
 pub(super) async fn run(arguments: Arguments, stated: Option<Format>) -> anyhow::Result<Verdict> {
     match arguments.command {
         Command::Init(argument) => {
@@ -77,7 +103,11 @@ pub(super) async fn run(arguments: Arguments, stated: Option<Format>) -> anyhow:
             }
             Ok(Verdict::Well)
         }
-        Command::Check(argument) => check(&argument, format(stated)).await,
+        Command::Check(arguments) => check(&arguments, format(stated)).await,
+        Command::Keys(argument) => keys::list(&argument.config, format(stated)).await,
+        Command::Fingerprint { key } => keys::fingerprints(&key, format(stated)),
+        Command::RotateKey(arguments) => keys::rotate(&arguments, format(stated)).await,
+        Command::RetireKey(arguments) => keys::retire(&arguments, format(stated)).await,
         Command::Replay(arguments) => replay::run(&arguments, format(stated)).await,
         Command::Receipt { receipt, outcome_alone } => {
             let (receipt, _) = verify::received(&receipt)?;
@@ -104,11 +134,17 @@ pub(super) async fn run(arguments: Arguments, stated: Option<Format>) -> anyhow:
     }
 }
 
-async fn check(argument: &ConfigArgument, format: Format) -> anyhow::Result<Verdict> {
-    let config = Config::load(&argument.config)?;
-    let key = SigningKey::parse(&config.read_secret(&config.node.ledger_key_file)?)?;
-    let keys = Keyring::parse([key.verifier_key().as_str()])?;
+async fn check(arguments: &CheckArguments, format: Format) -> anyhow::Result<Verdict> {
+    let config = Config::load(&arguments.of.config)?;
+    let signing = signing_keys(&config).map_err(anyhow::Error::from_boxed)?;
+    let keys = if arguments.key.is_empty() {
+        let verifiers: Vec<String> = signing.all().map(SigningKey::verifier_key).collect();
+        Keyring::parse(verifiers.iter().map(String::as_str))?
+    } else {
+        verify::keyring(&arguments.key)?
+    };
     let store = Store::open(&Options::inspect(config.database_url())).await?;
+    let origin = signing.origin();
     let bar = progress(0, "checking");
     let checked = store
         .check_ledger(&keys, |done, size| {
@@ -121,16 +157,17 @@ async fn check(argument: &ConfigArgument, format: Format) -> anyhow::Result<Verd
     match checked {
         Ok(checked) => {
             let root = data_encoding::BASE64.encode(&checked.root);
+            let by: Vec<&str> = checked.signed_by.iter().map(TrustedKey::short).collect();
             if format == Format::Table {
                 line(&format!(
                     "{GOOD}checks{GOOD:#}: {} entries, root {root}, as signed by {}",
                     checked.size,
-                    key.origin()
+                    by.join(", ")
                 ));
             } else {
-                line(
-                    &json!({ "checks": true, "origin": key.origin(), "size": checked.size, "root": root }).to_string(),
-                );
+                let size = checked.size;
+                let said = json!({ "checks": true, "origin": origin, "size": size, "root": root, "signed_by": by });
+                line(&said.to_string());
             }
             Ok(Verdict::Well)
         }
@@ -139,7 +176,7 @@ async fn check(argument: &ConfigArgument, format: Format) -> anyhow::Result<Verd
                 line(&format!("{BAD}does not check{BAD:#}: {problem}"));
                 line("Stop the node, keep the database as it is, and compare it with the receipts that others hold.");
             } else {
-                line(&json!({ "checks": false, "origin": key.origin(), "problem": problem }).to_string());
+                line(&json!({ "checks": false, "origin": origin, "problem": problem }).to_string());
             }
             Ok(Verdict::NotWell)
         }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use concordat::domain::Instant;
-use concordat::ledger::{Invalidity, Keyring, Verified, commit_to, verify};
+use concordat::ledger::{Invalidity, Keyring, TrustedKey, Verified, commit_to, verify};
 use concordat::proto;
 use concordat::proto::v1::{Receipt, Released, ReleasedCategory, Slot};
 use prost::Message;
@@ -31,7 +31,8 @@ Examples:
 pub(super) struct Arguments {
     /// The receipt, or a response that has one: JSON or binary. `-`: stdin. Content that came with it is checked too.
     receipt: PathBuf,
-    /// A ledger's verifier key (NAME+ID+KEY), or a file with one on each line. May be given several times.
+    /// A ledger's verifier key (NAME+ID+KEY), or a keyring: a file with one on each line, after it its dates. May be given
+    /// several times.
     #[arg(long, value_name = "KEY", required = true)]
     key: Vec<String>,
 }
@@ -93,7 +94,7 @@ pub(super) fn keyring(given: &[String]) -> anyhow::Result<Keyring> {
     let mut keys = Vec::new();
     for key in given {
         let text = if Path::new(key).is_file() { fs::read_to_string(key)? } else { key.clone() };
-        keys.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
+        keys.extend(text.lines().map(str::to_owned));
     }
     Ok(Keyring::parse(keys.iter().map(String::as_str))?)
 }
@@ -101,7 +102,7 @@ pub(super) fn keyring(given: &[String]) -> anyhow::Result<Keyring> {
 fn verdict(invalidity: &Invalidity) -> Verdict {
     match invalidity {
         Invalidity::Invalid(_) => Verdict::NotWell,
-        Invalidity::UnknownLedger(_) => Verdict::Undecided,
+        Invalidity::UnknownLedger(_) | Invalidity::Compromised(_) => Verdict::Undecided,
     }
 }
 
@@ -227,6 +228,12 @@ fn passing_on(verified: &Verified, put: &mut impl FnMut(&str, String)) {
     }
 }
 
+/// Who signed, and that the key was in use.
+fn signature(key: &TrustedKey) -> String {
+    let time = |word: &str, at: Option<Instant>| at.map(|at| format!(" {word} {at}")).unwrap_or_default();
+    format!("{}, in use{}{}", key.short(), time("from", key.from), time("until", key.until))
+}
+
 /// What a receipt says, for people.
 pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
     let mut said = serde_json::Map::new();
@@ -237,6 +244,20 @@ pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
     put("entry", format!("{} of {}", receipt.index, verified.checkpoint.size));
     put("at", Instant::from_micros(verified.entry.at_micros).to_string());
     put("about", verified.entry.kind().as_str_name().trim_start_matches("ENTRY_KIND_").to_lowercase());
+    put("signed by", verified.signed_by.iter().map(signature).collect::<Vec<_>>().join("; "));
+    if let Some(change) = &verified.ledger_key {
+        put("keys before", change.before.join(", "));
+        put("keys now", change.after.join(", "));
+        if change.lost {
+            put(
+                "lost",
+                "those before were lost, and vouch for nothing: have the new ones' fingerprints read out".into(),
+            );
+        }
+        if change.compromised_from_micros > 0 {
+            put("compromised", Instant::from_micros(change.compromised_from_micros).to_string());
+        }
+    }
     if let Some(act) = &verified.act {
         put("act", format!("{} by {} of {}", act.method, act.officer, act.agency));
         if act.incidents.is_empty() && act.organisations.is_empty() {

@@ -37,6 +37,13 @@ impl Instant {
         Ok(Self(date.midnight().assume_utc().unix_timestamp() * SECOND))
     }
 
+    /// A time written as `2023-09-12T09:30:00Z`, or midnight UTC on a date.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) else { return Self::on_date(text) };
+        let micros = i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000));
+        micros.map(Self).map_err(|_| Invalid::new("", format!("`{text}` is too far away")))
+    }
+
     /// This much later, never past [`Instant::MAX`].
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Self {

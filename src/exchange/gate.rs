@@ -361,7 +361,7 @@ impl<'a> Passage<'a> {
     async fn commit(mut self, works: usize) -> Result<Vec<Result<Reply>>> {
         if !self.locked.is_empty() {
             self.locked.write(self.writes).await?;
-            let commit = self.locked.commit(&self.node.key).await?;
+            let commit = self.locked.commit(&self.node.keys, &self.node.seal).await?;
             for (place, appended) in self.appended {
                 let reply = answered(commit.committed(appended)?);
                 if let Some(place) = place {

@@ -1,12 +1,12 @@
 //! What a node is made of.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::clock::Clock;
 use crate::decision::{Agreement, Proposal};
 use crate::domain::{Agency, AgencyId, AgencyNames, AgreementId, Digest, Instant};
-use crate::ledger::SigningKey;
+use crate::ledger::{SigningKey, SigningKeys, TrustedKey};
 use crate::seal::Seal;
 use crate::store::{Locked, Reads, Store};
 
@@ -26,8 +26,10 @@ pub struct Setup {
     pub store: Store,
     /// The keys of what is sealed.
     pub seal: Seal,
-    /// The ledger's key.
-    pub key: SigningKey,
+    /// The ledger's signing keys.
+    pub keys: SigningKeys,
+    /// The keys that signed the ledger, as its history says.
+    pub history: Vec<TrustedKey>,
     /// The clock.
     pub clock: Clock,
     /// The keys of other nodes' ledgers.
@@ -42,7 +44,7 @@ pub struct Node {
     pub(super) proposals: BTreeMap<AgreementId, (Proposal, Arc<Agreement>)>,
     pub(super) store: Store,
     pub(super) seal: Seal,
-    pub(super) key: SigningKey,
+    pub(super) keys: SigningKeys,
     pub(super) clock: Clock,
     /// The keys of the ledgers that agencies' receipts may come from; this node's own is among them.
     pub(super) peers: Vec<LedgerKey>,
@@ -73,20 +75,25 @@ impl Node {
             proposals.insert(agreement.id().clone(), (proposal, agreement));
         }
         let mut peers = setup.peers;
-        let own = |agency: &Agency| LedgerKey {
-            agency: agency.id.clone(),
-            key: setup.key.verifier_key(),
-            from: None,
-            until: None,
-        };
-        peers.extend(setup.agencies.iter().map(own));
+        // What this ledger's own keys signed is believed, but for one that somebody else may have had.
+        let is_doubtful = |key: &str| setup.history.iter().any(|one| one.key == key && one.compromised.is_some());
+        let past = setup.history.iter().map(|one| one.key.clone());
+        let own: BTreeSet<String> = setup.keys.all().map(SigningKey::verifier_key).chain(past).collect();
+        for key in own.iter().filter(|key| !is_doubtful(key)) {
+            peers.extend(setup.agencies.iter().map(|agency| LedgerKey {
+                agency: agency.id.clone(),
+                key: key.clone(),
+                from: None,
+                until: None,
+            }));
+        }
         Ok(Self {
             agencies: setup.agencies.into_iter().map(|agency| (agency.id.clone(), agency)).collect(),
             known: setup.known,
             proposals,
             store: setup.store,
             seal: setup.seal,
-            key: setup.key,
+            keys: setup.keys,
             clock: setup.clock,
             peers,
             compiled: RwLock::new(compiled),
@@ -125,7 +132,7 @@ impl Node {
 
     /// The ledger's name.
     pub fn origin(&self) -> &str {
-        self.key.origin()
+        self.keys.origin()
     }
 
     /// The effective time under the lock: never before the last entry.

@@ -15,9 +15,9 @@ pub struct LedgerKey {
     pub agency: AgencyId,
     /// The verifier key, which names the ledger.
     pub key: String,
-    /// The first instant whose entries it may have signed.
+    /// From when on it is believed. It then signs for all that was there before, too.
     pub from: Option<Instant>,
-    /// The instant from which it may not have.
+    /// The first instant whose entries it cannot have signed.
     pub until: Option<Instant>,
 }
 
@@ -113,11 +113,12 @@ impl Node {
             match verify(&receipt, &ring) {
                 Ok(verified) => {
                     let at = Instant::from_micros(verified.entry.at_micros);
-                    if from.is_none_or(|from| from <= at) && until.is_none_or(|until| at < until) {
+                    if from.is_none_or(|from| from <= self.clock.now()) && until.is_none_or(|until| at < until) {
                         agencies.push(agency.clone());
                         said = Some(verified);
                     } else {
-                        "is signed with a key that was not in use at its time".clone_into(&mut problem);
+                        "is signed with a key that is not in use yet, or was not any more at its time"
+                            .clone_into(&mut problem);
                     }
                 }
                 Err(error) => problem = format!("does not verify: {error}"),

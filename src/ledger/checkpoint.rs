@@ -2,7 +2,7 @@
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use data_encoding::BASE64;
-use signed_note::{Note, Signer, StandardVerifier, Verifier, VerifierList, key_id};
+use signed_note::{Note, Signer, key_id};
 use tlog_tiles::tlog::Hash;
 use zeroize::Zeroizing;
 
@@ -84,13 +84,77 @@ impl SigningKey {
         &self.name
     }
 
+    /// The key's id: the first four bytes of a hash of its name and of itself, in hexadecimal.
+    pub fn id(&self) -> String {
+        format!("{:08x}", self.id)
+    }
+
     /// Signs the tree.
     pub fn sign_checkpoint(&self, size: u64, root: [u8; 32]) -> Result<String, Error> {
-        let failed = |e: &dyn std::fmt::Debug| Error::Checkpoint(format!("a checkpoint could not be signed: {e:?}"));
-        let checkpoint = tlog_tiles::Checkpoint::new(&self.name, size, Hash(root), "").map_err(|e| failed(&e))?;
-        let mut note = Note::new(&checkpoint.to_bytes(), &[]).map_err(|e| failed(&e))?;
-        note.add_sigs(&[self]).map_err(|e| failed(&e))?;
-        String::from_utf8(note.to_bytes()).map_err(|e| failed(&e))
+        sign(&[self], size, root)
+    }
+}
+
+/// Signs the tree with each of these keys, which have one name.
+fn sign(keys: &[&SigningKey], size: u64, root: [u8; 32]) -> Result<String, Error> {
+    let failed = |e: &dyn std::fmt::Debug| Error::Checkpoint(format!("a checkpoint could not be signed: {e:?}"));
+    let first = keys.first().ok_or_else(|| failed(&"no key"))?;
+    let checkpoint = tlog_tiles::Checkpoint::new(&first.name, size, Hash(root), "").map_err(|e| failed(&e))?;
+    let mut note = Note::new(&checkpoint.to_bytes(), &[]).map_err(|e| failed(&e))?;
+    let signers: Vec<&dyn Signer> = keys.iter().map(|key| *key as &dyn Signer).collect();
+    note.add_sigs(&signers).map_err(|e| failed(&e))?;
+    String::from_utf8(note.to_bytes()).map_err(|e| failed(&e))
+}
+
+/// The signing keys that a node was given, all of one ledger. Which of them sign is the ledger's to say.
+#[derive(Debug)]
+pub struct SigningKeys {
+    first: SigningKey,
+    others: Vec<SigningKey>,
+}
+
+impl SigningKeys {
+    /// The key with which a new ledger begins, and others. Fails if they are of different ledgers.
+    pub fn new(first: SigningKey, others: Vec<SigningKey>) -> Result<Self, Error> {
+        match others.iter().find(|other| other.name != first.name) {
+            Some(other) => Err(Error::Key(format!("`{}` and `{}` are two ledgers", first.name, other.name))),
+            None => Ok(Self { first, others }),
+        }
+    }
+
+    /// The ledger's name.
+    pub fn origin(&self) -> &str {
+        &self.first.name
+    }
+
+    /// The key with which a new ledger begins.
+    pub fn first(&self) -> &SigningKey {
+        &self.first
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &SigningKey> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// The key of this id.
+    pub fn find(&self, id: &str) -> Option<&SigningKey> {
+        self.all().find(|key| key.id() == id)
+    }
+
+    /// Signs the tree with exactly the keys of these ids. Fails if one is not here.
+    pub fn sign_checkpoint(&self, ids: &[String], size: u64, root: [u8; 32]) -> Result<String, Error> {
+        let found = |id: &String| {
+            self.find(id).ok_or_else(|| {
+                Error::Key(format!(
+                    "the ledger is signed with the key {}+{id}, which is in neither `ledger_key_file` nor \
+                     `other_ledger_key_files`: put it there; how a key is changed is in docs/keys.md",
+                    self.origin()
+                ))
+            })
+        };
+        let keys = ids.iter().map(found).collect::<Result<Vec<_>, _>>()?;
+        sign(&keys, size, root)
     }
 }
 
@@ -111,46 +175,4 @@ pub fn read_checkpoint(note: &str) -> Result<Checkpoint, Error> {
     let note = Note::from_bytes(note.as_bytes()).map_err(|e| wrong(&e))?;
     let checkpoint = tlog_tiles::Checkpoint::from_bytes(note.text()).map_err(|e| wrong(&e))?;
     Ok(Checkpoint { origin: checkpoint.origin().to_owned(), size: checkpoint.size(), root: checkpoint.hash().0 })
-}
-
-/// The ledger keys that a verifier trusts.
-#[derive(Debug, Clone, Default)]
-pub struct Keyring(Vec<String>);
-
-impl Keyring {
-    /// From verifier keys, `NAME+ID+KEY` each.
-    pub fn parse<'a>(keys: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
-        let mut ring = Vec::new();
-        for key in keys {
-            let key = key.trim();
-            StandardVerifier::new(key)
-                .map_err(|e| Error::Key(format!("`{key}` is not a verifier key (NAME+ID+KEY): {e:?}")))?;
-            ring.push(key.to_owned());
-        }
-        Ok(Self(ring))
-    }
-
-    /// Whether a key of this ledger is trusted.
-    pub fn knows(&self, origin: &str) -> bool {
-        self.0.iter().any(|key| key.strip_prefix(origin).is_some_and(|rest| rest.starts_with('+')))
-    }
-
-    /// Opens a checkpoint: at least one trusted key named after its origin signed it, and none wrongly.
-    pub fn open(&self, note: &str) -> Result<Checkpoint, Error> {
-        let wrong = |e: &dyn std::fmt::Debug| Error::Checkpoint(format!("the checkpoint does not verify: {e:?}"));
-        let note = Note::from_bytes(note.as_bytes()).map_err(|e| wrong(&e))?;
-        let checkpoint = tlog_tiles::Checkpoint::from_bytes(note.text()).map_err(|e| wrong(&e))?;
-        let mut verifiers: Vec<Box<dyn Verifier>> = Vec::new();
-        for key in &self.0 {
-            let verifier = StandardVerifier::new(key).map_err(|e| wrong(&e))?;
-            if verifier.name() == checkpoint.origin() {
-                verifiers.push(Box::new(verifier));
-            }
-        }
-        let (verified, _) = note.verify(&VerifierList::new(verifiers)).map_err(|e| wrong(&e))?;
-        if verified.is_empty() {
-            return Err(Error::Checkpoint("no trusted key signed the checkpoint".into()));
-        }
-        Ok(Checkpoint { origin: checkpoint.origin().to_owned(), size: checkpoint.size(), root: checkpoint.hash().0 })
-    }
 }

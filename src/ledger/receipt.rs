@@ -4,12 +4,13 @@ use aws_lc_rs::constant_time::verify_slices_are_equal as equal;
 use prost::Message;
 
 use super::entry::commit_to;
-use super::{Checkpoint, Keyring, Kind, tree};
+use super::{Checkpoint, Keyring, Kind, Signed, TrustedKey, Worth, tree};
+use crate::domain::Instant;
 use crate::proto::v1::{
-    Act, AskStatement, ErasureStatement, ExistenceStatement, GroundsStatement, LedgerEntry, NamingStatement,
-    NoticeStatement, OfferStatement, Opening, OutcomeStatement, PaperStatement, PermissionStatement, ProposalStatement,
-    PublicationStatement, Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement, SubjectStatement,
-    ThemeAskStatement, ThemeStatement, WrongfulReleaseStatement,
+    Act, AskStatement, ErasureStatement, ExistenceStatement, GroundsStatement, LedgerEntry, LedgerKeyStatement,
+    NamingStatement, NoticeStatement, OfferStatement, Opening, OutcomeStatement, PaperStatement, PermissionStatement,
+    ProposalStatement, PublicationStatement, Receipt, Slot, StatisticsAskStatement, StatisticsOutcomeStatement,
+    SubjectStatement, ThemeAskStatement, ThemeStatement, WrongfulReleaseStatement,
 };
 
 /// What a receipt that verifies says.
@@ -17,6 +18,8 @@ use crate::proto::v1::{
 pub struct Verified {
     /// The checkpoint that it leads to.
     pub checkpoint: Checkpoint,
+    /// The trusted keys that signed it, those alone whose signature proves.
+    pub signed_by: Vec<TrustedKey>,
     /// The entry.
     pub entry: LedgerEntry,
     /// What an officer did, if this is an act and it was opened.
@@ -55,6 +58,8 @@ pub struct Verified {
     pub naming: Option<NamingStatement>,
     /// What was decided about letting another agency see that something is held.
     pub existence: Option<ExistenceStatement>,
+    /// Which keys sign from here on, if this is a change of them.
+    pub ledger_key: Option<LedgerKeyStatement>,
     /// Why, if that was opened.
     pub grounds: Option<GroundsStatement>,
 }
@@ -68,6 +73,12 @@ pub enum Invalidity {
     /// It may be right, but no key for its ledger is trusted here.
     #[error("no trusted key for the ledger `{0}`: pass its verifier key")]
     UnknownLedger(String),
+    /// It may be right, but whoever else had the key could have made it.
+    #[error(
+        "the key {0} that signed it may have been in other hands: fetch the entry from the node again, whose checkpoint \
+         is signed with another key"
+    )]
+    Compromised(String),
 }
 
 /// Checks a receipt: entry in tree, tree in checkpoint, checkpoint signed by a trusted key, openings in entry.
@@ -76,7 +87,7 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
     if !keys.knows(&receipt.origin) {
         return Err(Invalidity::UnknownLedger(receipt.origin.clone()));
     }
-    let checkpoint = keys.open(&receipt.checkpoint).map_err(|e| Invalidity::Invalid(e.to_string()))?;
+    let Signed { checkpoint, by } = keys.open(&receipt.checkpoint).map_err(|e| Invalidity::Invalid(e.to_string()))?;
     if checkpoint.origin != receipt.origin {
         return Err(invalid("the checkpoint is of another ledger"));
     }
@@ -92,6 +103,7 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
     }
     let mut verified = Verified {
         checkpoint,
+        signed_by: proving(by, Instant::from_micros(entry.at_micros))?,
         entry,
         act: None,
         ask: None,
@@ -111,6 +123,7 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         proposal: None,
         naming: None,
         existence: None,
+        ledger_key: None,
         grounds: None,
     };
     for opening in &receipt.openings {
@@ -124,6 +137,21 @@ pub fn verify(receipt: &Receipt, keys: &Keyring) -> Result<Verified, Invalidity>
         verified.open(opening)?;
     }
     Ok(verified)
+}
+
+/// Those of these keys whose signature proves for an entry of this time.
+fn proving(by: Vec<TrustedKey>, at: Instant) -> Result<Vec<TrustedKey>, Invalidity> {
+    let doubtful = by.iter().find(|key| key.worth(at) == Worth::Doubtful).map(|key| key.short().to_owned());
+    let ended = by.first().map(|key| key.short().to_owned()).unwrap_or_default();
+    let proving: Vec<TrustedKey> = by.into_iter().filter(|key| key.worth(at) == Worth::Proves).collect();
+    match (proving.is_empty(), doubtful) {
+        (false, _) => Ok(proving),
+        (true, Some(key)) => Err(Invalidity::Compromised(key)),
+        (true, None) => {
+            let problem = format!("the key {ended} that signed it was not in use any more at the entry's time");
+            Err(Invalidity::Invalid(problem))
+        }
+    }
 }
 
 impl Verified {
@@ -146,6 +174,7 @@ impl Verified {
             (Slot::Outcome, Kind::Proposal) => self.proposal = read(payload)?,
             (Slot::Outcome, Kind::Naming) => self.naming = read(payload)?,
             (Slot::Outcome, Kind::Existence) => self.existence = read(payload)?,
+            (Slot::Outcome, Kind::LedgerKey) => self.ledger_key = read(payload)?,
             (Slot::Outcome, Kind::Publication) => self.publication = read(payload)?,
             // Of the changes to an incident's record only an erasure states more than who did what.
             (Slot::Outcome, Kind::Incident) => self.erasure = read(payload)?,

@@ -126,11 +126,11 @@ struct RowOfCategorisation {
     set_at: i64,
 }
 
-fn reminder_key(incident: &str) -> String {
+pub(super) fn reminder_key(incident: &str) -> String {
     format!("reminder {incident}")
 }
 
-fn recommendation_key(id: &str) -> String {
+pub(super) fn recommendation_key(id: &str) -> String {
     format!("recommendation {id}")
 }
 

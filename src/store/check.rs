@@ -1,6 +1,6 @@
 //! Whether the stored ledger is the one that was signed.
 
-use crate::ledger::{Growth, Keyring, SigningKey};
+use crate::ledger::{Growth, Keyring, Signed, SigningKey, SigningKeys, TrustedKey};
 use crate::seal::Seal;
 
 use super::{Error, Reads, Result, Store, Tx, inconsistent, index, locked, on, row, rows, sql, stored};
@@ -12,6 +12,8 @@ pub struct Checked {
     pub size: u64,
     /// The root, as signed.
     pub root: [u8; 32],
+    /// The trusted keys that signed it.
+    pub signed_by: Vec<TrustedKey>,
 }
 
 /// Why the stored ledger is not the one that was signed.
@@ -36,9 +38,17 @@ struct LeafRow {
 impl Store {
     /// Start-up: the stored frontier must give the root that the last checkpoint signs, and the node secret must be
     /// the one that the records were sealed with. Begins a new ledger. On any other answer the node must not serve.
-    pub async fn check_head(&self, key: &SigningKey, seal: &Seal) -> Result<Checked, CheckFailed> {
-        locked::begin_ledger(self, key, seal).await?;
-        let keys = Keyring::parse([key.verifier_key().as_str()]).map_err(Error::from)?;
+    pub async fn check_head(&self, keys: &SigningKeys, seal: &Seal) -> Result<Checked, CheckFailed> {
+        locked::begin_ledger(self, keys, seal).await.map_err(|error| match error {
+            Error::SecretClosed(_) | Error::Ledger(_) => CheckFailed::Mismatch(error.to_string()),
+            other => other.into(),
+        })?;
+        let signers = self.reads().await?.signers().await?;
+        if let Some(missing) = signers.iter().find(|id| keys.find(id).is_none()) {
+            return Err(CheckFailed::Mismatch(unannounced(keys, missing)));
+        }
+        let verifiers: Vec<String> = keys.all().map(SigningKey::verifier_key).collect();
+        let keys = Keyring::parse(verifiers.iter().map(String::as_str)).map_err(Error::from)?;
         let mut reads = self.reads().await?;
         if reads.secret_check().await?.as_deref() != Some(seal.check_value().as_str()) {
             return Err(CheckFailed::Mismatch(
@@ -46,7 +56,7 @@ impl Store {
             ));
         }
         let head = reads.head().await?;
-        let (size, root) = signed(&mut reads, &keys).await?;
+        let Checked { size, root, signed_by } = signed(&mut reads, &keys).await?;
         let computed = head.growth.root().map_err(Error::from)?;
         if head.growth.size() != size || computed != root {
             let problem = format!(
@@ -55,7 +65,7 @@ impl Store {
             );
             return Err(CheckFailed::Mismatch(problem));
         }
-        Ok(Checked { size, root })
+        Ok(Checked { size, root, signed_by })
     }
 
     /// Recomputes the whole tree from the leaves and compares it with every stored hash and the last checkpoint.
@@ -66,7 +76,7 @@ impl Store {
         mut progress: impl FnMut(u64, u64) + Send,
     ) -> Result<Checked, CheckFailed> {
         let mut reads = self.reads().await?;
-        let (size, root) = signed(&mut reads, keys).await?;
+        let Checked { size, root, signed_by } = signed(&mut reads, keys).await?;
         let mut growth = Growth::from_frontier(0, &[]).map_err(Error::from)?;
         let mut last_at = i64::MIN;
         while growth.size() < size {
@@ -95,16 +105,27 @@ impl Store {
         if !reads.leaves_from(size).await?.is_empty() {
             return Err(CheckFailed::Mismatch(format!("there are entries after the last checkpoint's {size}")));
         }
-        Ok(Checked { size, root })
+        Ok(Checked { size, root, signed_by })
     }
 }
 
-async fn signed(reads: &mut Reads, keys: &Keyring) -> Result<(u64, [u8; 32]), CheckFailed> {
+/// Why a node whose files lack a key that signs does not start.
+fn unannounced(keys: &SigningKeys, missing: &str) -> String {
+    let configured: Vec<String> = keys.all().map(SigningKey::id).collect();
+    format!(
+        "its checkpoints are signed with the key {missing}, which is in neither `ledger_key_file` nor \
+         `other_ledger_key_files` (there: {}). Put it there. A key is changed by `concordat ledger rotate-key`, not by its \
+         file alone; what to do if it is lost is in docs/keys.md",
+        configured.join(", ")
+    )
+}
+
+async fn signed(reads: &mut Reads, keys: &Keyring) -> Result<Checked, CheckFailed> {
     let missing = || CheckFailed::Mismatch("there is no signed checkpoint".into());
     let (size, note) = reads.last_checkpoint().await?.ok_or_else(missing)?;
-    let checkpoint = keys.open(&note).map_err(|e| CheckFailed::Mismatch(e.to_string()))?;
+    let Signed { checkpoint, by } = keys.open(&note).map_err(|e| CheckFailed::Mismatch(e.to_string()))?;
     if checkpoint.size == size {
-        Ok((size, checkpoint.root))
+        Ok(Checked { size, root: checkpoint.root, signed_by: by })
     } else {
         Err(inconsistent("checkpoint", size.to_string(), "its note is for another size").into())
     }

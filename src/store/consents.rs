@@ -46,7 +46,7 @@ struct Row {
     confirmed_at: i64,
 }
 
-fn key_name(id: &str, version: i64) -> String {
+pub(super) fn key_name(id: &str, version: i64) -> String {
     format!("consent {id} {version}")
 }
 

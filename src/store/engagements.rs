@@ -56,11 +56,11 @@ struct AskRow {
     sealed: Vec<u8>,
 }
 
-fn key_name(id: &str) -> String {
+pub(super) fn key_name(id: &str) -> String {
     format!("engagement {id}")
 }
 
-fn ask_name(id: &str, number: i64) -> String {
+pub(super) fn ask_name(id: &str, number: i64) -> String {
     format!("engagement {id} ask {number}")
 }
 

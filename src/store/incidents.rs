@@ -142,7 +142,7 @@ fn incident(row: Row) -> Result<Incident> {
     })
 }
 
-fn key_name(id: &str, revision: i64) -> String {
+pub(super) fn key_name(id: &str, revision: i64) -> String {
     format!("incident {id} {revision}")
 }
 

@@ -4,11 +4,12 @@
 //! its entry. Nothing is handed out in between.
 
 use crate::domain::{AgencyId, Instant};
-use crate::ledger::{Draft, Growth, SigningKey, Slots};
+use crate::ledger::{Draft, Growth, SigningKeys, Slots};
 use crate::proto::v1::{Opening, Receipt};
 use crate::seal::Seal;
 
 use super::entries::{self, EntryRow};
+use super::secrets::SecretsInUse;
 use super::write::{Cell, Table, Write};
 use super::{Error, KnownCall, Pool, Reads, Result, Store, Tx, fault, index, on, sql, stored};
 
@@ -30,6 +31,9 @@ pub struct Locked {
     growth: Growth,
     last_at: Instant,
     rows: Vec<EntryRow>,
+    /// None until a node has started on this version.
+    secrets: Option<SecretsInUse>,
+    signers: Option<String>,
 }
 
 /// Something that has been appended, in a transaction that has not been committed yet.
@@ -96,6 +100,8 @@ struct HeadRow {
     size: i64,
     at: i64,
     frontier: Vec<u8>,
+    secrets: Option<String>,
+    signers: Option<String>,
     database_time: Option<i64>,
 }
 
@@ -119,6 +125,8 @@ impl Store {
             growth: Growth::from_frontier(first, &head.frontier)?,
             last_at: head_at,
             rows: Vec::new(),
+            secrets: head.secrets.as_deref().map(SecretsInUse::parse).transpose()?,
+            signers: head.signers,
         })
     }
 }
@@ -174,6 +182,29 @@ impl Locked {
         stored(self.first)
     }
 
+    /// Whether it is noted which secrets are in use.
+    pub(super) fn lists_secrets(&self) -> bool {
+        self.secrets.is_some()
+    }
+
+    /// The ids of the keys that sign the next checkpoint; none before the ledger began.
+    pub(super) fn signers(&self) -> Option<Vec<String>> {
+        self.signers.as_ref().map(|ids| ids.split_whitespace().map(str::to_owned).collect())
+    }
+
+    /// Lets exactly the keys of these ids sign, this transaction's checkpoint already.
+    pub(super) async fn set_signers(&mut self, ids: &[String]) -> Result<()> {
+        let ids = ids.join(" ");
+        self.write(vec![Write::change_one("ledger_head", sql::SET_SIGNERS, vec![ids.clone().into()])]).await?;
+        self.signers = Some(ids);
+        Ok(())
+    }
+
+    /// Commits what was written, without an entry.
+    pub(super) async fn done(self) -> Result<()> {
+        self.reads.0.commit().await
+    }
+
     /// Whether anything was appended.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -183,9 +214,11 @@ impl Locked {
     ///
     /// When this returns, all of it is durable. If it fails after COMMIT was sent, the outcome is unknown: the
     /// calls are then put again, one by one, and find their entries if there are any.
-    pub(crate) async fn commit(mut self, key: &SigningKey) -> Result<Commit> {
+    /// Nothing is stored if a key is not here that signs, or if the secret was closed with which things were sealed.
+    pub(crate) async fn commit(mut self, keys: &SigningKeys, seal: &Seal) -> Result<Commit> {
+        self.secrets.as_ref().ok_or_else(not_begun)?.check_open(seal)?;
         let size = self.growth.size();
-        let note = key.sign_checkpoint(size, self.growth.root()?)?;
+        let note = keys.sign_checkpoint(&self.signers().ok_or_else(not_begun)?, size, self.growth.root()?)?;
         let mut writes = Vec::new();
         let mut parties = Vec::new();
         for row in std::mem::take(&mut self.rows) {
@@ -202,7 +235,7 @@ impl Locked {
         writes.push(Write::change_one("ledger_head", sql::MOVE_HEAD, head));
         self.write(writes).await?;
         self.reads.0.commit().await?;
-        Ok(Commit { batch: self.first, origin: key.origin().to_owned(), growth: self.growth, note })
+        Ok(Commit { batch: self.first, origin: keys.origin().to_owned(), growth: self.growth, note })
     }
 
     /// Tries whether a commit succeeds: writes the head as it is.
@@ -234,15 +267,21 @@ impl Commit {
     }
 }
 
-/// Signs the empty tree of a new ledger, so that it has a checkpoint before its first entry, and notes which node
-/// secret its records will be sealed with.
-pub(super) async fn begin_ledger(store: &Store, key: &SigningKey, seal: &Seal) -> Result<()> {
+fn not_begun() -> Error {
+    super::inconsistent("ledger_head", "1", "no node has started on it with this version")
+}
+
+/// Signs the empty tree of a new ledger, so that it has a checkpoint before its first entry, and notes with which secret its
+/// records are sealed and which key signs. On a ledger that is there it takes up a new secret.
+pub(super) async fn begin_ledger(store: &Store, keys: &SigningKeys, seal: &Seal) -> Result<()> {
     let mut locked = store.lock().await?;
-    if locked.first == 0 {
-        let note = key.sign_checkpoint(0, locked.growth.root()?)?;
+    if locked.first == 0 && locked.signers.is_none() {
+        let note = keys.first().sign_checkpoint(0, locked.growth.root()?)?;
         let secret = Write::change_any("ledger_head", sql::SET_SECRET_CHECK, vec![seal.check_value().into()]);
         locked.write(vec![Write::insert(&CHECKPOINT, vec![0_i64.into(), note.into()]), secret]).await?;
-        locked.reads.0.commit().await?;
+    }
+    if locked.take_up_secret(seal).await? | locked.begin_signing(keys).await? {
+        locked.done().await?;
     }
     Ok(())
 }

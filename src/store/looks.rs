@@ -32,7 +32,7 @@ impl Reads {
         let found = rows!(self, sql::STANDINGS_OF, Found, key_set(ids.iter().map(|id| id.as_str())));
         let stand = |(incident, holder, text, sealed, published_at): Found| {
             let incident = IncidentId::known(incident);
-            let opened = seal.statistics().open(&bound_to(&incident, &text), &sealed)?;
+            let opened = seal.open_statistic(&bound_to(&incident, &text), &sealed)?;
             let coordinates = coordinates(&incident, &opened)?;
             let quarter = quarter("incident_statistic", &text)?;
             let (holder, published) = (AgencyId::known(holder), published_at.is_some());

@@ -36,7 +36,7 @@ struct Row {
     ended_at: Option<i64>,
 }
 
-fn key_name(id: &str) -> String {
+pub(super) fn key_name(id: &str) -> String {
     format!("mandate {id}")
 }
 

@@ -67,7 +67,7 @@ struct Sealed {
     passed_on: BTreeSet<AgencyId>,
 }
 
-fn key_name(id: &str, version: i64) -> String {
+pub(super) fn key_name(id: &str, version: i64) -> String {
     format!("notice {id} {version}")
 }
 

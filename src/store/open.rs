@@ -41,6 +41,7 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     18 "engagement" "0018_engagement",
     19 "advice" "0019_advice",
     20 "library" "0020_library",
+    21 "keys" "0021_keys",
     22 "document" "0022_document"
 );
 const POSTGRES: &[(i64, &str, &str)] = scripts!(
@@ -64,6 +65,7 @@ const POSTGRES: &[(i64, &str, &str)] = scripts!(
     18 "engagement" "0018_engagement",
     19 "advice" "0019_advice",
     20 "library" "0020_library",
+    21 "keys" "0021_keys",
     22 "document" "0022_document"
 );
 

@@ -32,7 +32,7 @@ struct Row {
     merger_recorded_at: Option<i64>,
 }
 
-fn key_name(id: &str, version: i64) -> String {
+pub(super) fn key_name(id: &str, version: i64) -> String {
     format!("organisation {id} {version}")
 }
 

@@ -125,7 +125,7 @@ struct SealedMessage {
     files: Vec<AttachedFile>,
 }
 
-fn key_name(id: &str) -> String {
+pub(super) fn key_name(id: &str) -> String {
     format!("proposal {id}")
 }
 

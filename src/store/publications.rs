@@ -106,7 +106,7 @@ impl Reads {
         let found = rows!(self, sql::STATISTICS_IN, Found, holder.as_str(), quarter.as_str(), after, PAGE);
         let open = |(incident, organisation, sealed): Found| {
             let incident = IncidentId::known(incident);
-            let opened = seal.statistics().open(&bound_to(&incident, &quarter), &sealed)?;
+            let opened = seal.open_statistic(&bound_to(&incident, &quarter), &sealed)?;
             let coordinates = coordinates(&incident, &opened)?;
             Ok(Standing { incident, organisation: OrganisationId::known(organisation), coordinates })
         };
@@ -134,7 +134,7 @@ impl Write {
         seal: &Seal,
     ) -> Result<Self> {
         let quarter = quarter.to_string();
-        let sealed = seal.statistics().seal(&bound_to(&incident.id, &quarter), &coordinates)?;
+        let sealed = seal.seal_statistic(&bound_to(&incident.id, &quarter), &coordinates)?;
         let row = vec![
             incident.id.as_str().into(),
             incident.holder.as_str().into(),
@@ -152,7 +152,7 @@ impl Write {
         coordinates: Coordinates,
         seal: &Seal,
     ) -> Result<Self> {
-        let sealed = seal.statistics().seal(&bound_to(incident, &quarter.to_string()), &coordinates)?;
+        let sealed = seal.seal_statistic(&bound_to(incident, &quarter.to_string()), &coordinates)?;
         let cells = vec![sealed.into(), incident.as_str().into()];
         Ok(Self::change_one("incident_statistic", sql::SET_STATISTIC, cells))
     }

@@ -7,7 +7,7 @@ use crate::proto::v1::Opening;
 use crate::seal::{Seal, Unopened};
 
 use super::entries::{Openings, key_name};
-use super::{Answer, Reads, Result, Store, Tx, from_json, index, on, row, rows, sql, stored};
+use super::{Answer, Reads, Result, Tx, from_json, index, on, row, rows, sql, stored};
 
 /// An entry as stored.
 #[derive(Debug)]
@@ -86,13 +86,6 @@ impl Row {
         let openings = Openings::decode(openings.as_slice()).map_err(|_| Unopened)?.all;
         let facts = self.facts.as_deref().map(|facts| key.open(&[name, "facts"], facts)).transpose()?;
         Ok(Inside::Opened { openings, facts })
-    }
-}
-
-impl Store {
-    /// Whether the records were sealed with this node secret.
-    pub async fn is_sealed_with(&self, seal: &Seal) -> Result<bool> {
-        Ok(self.reads().await?.secret_check().await?.as_deref() == Some(seal.check_value().as_str()))
     }
 }
 

@@ -179,7 +179,7 @@ impl CallKey {
     }
 }
 
-fn key_name(id: &str) -> String {
+pub(super) fn key_name(id: &str) -> String {
     format!("request {id}")
 }
 

@@ -5,6 +5,7 @@ mod dialects;
 mod advice;
 mod engagements;
 mod help;
+mod keys;
 mod mandates;
 mod proposals;
 mod retention;
@@ -14,6 +15,7 @@ pub(super) use advice::*;
 pub use dialects::Sql;
 pub(super) use engagements::*;
 pub(super) use help::*;
+pub(super) use keys::*;
 pub(super) use mandates::*;
 pub(super) use proposals::*;
 pub(super) use retention::*;
@@ -22,8 +24,9 @@ pub(super) use themes::*;
 statements! {
     // The lock: the first statement of every writing transaction. On SQLite `BEGIN IMMEDIATE` has taken it.
     LOCK_HEAD = each (
-        "SELECT size, at, frontier, NULL AS database_time FROM ledger_head WHERE id = 1",
-        "SELECT size, at, frontier, (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint AS database_time
+        "SELECT size, at, frontier, secrets, signers, NULL AS database_time FROM ledger_head WHERE id = 1",
+        "SELECT size, at, frontier, secrets, signers,
+                (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint AS database_time
          FROM ledger_head WHERE id = 1 FOR UPDATE"
     );
     MOVE_HEAD = both ("UPDATE ledger_head SET size = $1, at = $2, frontier = $3 WHERE id = 1 AND size = $4");
@@ -473,6 +476,7 @@ pub fn statements() -> impl Iterator<Item = &'static (&'static str, Sql)> {
         .chain(advice::STATEMENTS)
         .chain(engagements::STATEMENTS)
         .chain(help::STATEMENTS)
+        .chain(keys::STATEMENTS)
         .chain(mandates::STATEMENTS)
         .chain(proposals::STATEMENTS)
         .chain(retention::STATEMENTS)

@@ -44,7 +44,7 @@ struct VersionRow {
     digest: Option<Vec<u8>>,
 }
 
-fn key_name(id: &str, version: i64) -> String {
+pub(super) fn key_name(id: &str, version: i64) -> String {
     format!("theme {id} {version}")
 }
 

@@ -33,7 +33,7 @@ struct Row {
     closing: Option<Vec<u8>>,
 }
 
-fn key_name(id: &str) -> String {
+pub(super) fn key_name(id: &str) -> String {
     format!("wrongful release {id}")
 }
 

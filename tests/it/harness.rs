@@ -16,7 +16,6 @@ use concordat::exchange::replay;
 use concordat::ledger::{Keyring, verify};
 use concordat::proto::v1::agreement_service_client::AgreementServiceClient;
 use concordat::proto::v1::{self, ActivateAgreementRequest, ListAgreementsRequest};
-use concordat::seal::Seal;
 use concordat::server::Running;
 use concordat::store::{Options, Store};
 use tempfile::TempDir;
@@ -199,7 +198,7 @@ impl World {
         let keys = self.keys();
         let store = Store::open(&Options::inspect(self.config.database_url())).await.unwrap();
         let checked = store.check_ledger(&keys, |_, _| {}).await.unwrap();
-        let seal = Seal::new(&self.config.node_secret().unwrap()).unwrap();
+        let seal = store.unlock(&self.config.node_secrets().unwrap()).await.unwrap();
         let replayed = replay(&store, &seal, 0..checked.size, |_| {}).await.unwrap();
         assert!(replayed.faults.is_empty(), "decisions that do not replay: {:#?}", replayed.faults);
         store.close().await;
@@ -226,6 +225,13 @@ impl Stopped {
     /// Tries to start the node on the ledger as it is now.
     pub(crate) async fn try_start(&self) -> Result<Running, concordat::server::Error> {
         Running::start(&self.config, self.clock.clone()).await
+    }
+
+    /// Why the node does not start with such a configuration.
+    pub(crate) async fn refuses(&self, change: impl FnOnce(&mut Config)) -> String {
+        let mut config = self.config.clone();
+        change(&mut config);
+        Running::start(&config, self.clock.clone()).await.err().map(|error| error.to_string()).unwrap_or_default()
     }
 
     /// Starts the node with a configuration that the test changes first.

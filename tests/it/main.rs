@@ -21,6 +21,7 @@ mod harness;
 mod holders;
 mod import;
 mod indistinguishable;
+mod keys;
 mod kill;
 mod matrix;
 mod migrations;

@@ -152,7 +152,7 @@ on_both_databases! {
             bytes
         };
         // Somebody with the database and the node's secret.
-        let seal = Seal::new(&world.config.node_secret().unwrap()).unwrap();
+        let seal = Seal::new(&world.config.node_secrets().unwrap()[0]).unwrap();
         let name = format!("entry {index}");
         let wrapped = world.bytes(&format!("SELECT wrapped_key FROM entry WHERE idx = {index}")).await;
         let key = seal.unwrap_key(&name, &wrapped).unwrap();
@@ -284,7 +284,7 @@ on_both_databases! {
         let (code, said) = world.replayed(&[]);
         assert_eq!((code, &said["same"]), (0, &Value::from(1)), "{said}");
 
-        let seal = Seal::new(&world.config.node_secret().unwrap()).unwrap();
+        let seal = Seal::new(&world.config.node_secrets().unwrap()[0]).unwrap();
         let entry = format!("entry {index}");
         let wrapped = world.bytes(&format!("SELECT wrapped_key FROM entry WHERE idx = {index}")).await;
         let key = seal.unwrap_key(&entry, &wrapped).unwrap();
@@ -321,7 +321,7 @@ on_both_databases! {
         let (code, said) = world.replayed(&[]);
         assert_eq!((code, &said["same"]), (0, &Value::from(1)), "{said}");
 
-        let seal = Seal::new(&world.config.node_secret().unwrap()).unwrap();
+        let seal = Seal::new(&world.config.node_secrets().unwrap()[0]).unwrap();
         let entry = format!("entry {index}");
         let wrapped = world.bytes(&format!("SELECT wrapped_key FROM entry WHERE idx = {index}")).await;
         let key = seal.unwrap_key(&entry, &wrapped).unwrap();

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{bail, ensure};
+use anyhow::bail;
 use clap::Args;
 use concordat::config::Config;
 use concordat::exchange::{Replay, Replayed, replay};
-use concordat::seal::Seal;
 use concordat::store::{Options, Store};
 use serde_json::{Value, json};
 
@@ -38,12 +37,8 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: &Arguments, format: Format) -> anyhow::Result<Verdict> {
     let config = Config::load(&arguments.config)?;
-    let seal = Seal::new(&*config.node_secret()?)?;
     let store = Store::open(&Options::inspect(config.database_url())).await?;
-    ensure!(
-        store.is_sealed_with(&seal).await?,
-        "the node secret is not the one that the ledger's records were sealed with"
-    );
+    let seal = store.unlock(&config.node_secrets()?).await?;
     let (size, _) = store.reads().await?.size().await?;
     let (from, until) = (arguments.from, arguments.until.unwrap_or(size));
     if from > until || until > size {

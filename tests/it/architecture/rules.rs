@@ -226,7 +226,6 @@ pub(super) const RULES: &[Rule] = &[
             "ledger",
             "proto",
             "rotation",
-            "seal",
             "store",
             "wire",
         ],

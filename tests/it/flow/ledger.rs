@@ -158,7 +158,7 @@ on_both_databases! {
         let leaves = world.leaves().await;
         assert_eq!(present.size, leaves.len() as u64);
         assert_eq!(present.root, root(&leaves), "the root by the letter of the RFC");
-        assert_eq!(world.keys().open(&present.note).unwrap().root.as_slice(), present.root, "and signed");
+        assert_eq!(world.keys().open(&present.note).unwrap().checkpoint.root.as_slice(), present.root, "and signed");
         let size = usize::try_from(earlier.size).unwrap();
         assert_eq!(earlier.root, root(&leaves[..size]), "the earlier tree is the beginning of this one");
 

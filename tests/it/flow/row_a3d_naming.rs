@@ -342,9 +342,16 @@ on_both_databases! {
             let place = config.agency.iter().position(|section| section.id.as_str() == agency).unwrap();
             std::mem::take(&mut config.agency[place].ledger)
         };
+        let not_yet = |config: &mut Config| {
+            for key in config.agency.iter_mut().flat_map(|agency| &mut agency.ledger) {
+                key.from = Some("2999-01-30".to_owned());
+            }
+        };
+        ico = ico.stop().await.start_with(not_yet).await;
+        assert_invalid(ico.put_as("ncsc", ask(&ico)).await, "naming_receipt");
         let ended = |config: &mut Config| {
             for key in config.agency.iter_mut().flat_map(|agency| &mut agency.ledger) {
-                key.until = Some("2024-01-30".to_owned());
+                (key.from, key.until) = (None, Some("2024-01-30".to_owned()));
             }
         };
         ico = ico.stop().await.start_with(ended).await;

@@ -64,7 +64,7 @@ impl World {
     /// Where the ICO's incidents of a quarter stand.
     async fn standings(&self, quarter: Quarter) -> Vec<Coordinates> {
         let store = Store::open(&Options::inspect(self.config.database_url())).await.unwrap();
-        let seal = Seal::new(&self.config.node_secret().unwrap()).unwrap();
+        let seal = Seal::new(&self.config.node_secrets().unwrap()[0]).unwrap();
         let holder = AgencyId::known("ico");
         let found = store.reads().await.unwrap().standings(&holder, quarter, "", &seal).await.unwrap();
         store.close().await;
@@ -258,7 +258,7 @@ on_both_databases! {
     async fn where_incidents_stand_is_sealed_and_all_sealed_values_are_as_long(world: World) {
         world.incidents_at(3).await;
         let sealed = world.all_bytes("SELECT sealed FROM incident_statistic ORDER BY incident_id").await;
-        assert_eq!(sealed.iter().map(Vec::len).collect::<Vec<_>>(), [36; 3], "nonce, eight values, tag");
+        assert_eq!(sealed.iter().map(Vec::len).collect::<Vec<_>>(), [44; 3], "name of the secret, nonce, eight values, tag");
         let different: BTreeSet<&Vec<u8>> = sealed.iter().collect();
         assert_eq!(different.len(), 3, "the same values are not the same bytes");
     }

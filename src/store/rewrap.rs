@@ -1,0 +1,182 @@
+//! Everything that is wrapped with a node secret, wrapped anew with the newest.
+//!
+//! Crash points: between any two batches. What was done is in the rows themselves, so nothing else is kept: whoever goes on
+//! begins at the front and finds it done. Readers meanwhile have both secrets, and each row names the one it needs.
+
+use data_encoding::HEXLOWER;
+use serde_json::json;
+
+use crate::domain::IncidentId;
+use crate::seal::{Seal, SecretName, Unopened};
+
+use super::write::Write;
+use super::{
+    Reads, Result, Sql, Store, Tx, advice, consents, engagements, entries, incidents, index, mandates, notices, on,
+    organisations, proposals, publications, requests, row, rows, sql, themes, wrongful,
+};
+
+/// A column of keys or values that are wrapped with a secret.
+struct Wrapped {
+    table: &'static str,
+    read: Sql,
+    write: Sql,
+    anew: Anew,
+}
+
+/// How one of them is wrapped anew.
+enum Anew {
+    /// A data key, and the name of its record.
+    Key(fn(&str, i64) -> String),
+    Statistic,
+}
+
+const fn keys(table: &'static str, read: Sql, write: Sql, record: fn(&str, i64) -> String) -> Wrapped {
+    Wrapped { table, read, write, anew: Anew::Key(record) }
+}
+
+/// INVARIANT: every column whose content is wrapped with a secret; a test holds the schema against this list.
+const WRAPPED: &[Wrapped] = &[
+    keys("entry", sql::WRAPPED_ENTRIES, sql::WRAP_ENTRIES, |_, number| entries::key_name(index(number))),
+    keys("organisation", sql::WRAPPED_ORGANISATIONS, sql::WRAP_ORGANISATIONS, organisations::key_name),
+    keys("incident_revision", sql::WRAPPED_REVISIONS, sql::WRAP_REVISIONS, incidents::key_name),
+    keys("consent", sql::WRAPPED_CONSENTS, sql::WRAP_CONSENTS, consents::key_name),
+    keys("request", sql::WRAPPED_REQUESTS, sql::WRAP_REQUESTS, |id, _| requests::key_name(id)),
+    keys("notice_acknowledgement", sql::WRAPPED_ACKNOWLEDGEMENTS, sql::WRAP_ACKNOWLEDGEMENTS, notices::key_name),
+    keys("wrongful_release", sql::WRAPPED_WRONGFUL_RELEASES, sql::WRAP_WRONGFUL_RELEASES, |id, _| {
+        wrongful::key_name(id)
+    }),
+    keys("theme_version", sql::WRAPPED_THEMES, sql::WRAP_THEMES, themes::key_name),
+    keys("mandate", sql::WRAPPED_MANDATES, sql::WRAP_MANDATES, |id, _| mandates::key_name(id)),
+    keys("proposal", sql::WRAPPED_PROPOSALS, sql::WRAP_PROPOSALS, |id, _| proposals::key_name(id)),
+    keys("engagement", sql::WRAPPED_ENGAGEMENTS, sql::WRAP_ENGAGEMENTS, |id, _| engagements::key_name(id)),
+    keys("engagement_ask", sql::WRAPPED_ASKS_OF_VICTIM, sql::WRAP_ASKS_OF_VICTIM, engagements::ask_name),
+    keys("reminder", sql::WRAPPED_REMINDERS, sql::WRAP_REMINDERS, |id, _| advice::reminder_key(id)),
+    keys("recommendation", sql::WRAPPED_RECOMMENDATIONS, sql::WRAP_RECOMMENDATIONS, |id, _| {
+        advice::recommendation_key(id)
+    }),
+    Wrapped {
+        table: "incident_statistic",
+        read: sql::SEALED_STATISTICS,
+        write: sql::SEAL_STATISTICS,
+        anew: Anew::Statistic,
+    },
+];
+
+/// How many are looked at together where nothing is put back.
+const PAGE: i64 = 1_000;
+
+#[derive(Debug, sqlx::FromRow)]
+struct WrappedRow {
+    id: String,
+    number: i64,
+    part: String,
+    sealed: Vec<u8>,
+}
+
+impl Wrapped {
+    /// Those after one of them, in the order of the table's key.
+    async fn after(&self, reads: &mut Reads, last: &(String, i64), most: i64) -> Result<Vec<WrappedRow>> {
+        Ok(rows!(reads, self.read, WrappedRow, last.0.as_str(), last.1, most))
+    }
+
+    /// None if it is sealed with the newest secret already.
+    fn anew(&self, row: &WrappedRow, seal: &Seal) -> Result<Option<Vec<u8>>, Unopened> {
+        match self.anew {
+            Anew::Key(record) => seal.rewrap_key(&record(&row.id, row.number), &row.sealed),
+            Anew::Statistic => {
+                let incident = IncidentId::known(row.id.clone());
+                seal.reseal_statistic(&publications::bound_to(&incident, &row.part), &row.sealed)
+            }
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rewrapped {
+    /// How many were wrapped anew this time.
+    pub wrapped: u64,
+    /// The secrets that nothing needs any more.
+    pub dropped: Vec<SecretName>,
+}
+
+impl Store {
+    /// Wraps everything anew with the newest secret, and takes the others off the list of those in use: when this returns,
+    /// nothing needs them. So many rows at most are put back in one transaction; `progress` is told how many rows were looked at, and of about how many.
+    ///
+    /// A node may be serving meanwhile. One that still seals with another secret can write nothing from the first moment.
+    pub async fn rewrap(
+        &self,
+        seal: &Seal,
+        batch: u32,
+        mut progress: impl FnMut(u64, u64) + Send,
+    ) -> Result<Rewrapped> {
+        let mut locked = self.lock().await?;
+        locked.close_other_secrets(seal).await?;
+        locked.done().await?;
+        let all = self.reads().await?.count_wrapped().await?;
+        let (mut seen, mut wrapped) = (0, 0);
+        for column in WRAPPED {
+            let mut last = (String::new(), -1);
+            loop {
+                let found = column.after(&mut self.reads().await?, &last, i64::from(batch)).await?;
+                let Some(end) = found.last() else { break };
+                last = (end.id.clone(), end.number);
+                seen += found.len() as u64;
+                wrapped += self.put_back(column, &found, seal).await?;
+                progress(seen, all.max(seen));
+            }
+        }
+        let mut locked = self.lock().await?;
+        let dropped = locked.drop_closed_secrets(seal).await?;
+        locked.done().await?;
+        Ok(Rewrapped { wrapped, dropped })
+    }
+
+    /// One batch. What was erased or replaced since it was read is left as it is.
+    async fn put_back(&self, column: &Wrapped, found: &[WrappedRow], seal: &Seal) -> Result<u64> {
+        let mut anew = Vec::new();
+        for row in found {
+            if let Some(sealed) = column.anew(row, seal)? {
+                anew.push(json!([row.id, row.number, HEXLOWER.encode(&row.sealed), HEXLOWER.encode(&sealed)]));
+            }
+        }
+        if anew.is_empty() {
+            return Ok(0);
+        }
+        let count = anew.len() as u64;
+        let mut locked = self.lock().await?;
+        let set = serde_json::Value::from(anew).to_string();
+        locked.write(vec![Write::change_any(column.table, column.write, vec![set.into()])]).await?;
+        locked.done().await?;
+        Ok(count)
+    }
+
+    /// How many keys and values need the secret of this name; of the first one, what names none needs it, too.
+    pub(super) async fn count_sealed_with(&self, name: SecretName, is_first: bool) -> Result<u64> {
+        let named = self.reads().await?.listed().await?;
+        let needs = |sealed: &[u8]| name.is_on(sealed) || is_first && !named.iter().any(|one| one.is_on(sealed));
+        let mut count = 0;
+        for column in WRAPPED {
+            let mut last = (String::new(), -1);
+            loop {
+                let found = column.after(&mut self.reads().await?, &last, PAGE).await?;
+                let Some(end) = found.last() else { break };
+                last = (end.id.clone(), end.number);
+                count += found.iter().filter(|row| needs(&row.sealed)).count() as u64;
+            }
+        }
+        Ok(count)
+    }
+}
+
+impl Reads {
+    async fn count_wrapped(&mut self) -> Result<u64> {
+        Ok(row!(self, sql::COUNT_WRAPPED, (i64,)).map_or(0, |(count,)| index(count)))
+    }
+}
+
+/// The columns that are wrapped with a secret, by their table, so that a test can hold the schema against them.
+pub fn wrapped_tables() -> impl Iterator<Item = &'static str> {
+    WRAPPED.iter().map(|column| column.table)
+}

@@ -1,0 +1,177 @@
+//! Which node secrets what is stored may need, and the keys that follow from them.
+//!
+//! INVARIANT: a secret is on this list from before anything is sealed with it until nothing is. Who seals checks, under
+//! the lock, that its secret is on it and open; so a secret that was closed gets no more to do.
+
+use std::fmt;
+
+use crate::seal::{Seal, Secret, SecretName};
+
+use super::check::CheckFailed;
+use super::write::Write;
+use super::{Error, Locked, Reads, Result, Store, Tx, inconsistent, on, row, sql};
+
+/// A secret in use, and whether things may still be sealed with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct InUse {
+    name: SecretName,
+    open: bool,
+}
+
+/// The secrets in use, in the order in which they came into use.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct SecretsInUse(Vec<InUse>);
+
+impl fmt::Display for SecretsInUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, one) in self.0.iter().enumerate() {
+            write!(f, "{}{}{}", if place > 0 { " " } else { "" }, if one.open { "" } else { "-" }, one.name)?;
+        }
+        Ok(())
+    }
+}
+
+impl SecretsInUse {
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        let one = |word: &str| {
+            let (name, open) = word.strip_prefix('-').map_or((word, true), |name| (name, false));
+            let name = name.parse().map_err(|_| inconsistent("ledger_head", "1", "names no secret"))?;
+            Ok(InUse { name, open })
+        };
+        text.split_whitespace().map(one).collect::<Result<_>>().map(Self)
+    }
+
+    fn standing(&self, name: SecretName) -> Option<bool> {
+        self.0.iter().find(|one| one.name == name).map(|one| one.open)
+    }
+
+    /// Turns away whoever would seal with a secret that nobody looks for any more.
+    pub(super) fn check_open(&self, seal: &Seal) -> Result<()> {
+        let name = seal.newest()?;
+        if self.standing(name) == Some(true) { Ok(()) } else { Err(Error::SecretClosed(name)) }
+    }
+
+    /// The names, the first one first.
+    pub(super) fn names(&self) -> impl Iterator<Item = SecretName> {
+        self.0.iter().map(|one| one.name)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct SecretsRow {
+    secret_check: Option<String>,
+    secrets: Option<String>,
+    lasting_keys: Option<Vec<u8>>,
+}
+
+impl Reads {
+    async fn secrets(&mut self) -> Result<SecretsRow> {
+        row!(self, sql::SECRETS, SecretsRow).ok_or_else(|| inconsistent("ledger_head", "1", "is missing"))
+    }
+
+    /// The names on the list.
+    pub(super) async fn listed(&mut self) -> Result<Vec<SecretName>> {
+        let text = self.secrets().await?.secrets.unwrap_or_default();
+        Ok(SecretsInUse::parse(&text)?.names().collect())
+    }
+}
+
+/// The secrets on the list; on none, the one with which the ledger began.
+fn in_use(row: &SecretsRow, seal: &Seal) -> Result<SecretsInUse> {
+    if let Some(text) = &row.secrets {
+        return SecretsInUse::parse(text);
+    }
+    let began = if row.secret_check.is_some() { seal.beginning() } else { None };
+    Ok(SecretsInUse(began.map(|name| InUse { name, open: true }).into_iter().collect()))
+}
+
+impl Store {
+    /// The keys that follow from these secrets, the newest first. Fails if one is missing that something stored needs.
+    pub async fn unlock(
+        &self,
+        secrets: &[impl std::ops::Deref<Target = [u8; 32]> + Sync],
+    ) -> Result<Seal, CheckFailed> {
+        let row = self.reads().await?.secrets().await?;
+        let secrets: Result<Vec<Secret>, _> = secrets.iter().map(|secret| Secret::new(secret)).collect();
+        let secrets = secrets.map_err(Error::from)?;
+        let names: Vec<SecretName> = secrets.iter().map(Secret::name).collect();
+        if let Some(text) = &row.secrets {
+            let list = SecretsInUse::parse(text)?;
+            if let Some(missing) = list.names().find(|name| !names.contains(name)) {
+                let needed = self.count_sealed_with(missing, list.names().next() == Some(missing)).await?;
+                return Err(CheckFailed::Mismatch(format!(
+                    "the node secret is not the one that its records were sealed with: {needed} of them need the secret \
+                     {missing}, which is in neither `secret_file` nor `other_secret_files`. Put it back until \
+                     `concordat seal rewrap` is through"
+                )));
+            }
+        }
+        Seal::unlock(secrets, row.lasting_keys.as_deref(), row.secret_check.as_deref()).map_err(|_| {
+            CheckFailed::Mismatch("the node secret is not the one that its records were sealed with".to_owned())
+        })
+    }
+
+    /// The names of the secrets that something stored may need, and whether things are still sealed with each.
+    pub async fn secrets_in_use(&self, seal: &Seal) -> Result<Vec<(SecretName, bool)>> {
+        let row = self.reads().await?.secrets().await?;
+        Ok(in_use(&row, seal)?.0.iter().map(|one| (one.name, one.open)).collect())
+    }
+}
+
+impl Locked {
+    async fn in_use(&mut self, seal: &Seal) -> Result<SecretsInUse> {
+        let row = self.reads.secrets().await?;
+        in_use(&row, seal)
+    }
+
+    async fn keep(&mut self, list: &SecretsInUse, seal: &Seal) -> Result<()> {
+        // While there is one secret only, the keys that stay follow from it, unless it came after another.
+        let stored = if list.0.len() == 1 && seal.beginning() == list.names().next() {
+            None
+        } else {
+            Some(seal.lasting_keys()?)
+        };
+        let cells = vec![list.to_string().into(), stored.into()];
+        self.write(vec![Write::change_one("ledger_head", sql::SET_SECRETS, cells)]).await
+    }
+
+    /// Puts the newest secret on the list; whether it was not there. Fails if it was closed, or if one is missing here.
+    pub(super) async fn take_up_secret(&mut self, seal: &Seal) -> Result<bool> {
+        let newest = seal.newest()?;
+        let mut list = self.in_use(seal).await?;
+        if let Some(missing) = list.names().find(|name| !seal.names().any(|here| here == *name)) {
+            return Err(Error::SecretMissing(missing));
+        }
+        match list.standing(newest) {
+            Some(true) if self.lists_secrets() => return Ok(false),
+            Some(true) => {}
+            Some(false) => return Err(Error::SecretClosed(newest)),
+            None => list.0.push(InUse { name: newest, open: true }),
+        }
+        self.keep(&list, seal).await?;
+        Ok(true)
+    }
+
+    /// Lets nothing more be sealed with any secret but the newest, which must be on the list.
+    pub(super) async fn close_other_secrets(&mut self, seal: &Seal) -> Result<()> {
+        let newest = seal.newest()?;
+        let mut list = self.in_use(seal).await?;
+        if list.standing(newest).is_none() {
+            return Err(Error::Keys(format!(
+                "no node has started with the secret {newest} as its `secret_file` yet: start all of them with it first"
+            )));
+        }
+        list.check_open(seal)?;
+        list.0.iter_mut().for_each(|one| one.open = one.name == newest);
+        self.keep(&list, seal).await
+    }
+
+    /// Takes the closed secrets off the list: nothing needs them any more. Gives them.
+    pub(super) async fn drop_closed_secrets(&mut self, seal: &Seal) -> Result<Vec<SecretName>> {
+        let mut list = self.in_use(seal).await?;
+        list.check_open(seal)?;
+        let gone = list.0.extract_if(.., |one| !one.open).map(|one| one.name).collect();
+        self.keep(&list, seal).await?;
+        Ok(gone)
+    }
+}
