@@ -8,6 +8,7 @@ mod admission;
 mod advice;
 mod agencies;
 mod agreements;
+mod allowance;
 mod authorisations;
 mod consents;
 mod content;
@@ -47,6 +48,8 @@ use crate::identity::Tokens;
 use crate::proto::{self, v1};
 
 pub use advice::show_wording;
+use allowance::Allowance;
+pub use allowance::{RateLimits, TAKES_AWAY};
 pub use health::Readiness;
 pub use signposts::find_signposts;
 pub use status::REASONS;
@@ -61,6 +64,7 @@ struct Inner {
     exchange: Exchange,
     tokens: Arc<Tokens>,
     streams: Arc<Streams>,
+    allowance: Allowance,
 }
 
 impl std::fmt::Debug for Desk {
@@ -74,8 +78,9 @@ const MOST_REQUEST_BYTES: usize = 512 * 1024;
 
 impl Desk {
     /// For one node.
-    pub fn new(exchange: Exchange, tokens: Arc<Tokens>, streams: StreamLimits) -> Self {
-        Self(Arc::new(Inner { exchange, tokens, streams: Arc::new(Streams::new(streams)) }))
+    pub fn new(exchange: Exchange, tokens: Arc<Tokens>, streams: StreamLimits, rates: RateLimits) -> Self {
+        let streams = Arc::new(Streams::new(streams));
+        Self(Arc::new(Inner { exchange, tokens, streams, allowance: Allowance::new(rates) }))
     }
 
     /// All services, with health and reflection, and what sets the health.
