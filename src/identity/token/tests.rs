@@ -252,7 +252,7 @@ fn a_token_is_good_from_nbf_until_exp_and_remembering_it_changes_nothing() {
     let at = |seconds: i64| tokens.identify(&WORLD.ico, Some(&bearer), NOW.plus_seconds(seconds)).map(|_| ());
     // From the third on it is remembered.
     for (seconds, outcome) in [
-        (-6, Err(Unidentified::NotYet)),
+        (-6, Err(Unidentified::IssuedLater)),
         (300, Err(Unidentified::Expired)),
         (-5, Ok(())),
         (299, Ok(())),
