@@ -10,7 +10,7 @@ use tokio_rustls::TlsConnector;
 use tonic::Request;
 
 use super::peers::Plan;
-use super::raw::{END_HEADERS, END_STREAM, HEADERS, call_of, field, frame};
+use super::raw::{DATA, END_HEADERS, END_STREAM, HEADERS, call_of, field, frame};
 use crate::harness::{Engine, PURPOSES, World, request_id, run};
 use crate::program::Program;
 use crate::raw;
@@ -62,7 +62,9 @@ async fn sing(plan: &Plan, program: &Program, contexts: &[Context], folder: &std
     let broken = [call_of("/concordat.v1.AgreementService/ListAgreements"), field(0, CANARY, "\u{1b}[31m")].concat();
     for (number, headers) in (0_u32..).zip(headers) {
         let block = [headers, extra.clone()].concat();
-        line.send(&frame(HEADERS, END_HEADERS | END_STREAM, number * 2 + 1, &block)).await;
+        let (stream, message) = (number * 2 + 1, [0; 5]);
+        let call = [frame(HEADERS, END_HEADERS, stream, &block), frame(DATA, END_STREAM, stream, &message)].concat();
+        line.send(&call).await;
     }
     line.until(|heard| heard.answered.len() >= 3).await;
     line.send(&frame(HEADERS, END_HEADERS | END_STREAM, 9, &broken)).await;

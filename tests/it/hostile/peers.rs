@@ -29,7 +29,7 @@ use crate::harness::{Engine, PURPOSES, World, real_now, run};
 use crate::program::Program;
 
 /// How much more memory than before the node may have used at its height, in KiB.
-const MORE_MEMORY: u64 = 160 * 1024;
+const MORE_MEMORY: u64 = 256 * 1024;
 
 /// `ENHANCE_YOUR_CALM`.
 const CALM: u32 = 11;
