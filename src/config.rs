@@ -1,5 +1,7 @@
 //! The node's configuration file, read strictly: an unknown key is an error, and every error names its key.
 
+mod limits;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
@@ -11,6 +13,8 @@ use zeroize::Zeroizing;
 
 use crate::domain::{Agency, AgencyId, AgencyName, AgencyNames, Instant, Invalid, Role};
 use crate::proto::ROLES;
+
+pub use limits::LimitsSection;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +42,9 @@ pub struct Config {
     /// How events are streamed.
     #[serde(default)]
     pub events: EventsSection,
+    /// What one peer may take of it.
+    #[serde(default)]
+    pub limits: LimitsSection,
     /// Every agency that may call it, its own included.
     pub agency: Vec<AgencySection>,
     #[serde(skip)]
@@ -292,6 +299,9 @@ impl Config {
         if !(1..=60).contains(&config.tls.reload_seconds) {
             return Err(Error::new(file, "tls.reload_seconds: must be 1 to 60"));
         }
+        if let Some(problem) = config.limits.problem() {
+            return Err(Error::new(file, problem));
+        }
         for agency in &config.agency {
             agency.check().map_err(|problem| Error::new(file, format!("agency `{}`: {problem}", agency.id)))?;
         }
@@ -306,7 +316,8 @@ impl Config {
 
     /// A configuration made by a program.
     pub fn new(node: NodeSection, tls: TlsSection, agency: Vec<AgencySection>) -> Self {
-        Self { node, tls, events: EventsSection::default(), agency, folder: PathBuf::new() }
+        let (events, limits) = (EventsSection::default(), LimitsSection::default());
+        Self { node, tls, events, limits, agency, folder: PathBuf::new() }
     }
 
     /// A path of the file, seen from where we are.

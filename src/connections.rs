@@ -2,9 +2,13 @@
 //!
 //! WHY: tonic's own server limits neither streams nor resets, never drops a silent peer, can't send GOAWAY at an age,
 //! and can't close one connection. So hyper serves each socket over tonic's routes, and each request carries an
-//! `Arc<Peer>` and a [`Leaving`] in its extensions.
+//! `Arc<Peer>` and a [`Leaving`] in its extensions. What hyper doesn't limit either is watched in `conduct`.
 
+mod account;
+mod conduct;
 mod deadline;
+mod frames;
+mod handshakes;
 mod registry;
 
 use std::convert::Infallible;
@@ -22,7 +26,6 @@ use hyper::server::conn::http2;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -33,23 +36,35 @@ use tonic::service::Routes;
 use crate::identity::Peer;
 use crate::tls::{Acceptor, is_post_quantum};
 
+use account::Account;
+use conduct::{Answer, Conduct, Watched};
+use handshakes::{Handshakes, Underway};
 use registry::Open;
 pub use registry::{Connections, Count};
 
 /// How long to wait after a failed accept: without descriptors, trying at once would only spin.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
 
+/// Descriptors that the node needs for itself: its files, its database, its listeners.
+const DESCRIPTORS_OF_OURS: usize = 64;
+
 /// What one peer may take of this node.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Handshakes at the same time; further sockets wait in the listener's queue.
+    /// Handshakes at the same time; for another one, the oldest of the address with the most of them has to go.
     pub handshakes: usize,
     /// How long a handshake may take.
     pub handshake: Duration,
     /// Open connections of one agency; further ones are closed after the handshake.
     pub connections_per_agency: usize,
+    /// Calls of one agency that are under way at the same time; further ones are turned away.
+    pub calls_per_agency: usize,
+    /// How many bytes of such calls' requests may be here at the same time; the call that goes beyond is turned away.
+    pub request_bytes_per_agency: usize,
     /// How long a peer may take for its first request.
     pub first_request: Duration,
+    /// How long a peer may take nothing of what is sent to it before its connection is cut.
+    pub untaken: Duration,
     /// How old a connection grows, give or take a tenth, before its peer is asked to make a new one.
     pub age: Duration,
     /// How long requests in flight may then still take.
@@ -68,13 +83,27 @@ impl Default for Limits {
             handshakes: 256,
             handshake: Duration::from_secs(5),
             connections_per_agency: 256,
+            calls_per_agency: 2048,
+            request_bytes_per_agency: 64 * 1024 * 1024,
             first_request: Duration::from_secs(10),
+            untaken: Duration::from_secs(30),
             age: Duration::from_mins(15),
             grace: Duration::from_secs(10),
             parting: Duration::from_millis(500),
             usual_deadline: Duration::from_secs(10),
             longest_deadline: Duration::from_secs(30),
         }
+    }
+}
+
+impl Limits {
+    /// The same for a process that may open so many descriptors, with no agency's connections taking another's room.
+    #[must_use]
+    pub fn within(self, descriptors: usize, agencies: usize) -> Self {
+        let room = descriptors.saturating_sub(DESCRIPTORS_OF_OURS);
+        let handshakes = self.handshakes.min(room / 4).max(1);
+        let share = room.saturating_sub(handshakes) / agencies.max(1);
+        Self { handshakes, connections_per_agency: self.connections_per_agency.min(share).max(1), ..self }
     }
 }
 
@@ -115,21 +144,23 @@ pub async fn serve(
     connections: Arc<Connections>,
     shutdown: CancellationToken,
 ) {
-    let handshakes = Arc::new(Semaphore::new(connections.limits().handshakes));
+    let handshakes = Handshakes::new(connections.limits().handshakes);
     let node = Arc::new(Node { acceptor, routes: routes.prepare(), connections, shutdown });
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             biased;
             () = node.shutdown.cancelled() => break,
-            accepted = accept(&listener, &handshakes) => accepted,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((socket, permit)) => {
-                tasks.spawn(Arc::clone(&node).converse(socket, permit));
+            Ok((socket, address)) => {
+                let underway = handshakes.begin(address.ip());
+                tasks.spawn(Arc::clone(&node).converse(socket, underway));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection couldn't be accepted");
+                handshakes.push_out();
                 sleep(ACCEPT_BACK_OFF).await;
             }
         }
@@ -139,19 +170,15 @@ pub async fn serve(
     tasks.wait().await;
 }
 
-/// The next socket, once there is room for another handshake.
-async fn accept(listener: &TcpListener, handshakes: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(handshakes).acquire_owned().await.map_err(io::Error::other)?;
-    let (socket, _) = listener.accept().await?;
-    Ok((socket, permit))
-}
-
 impl Node {
     /// One connection from its first byte to its last.
-    async fn converse(self: Arc<Self>, socket: TcpStream, permit: OwnedSemaphorePermit) {
+    async fn converse(self: Arc<Self>, socket: TcpStream, underway: Underway) {
         let address = socket.peer_addr().ok();
-        let shaken = self.shake_hands(socket).await;
-        drop(permit);
+        let shaken = tokio::select! {
+            shaken = self.shake_hands(socket) => shaken,
+            () = underway.pushed_out() => Err(io::Error::other("others wait, and its address has the most handshakes")),
+        };
+        drop(underway);
         let (stream, peer) = match shaken {
             Ok(shaken) => shaken,
             Err(reason) => {
@@ -192,12 +219,30 @@ impl Node {
         let limits = *self.connections.limits();
         let spoken = CancellationToken::new();
         let leaving = Leaving::default();
-        let service = service(self.routes.clone(), peer, limits, spoken.clone(), leaving.clone());
+        let conduct = Conduct::new(limits.untaken);
+        let stream = Watched::new(stream, Arc::clone(&conduct));
+        let seat = Seat {
+            peer: Arc::clone(&peer),
+            limits,
+            spoken: spoken.clone(),
+            leaving: leaving.clone(),
+            account: Arc::clone(open.account()),
+            conduct: Arc::clone(&conduct),
+        };
+        let service = seat.service(self.routes.clone());
         let mut connection = pin!(http2_settings().serve_connection(TokioIo::new(stream), service));
+        let cut = |ended: hyper::Result<()>| match conduct.breach() {
+            Some(breach) => {
+                let (agency, fingerprint) = (peer.agency(), peer.fingerprint().to_hex());
+                tracing::warn!(%agency, fingerprint, reason = %breach, "a connection was cut");
+            }
+            None => log(ended),
+        };
         tokio::select! {
             biased;
             () = open.ended() => {}
-            ended = connection.as_mut() => return log(ended),
+            ended = connection.as_mut() => return cut(ended),
+            () = conduct.failed() => return cut(Ok(())),
             () = silence(limits.first_request, &spoken) => return,
             () = self.shutdown.cancelled() => {}
             () = sleep(give_or_take_a_tenth(limits.age)) => {}
@@ -210,28 +255,35 @@ impl Node {
         };
         tokio::select! {
             biased;
-            ended = connection => log(ended),
+            ended = connection => cut(ended),
             () = parting => {}
             () = sleep(limits.grace) => {}
         }
     }
 }
 
-/// Tonic's routes, with the peer in each request and a deadline on each answer.
-fn service(
-    routes: Routes,
+/// What each request of one connection is served with.
+struct Seat {
     peer: Arc<Peer>,
     limits: Limits,
     spoken: CancellationToken,
     leaving: Leaving,
-) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> {
-    service_fn(move |mut request: Request<Incoming>| {
-        spoken.cancel();
-        request.extensions_mut().insert(Arc::clone(&peer));
-        request.extensions_mut().insert(leaving.clone());
-        let answer = deadline::answer(routes.clone(), request, limits);
-        async move { Ok::<Response<Body>, Infallible>(answer.await) }
-    })
+    account: Arc<Account>,
+    conduct: Arc<Conduct>,
+}
+
+impl Seat {
+    /// Tonic's routes, with the peer in each request and a deadline on each answer.
+    fn service(self, routes: Routes) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> {
+        service_fn(move |mut request: Request<Incoming>| {
+            self.spoken.cancel();
+            request.extensions_mut().insert(Arc::clone(&self.peer));
+            request.extensions_mut().insert(self.leaving.clone());
+            let answer = deadline::answer(routes.clone(), request, self.limits, Arc::clone(&self.account));
+            let conduct = Arc::clone(&self.conduct);
+            async move { Ok::<Response<Body>, Infallible>(answer.await.map(|body| Answer::new(body, conduct))) }
+        })
+    }
 }
 
 /// Returns after this time if nothing was spoken by then, and otherwise never.

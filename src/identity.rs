@@ -127,7 +127,7 @@ pub enum Unidentified {
     NotYet,
     #[error("the token has expired")]
     Expired,
-    #[error("the token's own id has fewer than 16 characters, or its client has none")]
+    #[error("the token's own id has fewer than 16 characters, or its client none that can be read")]
     TokenId,
     #[error("the token's claim {0}")]
     Name(#[from] Invalid),

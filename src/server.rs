@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -23,7 +24,7 @@ use crate::identity::Tokens;
 use crate::ledger::{Keyring, SigningKey, SigningKeys};
 use crate::rotation::{Rotation, Sets};
 use crate::store::{Options, Store};
-use crate::wire::{Desk, Readiness, StreamLimits};
+use crate::wire::{Desk, RateLimits, Readiness, StreamLimits};
 use crate::{config, proto};
 
 /// Why a node does not start.
@@ -59,11 +60,15 @@ impl Running {
             heartbeat: Duration::from_secs(config.events.heartbeat_seconds),
             per_agency: config.events.streams_per_agency,
         };
-        let connections = Arc::new(Connections::new(Limits::default()));
+        let connections = Arc::new(Connections::new(limits(config)));
         let rotation =
             Rotation::new(config.clone(), sets, Arc::clone(&acceptor), Arc::clone(&tokens), Arc::clone(&connections));
         let rotation = Arc::new(rotation);
-        let desk = Desk::new(exchange.clone(), Arc::clone(&tokens), streams, Arc::clone(&rotation));
+        let rates = RateLimits {
+            agency: config.limits.agency_calls_per_second,
+            officer: config.limits.officer_calls_per_second,
+        };
+        let desk = Desk::new(exchange.clone(), Arc::clone(&tokens), streams, rates, Arc::clone(&rotation));
         let (routes, readiness) = desk.routes().await?;
 
         let listener = TcpListener::bind(config.node.listen)
@@ -98,6 +103,30 @@ impl Running {
         drop(self.serving.await);
         self.exchange.node().store().close().await;
     }
+}
+
+/// What peers may take, within what this process may open.
+fn limits(config: &Config) -> Limits {
+    let section = &config.limits;
+    let configured = Limits {
+        connections_per_agency: section.connections_per_agency,
+        calls_per_agency: section.calls_per_agency,
+        handshake: Duration::from_secs(section.handshake_seconds),
+        first_request: Duration::from_secs(section.first_request_seconds),
+        untaken: Duration::from_secs(section.untaken_seconds),
+        usual_deadline: Duration::from_secs(section.usual_deadline_seconds),
+        longest_deadline: Duration::from_secs(section.longest_deadline_seconds),
+        ..Limits::default()
+    };
+    let descriptors = getrlimit(Resource::Nofile).current.and_then(|most| usize::try_from(most).ok());
+    let limits = configured.within(descriptors.unwrap_or(usize::MAX), config.agency.len());
+    if limits.connections_per_agency < configured.connections_per_agency {
+        tracing::warn!(
+            per_agency = limits.connections_per_agency,
+            "this process may open few files, so agencies have fewer connections than configured: raise `ulimit -n`"
+        );
+    }
+    limits
 }
 
 /// How often suspensions are looked at, whichever replica they were made at: connections are cut half a second after.

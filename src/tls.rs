@@ -13,7 +13,7 @@ use rustls::crypto::aws_lc_rs::{self, cipher_suite, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::NoServerSessionStorage;
-use rustls::{Error, NamedGroup, ServerConfig};
+use rustls::{CertificateError, Error, NamedGroup, OtherError, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -107,7 +107,8 @@ impl Acceptor {
     /// Shakes hands, and says who is at the other end: a trusted agency's system that holds its certificate's key and
     /// speaks HTTP/2.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: S) -> io::Result<(TlsStream<S>, Peer)> {
-        let stream = TlsAcceptor::from(Arc::clone(&self.config)).accept(socket).await?;
+        let accepted = TlsAcceptor::from(Arc::clone(&self.config)).accept(socket).await;
+        let stream = accepted.map_err(in_words)?;
         if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer didn't ask for HTTP/2 (ALPN h2)"));
         }
@@ -119,6 +120,16 @@ impl Acceptor {
     /// Whose chain this is by what is trusted here and now, whichever acceptor shook hands.
     pub fn judge(&self, chain: &[CertificateDer<'_>]) -> Result<Peer, Inadmissible> {
         self.trust.admit(chain, UnixTime::now())
+    }
+}
+
+/// What the verifier found, without what rustls wraps around it.
+fn in_words(error: io::Error) -> io::Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(Error::InvalidCertificate(CertificateError::Other(OtherError(reason)))) => {
+            io::Error::new(error.kind(), reason.to_string())
+        }
+        _ => error,
     }
 }
 

@@ -8,6 +8,7 @@ mod admission;
 mod advice;
 mod agencies;
 mod agreements;
+mod allowance;
 mod authorisations;
 mod consents;
 mod content;
@@ -51,6 +52,8 @@ use crate::rotation::Rotation;
 
 use admission::vouched;
 pub use advice::show_wording;
+use allowance::Allowance;
+pub use allowance::{RateLimits, TAKES_AWAY};
 pub use health::Readiness;
 pub use signposts::find_signposts;
 pub use status::REASONS;
@@ -66,6 +69,7 @@ struct Inner {
     tokens: Arc<Tokens>,
     streams: Arc<Streams>,
     rotation: Arc<Rotation>,
+    allowance: Allowance,
 }
 
 impl std::fmt::Debug for Desk {
@@ -79,8 +83,15 @@ const MOST_REQUEST_BYTES: usize = 512 * 1024;
 
 impl Desk {
     /// For one node.
-    pub fn new(exchange: Exchange, tokens: Arc<Tokens>, streams: StreamLimits, rotation: Arc<Rotation>) -> Self {
-        Self(Arc::new(Inner { exchange, tokens, streams: Arc::new(Streams::new(streams)), rotation }))
+    pub fn new(
+        exchange: Exchange,
+        tokens: Arc<Tokens>,
+        streams: StreamLimits,
+        rates: RateLimits,
+        rotation: Arc<Rotation>,
+    ) -> Self {
+        let streams = Arc::new(Streams::new(streams));
+        Self(Arc::new(Inner { exchange, tokens, streams, allowance: Allowance::new(rates), rotation }))
     }
 
     /// All services, with health and reflection, and what sets the health. Those two need no officer, and turn a system

@@ -7,7 +7,11 @@ use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub(super) const BOLD: Style = Style::new().bold();
 pub(super) const DIM: Style = Style::new().dimmed();
@@ -88,12 +92,17 @@ pub(super) fn progress(length: u64, what: &'static str) -> ProgressBar {
 }
 
 /// Logs to stderr: JSON for machines, plain text in a terminal. `RUST_LOG` chooses what.
+///
+/// WHY: below INFO other crates write down what goes through them, headers with tokens and statements among it. What we
+/// write ourselves is known to hold none of it, so only that can be had.
 pub(super) fn logs(default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let ours = filter_fn(|about| *about.level() <= Level::INFO || about.target().starts_with(env!("CARGO_PKG_NAME")));
+    let (filter, lines) = (chosen.and(ours), tracing_subscriber::fmt::layer().with_writer(std::io::stderr));
+    let registry = tracing_subscriber::registry();
     if std::io::stderr().is_terminal() {
-        logs.with_target(false).init();
+        registry.with(lines.with_target(false).with_filter(filter)).init();
     } else {
-        logs.json().with_ansi(false).init();
+        registry.with(lines.json().with_ansi(false).with_filter(filter)).init();
     }
 }

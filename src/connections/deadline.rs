@@ -1,8 +1,10 @@
-//! Each request has a deadline, and missing it is answered with the status that says so.
+//! Each request has a deadline, and its agency has room for so many: what has neither is answered with the status that
+//! says so.
 //!
 //! WHY: tonic answers a deadline that has passed with CANCELLED. So it never sees the header.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,26 +17,49 @@ use tonic_types::{ErrorDetails, StatusExt};
 use tower::ServiceExt;
 
 use super::Limits;
+use super::account::{Account, Counted};
 
 const HEADER: &str = "grpc-timeout";
 
-/// The routes' answer, or `DEADLINE_EXCEEDED` once the caller's time or ours is over; the work is dropped then.
+/// How long to wait where there was no room.
+const WAIT: Duration = Duration::from_millis(250);
+
+/// The routes' answer, or `DEADLINE_EXCEEDED` once the caller's time or ours is over, or `RESOURCE_EXHAUSTED` once the
+/// caller's agency has no more room; the work is dropped then.
 ///
 /// The time ends when the answer begins: a stream's messages may take longer.
-pub(super) async fn answer<B>(routes: Routes, mut request: Request<B>, limits: Limits) -> Response<Body>
+pub(super) async fn answer<B>(
+    routes: Routes,
+    mut request: Request<B>,
+    limits: Limits,
+    account: Arc<Account>,
+) -> Response<Body>
 where
-    B: http_body::Body<Data = Bytes, Error: Into<tonic::codegen::StdError>> + Send + 'static,
+    B: http_body::Body<Data = Bytes, Error: Into<tonic::codegen::StdError>> + Send + Unpin + 'static,
 {
+    let Some(call) = account.begin(&limits) else { return no_room().into_http() };
     let deadline = stated(request.headers()).unwrap_or(limits.usual_deadline).min(limits.longest_deadline);
     request.headers_mut().remove(HEADER);
-    match timeout(deadline, routes.oneshot(request)).await {
-        Ok(Ok(response)) => response,
-        Err(_) => passed().into_http(),
+    let request = request.map(|body| Counted { body, call: Arc::clone(&call) });
+    tokio::select! {
+        biased;
+        () = call.too_much() => no_room().into_http(),
+        answered = timeout(deadline, routes.oneshot(request)) => match answered {
+            Ok(Ok(response)) => response,
+            Err(_) => passed().into_http(),
+        }
     }
 }
 
-/// The one status that `wire` cannot choose, because nothing there is left to choose it. Its reason is in
-/// `wire::REASONS` like every other.
+/// As `wire` says it of calls that wait for the ledger. This and the next are the statuses that it cannot choose, because
+/// nothing there is reached or left to choose them; their reasons are in `wire::REASONS` like every other.
+fn no_room() -> Status {
+    let mut details = ErrorDetails::with_error_info("OVERLOADED", "concordat", HashMap::new());
+    details.set_retry_info(Some(WAIT));
+    let message = "your agency has as many calls under way here as it may have: try again soon";
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
 fn passed() -> Status {
     let details = ErrorDetails::with_error_info("DEADLINE", "concordat", HashMap::new());
     let message = "the request's deadline has passed: ask again with the same request_id";

@@ -8,6 +8,7 @@ use rustls::pki_types::CertificateDer;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use super::Limits;
+use super::account::Account;
 use crate::domain::{AgencyId, Digest};
 use crate::identity::Peer;
 
@@ -24,6 +25,8 @@ struct State {
     open: HashMap<u64, Entry>,
     /// Certificates by which nobody may connect, each with the agency whose it is.
     denied: BTreeSet<(AgencyId, String)>,
+    /// INVARIANT: of trusted agencies alone, so that they are few.
+    accounts: HashMap<AgencyId, Arc<Account>>,
 }
 
 #[derive(Debug, Clone)]
@@ -118,10 +121,11 @@ impl Connections {
         let id = state.next;
         state.next += 1;
         let ended = CancellationToken::new();
+        let account = Arc::clone(state.accounts.entry(peer.agency().clone()).or_default());
         let (peer, opened) = (Arc::clone(peer), Instant::now());
         let entry = Entry { peer, chain, opened, is_post_quantum, ended: ended.clone() };
         state.open.insert(id, entry);
-        Some(Open { connections: Arc::clone(self), id, ended })
+        Some(Open { connections: Arc::clone(self), id, ended, account })
     }
 
     /// Nothing panics while it is held, and a half-made change isn't possible: poison means nothing here.
@@ -141,9 +145,15 @@ pub(super) struct Open {
     connections: Arc<Connections>,
     id: u64,
     ended: CancellationToken,
+    account: Arc<Account>,
 }
 
 impl Open {
+    /// What the calls of its agency take.
+    pub(super) fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
     /// Waits until the connection is to end because nobody vouches for its peer any more.
     pub(super) fn ended(&self) -> WaitForCancellationFuture<'_> {
         self.ended.cancelled()

@@ -24,7 +24,10 @@ const CALM: Limits = Limits {
     handshakes: 16,
     handshake: NEVER,
     connections_per_agency: 16,
+    calls_per_agency: 16,
+    request_bytes_per_agency: 1 << 20,
     first_request: NEVER,
+    untaken: NEVER,
     age: NEVER,
     grace: NEVER,
     parting: Duration::from_millis(20),
@@ -267,6 +270,34 @@ async fn an_agency_has_so_many_connections_and_another_agency_its_own() {
         tokio::task::yield_now().await;
     }
     node.client(&node.ico).await.call("Who", None).await.expect("there is room again");
+}
+
+#[tokio::test]
+async fn an_agency_has_so_many_calls_under_way_whatever_connections_they_come_by() {
+    let node = node(Limits { calls_per_agency: 1, ..CALM }).await;
+    let clients = [node.client(&node.ico).await, node.client(&node.ico).await];
+    let others = async {
+        node.probe.reached.notified().await;
+        let turned_away = clients[1].call("Who", None).await.expect("an answer");
+        assert_eq!(header(&turned_away, "grpc-status"), Some("8"), "RESOURCE_EXHAUSTED");
+        let ncsc = node.client(&node.ncsc).await.call("Who", None).await.expect("an answer");
+        assert_eq!(header(&ncsc, "agency"), Some("ncsc"), "another agency has its own");
+        node.probe.let_go.notify_one();
+    };
+    let (first, ()) = tokio::join!(clients[0].call("Wait", None), others);
+    assert_eq!(header(&first.expect("an answer"), "agency"), Some("ico"));
+    let next = clients[1].call("Who", None).await.expect("an answer");
+    assert_eq!(header(&next, "agency"), Some("ico"), "there is room again");
+}
+
+#[test]
+fn what_peers_may_take_fits_into_what_the_process_may_open() {
+    let limits = |descriptors| Limits::default().within(descriptors, 3);
+    assert_eq!((limits(65_536).handshakes, limits(65_536).connections_per_agency), (256, 256));
+    let few = limits(1_024);
+    assert_eq!((few.handshakes, few.connections_per_agency), (240, 240));
+    assert!(few.handshakes + 3 * few.connections_per_agency + DESCRIPTORS_OF_OURS <= 1_024);
+    assert_eq!((limits(0).handshakes, limits(0).connections_per_agency), (1, 1));
 }
 
 #[tokio::test]

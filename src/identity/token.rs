@@ -18,7 +18,7 @@ const LONGEST: usize = 8 * 1024;
 /// How long a token may live.
 pub(super) const LONGEST_SECONDS: i64 = 600;
 
-/// How far an issuer's clock may be ahead of ours.
+/// How far an issuer's clock may be ahead of ours: `iat` and `nbf` may be so much later, `exp` may not be earlier.
 const AHEAD_SECONDS: i64 = 5;
 
 /// The fewest characters of a token's own id.
@@ -36,15 +36,18 @@ struct Header {
     kid: String,
 }
 
-/// The claims, and nothing beside them. Whatever another service's tokens mean by more, this one doesn't know.
+/// The claims. Others beside them are ignored, as RFC 7519, section 4, asks: identity providers write `scope`,
+/// `auth_time`, `acr` and more, and nothing here is granted by them. But a token that somebody else acts with, or whose
+/// rights are narrowed by what isn't read here, isn't taken for one without that.
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Claims {
     iss: String,
     sub: String,
     aud: Audience,
     exp: i64,
-    nbf: i64,
+    /// RFC 9068 doesn't ask for it: without it, from `iat`.
+    #[serde(default, deserialize_with = "present")]
+    nbf: Option<i64>,
     iat: i64,
     jti: String,
     client_id: String,
@@ -52,6 +55,27 @@ struct Claims {
     unit: String,
     roles: Vec<String>,
     purposes: Vec<String>,
+    /// RFC 8693: an officer's token in the hands of another.
+    #[serde(default, skip_serializing, rename = "act")]
+    _act: Absent,
+    /// RFC 9396: rights in more detail.
+    #[serde(default, skip_serializing, rename = "authorization_details")]
+    _authorization_details: Absent,
+}
+
+/// A claim that must not be there, whatever its value.
+#[derive(Default)]
+struct Absent;
+
+impl<'de> Deserialize<'de> for Absent {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("must not be there"))
+    }
+}
+
+/// A value that is there: null is not the same as nothing.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    i64::deserialize(deserializer).map(Some)
 }
 
 /// One audience, on its own or alone in a list.
@@ -85,7 +109,7 @@ pub(super) struct Verified {
 }
 
 impl Verified {
-    /// Not before `nbf`, and before `exp`.
+    /// Not before `nbf`, give or take the clocks, and before `exp`.
     pub(super) fn check_time(&self, now: Instant) -> Result<(), Unidentified> {
         if now < self.not_before {
             Err(Unidentified::NotYet)
@@ -131,7 +155,7 @@ pub(super) fn verify(
     if at(claims.iat) > now.plus_seconds(AHEAD_SECONDS) {
         return Err(Unidentified::IssuedLater);
     }
-    if claims.jti.len() < SHORTEST_ID || claims.client_id.is_empty() {
+    if claims.jti.len() < SHORTEST_ID || claims.client_id.is_empty() || claims.client_id.contains(char::is_control) {
         return Err(Unidentified::TokenId);
     }
     let officer = named("sub", OfficerId::parse(claims.sub))?;
@@ -146,7 +170,7 @@ pub(super) fn verify(
             roles: Arc::new(bounded_roles(claims.roles, issuer)?),
             purposes: Arc::new(named("purposes", claims.purposes.into_iter().map(Purpose::parse).collect())?),
         },
-        not_before: at(claims.nbf),
+        not_before: at(claims.nbf.unwrap_or(claims.iat)).plus_seconds(-AHEAD_SECONDS),
         expires: at(claims.exp),
     })
 }
@@ -164,7 +188,7 @@ fn read_header(token: &str) -> Result<Header, Unidentified> {
 /// Verifies the signature, then reads the claims and compares issuer and audience.
 fn read_claims(token: &str, issuer: &IssuerKey, audience: &str) -> Result<Claims, Unidentified> {
     let mut validation = Validation::new(issuer.key.algorithm);
-    validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     validation.set_issuer(&[&issuer.issuer]);
     validation.set_audience(&[audience]);
     // WHY: the library would judge by the system's clock. Ours is passed in, and `Verified::check_time` judges by it.
@@ -256,7 +280,7 @@ pub fn sign(grant: &Grant<'_>, private_key_pem: &str) -> Result<String, Unsigned
         sub: grant.officer.to_string(),
         aud: Audience::Alone(grant.audience.to_owned()),
         exp: seconds.saturating_add(grant.seconds),
-        nbf: seconds,
+        nbf: Some(seconds),
         iat: seconds,
         jti: BASE64URL_NOPAD.encode(&id),
         client_id: "concordat".to_owned(),
@@ -264,6 +288,8 @@ pub fn sign(grant: &Grant<'_>, private_key_pem: &str) -> Result<String, Unsigned
         unit: grant.unit.to_string(),
         roles: grant.roles.iter().map(ToString::to_string).collect(),
         purposes: grant.purposes.iter().map(ToString::to_string).collect(),
+        _act: Absent,
+        _authorization_details: Absent,
     };
     let encode = |json: Result<Vec<u8>, serde_json::Error>| json.map(|json| BASE64URL_NOPAD.encode(&json));
     let (Ok(header), Ok(claims)) = (encode(serde_json::to_vec(&header)), encode(serde_json::to_vec(&claims))) else {

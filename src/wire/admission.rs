@@ -25,9 +25,24 @@ impl Desk {
     /// `ConsentService/WithdrawConsent`.
     pub(super) fn admit<T>(&self, method: &'static str, request: Request<T>) -> Result<Admitted<T>, Status> {
         let (peer, header) = shown(&request)?;
-        let caller = self.identify(method, peer, header)?;
+        let caller = self.count_and_identify(method, peer, header)?;
         let exchange = self.0.exchange.on_behalf_of(caller.actor());
         Ok(Admitted { exchange, caller, method, message: request.into_inner() })
+    }
+
+    /// Who calls, if they may call this and don't call too often.
+    ///
+    /// The agency's call is counted before anything is verified: a peer without a good token has no more than that either.
+    pub(super) fn count_and_identify(
+        &self,
+        method: &'static str,
+        peer: &Peer,
+        header: Option<&str>,
+    ) -> Result<Caller, Status> {
+        self.0.allowance.count(method, peer.agency())?;
+        let caller = self.identify(method, peer, header)?;
+        self.0.allowance.count_of(method, caller.actor())?;
+        Ok(caller)
     }
 
     /// The same by what a request has shown, as often as what it asked for goes on.

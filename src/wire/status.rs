@@ -24,8 +24,12 @@ pub const REASONS: &[(&str, &str)] = &[
     ("KEY_REUSED", "This request_id was used for another call. Use a new one."),
     ("NOT_FOUND", "There is no such thing among your agency's own."),
     ("NOT_THIS_NODE", "Only officers of an agency whose records this node holds may call this."),
-    ("OVERLOADED", "Too many calls of your agency are queued. Wait as long as the details say and try again."),
+    (
+        "OVERLOADED",
+        "Too many calls of your agency are queued or under way. Wait as long as the details say and try again.",
+    ),
     ("PURPOSE_NOT_IN_TOKEN", "The token does not allow stating this purpose."),
+    ("RATE_LIMITED", "Your agency, or you, call more often than this node allows. Wait as long as the details say."),
     ("ROLE_MISSING", "The token carries none of the roles that may call this; the details name them."),
     ("SAME_OFFICER", "A second officer is needed: whoever recorded must not verify."),
     ("STORE_UNAVAILABLE", "The node's database failed. Ask again with the same request_id."),
@@ -62,6 +66,15 @@ pub(super) fn not_this_node() -> Status {
 pub(super) fn too_many_streams(most: usize) -> Status {
     let message = format!("your agency has {most} streams open here, which is as many as it may have");
     error(Code::ResourceExhausted, "TOO_MANY_STREAMS", message, &[])
+}
+
+/// `who` is `agency` or `officer`: the caller's own.
+pub(super) fn too_often(who: &str, wait: Duration) -> Status {
+    let mut details =
+        ErrorDetails::with_error_info("RATE_LIMITED", DOMAIN, HashMap::from([("who".to_owned(), who.to_owned())]));
+    details.set_retry_info(Some(wait));
+    let message = format!("your {who} calls more often than this node allows: wait as long as the details say");
+    Status::with_error_details(Code::ResourceExhausted, message, details)
 }
 
 pub(super) fn role_missing(roles: &[&str]) -> Status {

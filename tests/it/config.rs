@@ -55,6 +55,25 @@ fn an_issuer_can_give_each_role_there_is_and_no_other() {
 }
 
 #[test]
+fn limits_have_bounds_and_each_is_named() {
+    let limits = |line: &str| load(&format!("[limits]\n{line}\n"));
+    assert_eq!(load("").unwrap().limits.longest_deadline_seconds, 30);
+    assert_eq!(limits("handshake_seconds = 1").unwrap().limits.handshake_seconds, 1);
+    for (line, problem) in [
+        ("handshake_seconds = 0", "limits.handshake_seconds: must be 1 to 60"),
+        ("untaken_seconds = 901", "limits.untaken_seconds: must be 1 to 900"),
+        ("usual_deadline_seconds = 31", "limits.usual_deadline_seconds: must be 1 to 30"),
+        ("longest_deadline_seconds = 301", "limits.longest_deadline_seconds: must be 1 to 300"),
+        ("calls_per_agency = 0", "limits.calls_per_agency: must be 1 to 65536"),
+        ("officer_calls_per_second = 0", "limits.officer_calls_per_second: must be 1 to 1000000"),
+        ("calls_per_second = 7", "unknown field `calls_per_second`"),
+    ] {
+        let said = limits(line).unwrap_err();
+        assert!(said.contains(problem), "{line}: {said}");
+    }
+}
+
+#[test]
 fn an_agencys_names_are_dated_and_never_overlap() {
     let name = |from: &str, until: &str| format!("[[agency.name]]\ntext = \"A Name\"\nfrom = \"{from}\"\n{until}\n");
     let until = |date: &str| format!("until = \"{date}\"");

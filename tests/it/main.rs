@@ -19,6 +19,7 @@ mod flow;
 mod footprint;
 mod harness;
 mod holders;
+mod hostile;
 mod import;
 mod indistinguishable;
 mod keys;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use concordat::client::{Context, OfficerChannel};
 use concordat::clock::Clock;
 use concordat::proto::v1::release_service_client::ReleaseServiceClient;
+use concordat::wire::TAKES_AWAY;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -26,25 +27,6 @@ use crate::harness::{PURPOSES, World, on_both_databases, to_its_end};
 use crate::postgres::{self, all_tests_are_wanted};
 use crate::program::Program;
 use crate::raw;
-
-/// What takes a permission away.
-const STOPS: [&str; 15] = [
-    "EndAgreement",
-    "EndMandate",
-    "MarkConsentInError",
-    "NarrowConsent",
-    "PresentWithdrawal",
-    "RecordMerger",
-    "RefuseConsent",
-    "ReportWrongfulRelease",
-    "RevokeAuthorisation",
-    "SuspendAgency",
-    "SuspendCertificate",
-    "SuspendOfficer",
-    "WithdrawConsent",
-    "WithdrawPermission",
-    "WithdrawTheme",
-];
 
 /// As long as a call may take at all.
 const PATIENT: Duration = Duration::from_secs(30);
@@ -68,7 +50,7 @@ impl Answered {
     fn includes(self, rpc: &Rpc) -> bool {
         match self {
             Self::Reads => !rpc.changes(),
-            Self::ReadsAndStops => !rpc.changes() || STOPS.contains(&rpc.name()),
+            Self::ReadsAndStops => !rpc.changes() || TAKES_AWAY.contains(&rpc.name()),
             Self::Nothing => false,
             Self::All => true,
         }

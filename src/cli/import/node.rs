@@ -174,7 +174,7 @@ fn judge(code: Code, reason: Option<&str>) -> Judgement {
     match reason {
         None if matches!(code, Code::OutOfRange | Code::InvalidArgument) => Judgement::Reject("turned-away"),
         None if code == Code::Unimplemented => Judgement::Stop,
-        None | Some("OVERLOADED" | "STORE_UNAVAILABLE" | "CLOCK" | "DEADLINE") => Judgement::Again,
+        None | Some("OVERLOADED" | "RATE_LIMITED" | "STORE_UNAVAILABLE" | "CLOCK" | "DEADLINE") => Judgement::Again,
         Some("UNAUTHENTICATED" | "ROLE_MISSING" | "NOT_THIS_NODE" | "INTERNAL") => Judgement::Stop,
         Some("KEY_REUSED") => Judgement::Reject("KEY_REUSED"),
         Some("WRONG_STATE") => Judgement::Reject("WRONG_STATE"),

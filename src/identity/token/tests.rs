@@ -253,13 +253,13 @@ fn a_token_is_good_from_nbf_until_exp_and_remembering_it_changes_nothing() {
     let at = |seconds: i64| tokens.identify(&WORLD.ico, Some(&bearer), NOW.plus_seconds(seconds)).map(|_| ());
     // From the third on it is remembered.
     for (seconds, outcome) in [
-        (-1, Err(Unidentified::NotYet)),
+        (-6, Err(Unidentified::IssuedLater)),
         (300, Err(Unidentified::Expired)),
-        (0, Ok(())),
+        (-5, Ok(())),
         (299, Ok(())),
         (300, Err(Unidentified::Expired)),
         (301, Err(Unidentified::Expired)),
-        (-1, Err(Unidentified::NotYet)),
+        (-6, Err(Unidentified::NotYet)),
         (150, Ok(())),
     ] {
         assert_eq!(at(seconds), outcome, "at {seconds} s");
@@ -290,12 +290,14 @@ fn times_are_whole_seconds_within_bounds() {
     assert_eq!(with_claim(&exp, &format!(r#""exp":{SECONDS}"#)), Unidentified::Expired);
     assert_eq!(with_claim(&exp, r#""exp":0"#), Unidentified::Expired);
     malformed(&exp, r#""exp":-1"#);
-    assert_eq!(with_claim(&nbf, &format!(r#""nbf":{}"#, SECONDS + 1)), Unidentified::NotYet);
+    assert_eq!(with_claim(&nbf, &format!(r#""nbf":{}"#, SECONDS + 6)), Unidentified::NotYet);
     assert_eq!(with_claim(&nbf, &format!(r#""nbf":{}"#, i64::MAX)), Unidentified::NotYet);
     assert_eq!(with_claim(&iat, &format!(r#""iat":{}"#, SECONDS + 6)), Unidentified::IssuedLater);
     identify(&signed(HEADER, &claims().replacen(&iat, &format!(r#""iat":{}"#, SECONDS + 5), 1))).expect("5 s ahead");
+    identify(&signed(HEADER, &claims().replacen(&nbf, &format!(r#""nbf":{}"#, SECONDS + 5), 1))).expect("5 s ahead");
+    identify(&signed(HEADER, &claims().replacen(&format!("{nbf},"), "", 1))).expect("valid from when it was issued");
+    malformed(&nbf, r#""nbf":null"#);
     for claim in [&exp, &nbf, &iat] {
-        malformed(&format!("{claim},"), "");
         malformed(claim, &format!("{claim}.5"));
         malformed(claim, &format!("{}\"", claim.replacen("\":", "\":\"", 1)));
         malformed(claim, &format!("{claim}e0"));
@@ -303,13 +305,21 @@ fn times_are_whole_seconds_within_bounds() {
 }
 
 #[test]
-fn a_claim_comes_once_and_none_is_unknown() {
+fn a_claim_comes_once_and_what_this_service_does_not_read_is_ignored() {
     for claim in ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "cnf", "unit", "roles", "purposes"] {
         let all: serde_json::Value = serde_json::from_str(&claims()).expect("JSON");
         malformed("{\"iss\"", &format!("{{\"{claim}\":{},\"iss\"", all[claim]));
-        malformed(&format!("\"{claim}\":"), &format!("\"x-{claim}\":"));
+        if claim != "nbf" {
+            malformed(&format!("\"{claim}\":"), &format!("\"x-{claim}\":"));
+        }
     }
-    malformed("{\"iss\"", "{\"scope\":\"all\",\"iss\"");
+    let with = |claim: &str| identify(&signed(HEADER, &claims().replacen('{', &format!("{{{claim},"), 1)));
+    let providers = r#""scope":"openid all","scope":7,"auth_time":1,"acr":"2","amr":["pwd"],"groups":[{"id":[]}]"#;
+    assert_eq!(with(providers).map(|caller| caller.roles().len()), Ok(1), "nothing is granted by them");
+    // Somebody else's hands, and rights that would have to be read.
+    for restricting in [r#""act":{"sub":"b.okafor"}"#, r#""act":null"#, r#""authorization_details":[]"#] {
+        assert!(matches!(with(restricting), Err(Unidentified::Claims { .. })), "{restricting}");
+    }
     let bound = BASE64URL_NOPAD.encode(WORLD.ico.fingerprint().as_bytes());
     let pair = format!(r#""x5t#S256":"{bound}""#);
     malformed(&pair, &format!("{pair},{pair}"));

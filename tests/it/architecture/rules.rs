@@ -24,6 +24,7 @@ pub(super) const RULES: &[Rule] = &[
             "hyper",
             "hyper_util",
             "rustls",
+            "thiserror",
             "tokio",
             "tokio_rustls",
             "tokio_util",
@@ -32,7 +33,7 @@ pub(super) const RULES: &[Rule] = &[
             "tower",
             "tracing",
         ],
-        outside: &["io", "time"],
+        outside: &["io", "net", "time"],
     },
     // Who calls: chain, token, keys and time come in as values.
     Rule {
@@ -229,7 +230,7 @@ pub(super) const RULES: &[Rule] = &[
             "store",
             "wire",
         ],
-        crates: &["arc_swap", "tokio", "tokio_util", "tracing"],
+        crates: &["arc_swap", "rustix", "tokio", "tokio_util", "tracing"],
         outside: &["fs", "net", "time"],
     },
     Rule {

@@ -1,0 +1,419 @@
+//! A system that was admitted and means no good, frame by frame, against the program itself; and beside each attack a
+//! neighbour, who must not notice.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use concordat::client::{Context, OfficerChannel};
+use concordat::clock::Clock;
+use concordat::config::Config;
+use concordat::proto::v1::ListAgreementsRequest;
+use concordat::proto::v1::agreement_service_client::AgreementServiceClient;
+use concordat::tls::{Credentials, certificates_from_file, client_config};
+use http::Request;
+use rustls::ClientConfig;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::raw::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, RESET, SETTINGS, Way, call, call_of, field,
+    frame, window,
+};
+use crate::harness::{Engine, PURPOSES, World, real_now, run};
+use crate::program::Program;
+
+/// How much more memory than before the node may have used at its height, in KiB.
+const MORE_MEMORY: u64 = 256 * 1024;
+
+/// `ENHANCE_YOUR_CALM`.
+const CALM: u32 = 11;
+
+/// The node under attack, and how its neighbours do.
+pub(super) struct Stage {
+    pub(super) way: Way,
+    pub(super) officer: OfficerChannel,
+}
+
+/// What the two connect with.
+pub(super) struct Plan {
+    folder: PathBuf,
+    neighbour: Context,
+    attacker: Arc<ClientConfig>,
+}
+
+impl Plan {
+    pub(super) fn of(world: &World) -> Self {
+        let folder = world.workspace.folder().to_owned();
+        let neighbour =
+            world.workspace.context("ncsc", "neighbour", &["requester"], &PURPOSES, "one", world.node.address);
+        let issued = world.workspace.authority("ico").unwrap().issue_client("attacker", real_now()).unwrap();
+        let roots = certificates_from_file(&folder.join(&neighbour.roots_file)).unwrap();
+        let credentials = Credentials::from_pem(&issued.chain_pem, &issued.key_pem).unwrap();
+        Self { attacker: client_config(roots, Some(credentials)).unwrap(), folder, neighbour }
+    }
+
+    pub(super) fn against(&self, program: &Program) -> Stage {
+        let context = Context { server: program.address.to_string(), ..self.neighbour.clone() };
+        let way = Way { node: program.address, config: Arc::clone(&self.attacker) };
+        Stage { way, officer: context.officer(&self.folder, Clock::system()).unwrap() }
+    }
+}
+
+/// A neighbour's calls, one after the other until it is told to stop: how many, and the longest.
+async fn neighbour(officer: OfficerChannel, stop: Arc<AtomicBool>, calls: Arc<AtomicUsize>) -> Duration {
+    let mut longest = Duration::ZERO;
+    let mut agreements = AgreementServiceClient::new(officer);
+    while !stop.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        agreements.list_agreements(ListAgreementsRequest::default()).await.expect("a neighbour's call");
+        longest = longest.max(began.elapsed());
+        calls.fetch_add(1, Ordering::Relaxed);
+        sleep(Duration::from_millis(5)).await;
+    }
+    longest
+}
+
+/// In KiB: now, and at its height so far.
+fn memory(pid: u32) -> (u64, u64) {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let of = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    };
+    (of("VmRSS:"), of("VmHWM:"))
+}
+
+/// The number of the stream that a client opens next but this many.
+fn stream(number: usize) -> u32 {
+    u32::try_from(number).unwrap() * 2 + 1
+}
+
+fn opened(number: usize, flags: u8) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS | flags, stream(number), &call())
+}
+
+/// What each attack is, and what has come of it when it returns.
+async fn floods(way: &Way) {
+    // Opened and taken back, over and over (CVE-2023-44487).
+    let mut line = way.open(&[]).await;
+    line.flood(20_000, |n| [opened(n, END_STREAM), frame(RESET, 0, stream(n), &8_u32.to_be_bytes())].concat()).await;
+    assert!(line.ended().await.goaway.is_none_or(|code| code == CALM), "rapid reset");
+
+    // Errors for which it is the node that resets (CVE-2025-8671).
+    let wrong: [(&str, fn(usize) -> Vec<u8>); 3] = [
+        ("window overflow", |n| [opened(n, END_STREAM), window(stream(n), 0x7fff_ffff)].concat()),
+        ("a window of nothing", |n| [opened(n, END_STREAM), window(stream(n), 0)].concat()),
+        ("no path", |n| frame(HEADERS, END_HEADERS | END_STREAM, stream(n), &field(0, ":method", "POST"))),
+    ];
+    for (what, next) in wrong {
+        let mut line = way.open(&[]).await;
+        line.flood(20_000, next).await;
+        let heard = line.ended().await;
+        assert!(heard.frames[usize::from(RESET)] < 5_000, "{what}: {heard:?}");
+    }
+
+    // Frames that cost the node an answer each, or nothing at all.
+    let nothing: [(&str, fn(usize) -> Vec<u8>); 4] = [
+        ("pings", |_| frame(PING, 0, 0, &[7; 8])),
+        ("settings", |_| frame(SETTINGS, 0, 0, &[])),
+        ("priorities", |n| frame(PRIORITY, 0, stream(n % 100), &[0, 0, 0, 0, 1])),
+        ("window updates", |_| window(0, 1)),
+    ];
+    for (what, next) in nothing {
+        let mut line = way.open(&[]).await;
+        line.flood(100_000, next).await;
+        let heard = line.ended().await;
+        assert!(heard.frames[usize::from(PING)] < 20_000, "{what}: {heard:?}");
+    }
+
+    // A request that never gets anywhere.
+    for (what, data) in [("empty data", [].as_slice()), ("a byte at a time", &[0])] {
+        let mut line = way.open(&[]).await;
+        line.send(&opened(0, 0)).await;
+        line.flood(100_000, |_| frame(DATA, 0, 1, data)).await;
+        line.ended().await;
+        assert!(line.heard.borrow().closed, "{what}");
+    }
+    let mut line = way.open(&[]).await;
+    line.send(&frame(HEADERS, 0, 1, &call())).await;
+    line.flood(20_000, |_| frame(CONTINUATION, 0, 1, &field(0, "x-more", &"y".repeat(100)))).await;
+    assert_eq!(line.ended().await.goaway, Some(CALM), "continuation flood");
+}
+
+/// Headers that are small on the wire and large in memory, or large in both.
+async fn headers(way: &Way) {
+    // One remembered field of 4,000 bytes, named ten thousand times by one byte each.
+    let mut bomb = call();
+    bomb.extend(field(0x40, "x-bomb", &"y".repeat(3_900)));
+    bomb.extend([0xbe; 10_000]);
+    let mut line = way.open(&[]).await;
+    for number in 0..50 {
+        let flags = END_HEADERS | END_STREAM;
+        line.send(&frame(HEADERS, flags, stream(number), &bomb)).await;
+    }
+    line.until(|heard| heard.closed || heard.frames[usize::from(HEADERS)] >= 50 || heard.reset.is_some()).await;
+
+    let mut line = way.open(&[]).await;
+    let many: Vec<u8> = (0..150).flat_map(|n| field(0, &format!("x-{n}"), &"y".repeat(100))).collect();
+    let (first, rest) = many.split_at(many.len() / 2);
+    line.send(&frame(HEADERS, END_STREAM, 1, &[call(), first.to_vec()].concat())).await;
+    line.send(&frame(CONTINUATION, END_HEADERS, 1, rest)).await;
+    // 431, and nobody was asked.
+    line.until(|heard| heard.closed || heard.frames[usize::from(HEADERS)] > 0 || heard.reset.is_some()).await;
+}
+
+/// Frames that are none, each of which ends its connection and no other.
+async fn broken(way: &Way) {
+    let rows: Vec<(&str, Vec<u8>)> = vec![
+        ("a connection window of nothing", window(0, 0)),
+        ("too large a connection window", [window(0, 0x7fff_ffff), window(0, 0x7fff_ffff)].concat()),
+        ("data on no stream", frame(DATA, 0, 0, b"x")),
+        ("data on a stream that never was", frame(DATA, 0, 9, b"x")),
+        ("a stream of ours", frame(HEADERS, END_HEADERS | END_STREAM, 2, &call())),
+        ("a short ping", frame(PING, 0, 0, b"x")),
+        ("settings on a stream", frame(SETTINGS, 0, 1, &[])),
+        ("half a setting", frame(SETTINGS, 0, 0, &[0, 1, 0])),
+        ("a continuation of nothing", frame(CONTINUATION, END_HEADERS, 1, &call())),
+        ("a reset of nothing", frame(RESET, 0, 7, &8_u32.to_be_bytes())),
+        ("a frame of 16 MiB", [0xff, 0xff, 0xff, DATA, 0, 0, 0, 0, 1].to_vec()),
+        ("headers that do not decode", frame(HEADERS, END_HEADERS | END_STREAM, 1, &[0xff; 40])),
+        ("another protocol", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
+    ];
+    for (what, bytes) in rows {
+        let mut line = way.open(&[]).await;
+        line.send(&bytes).await;
+        let heard = line.ended().await;
+        assert_ne!(heard.goaway, Some(0), "{what}: {heard:?}");
+    }
+    let mut line = way.silent().await;
+    line.listen();
+    line.send(b"GET / HTTP/1.1\r\n\r\n").await;
+    line.ended().await;
+}
+
+/// More streams than a connection may have, none of which ever ends.
+async fn streams(way: &Way) {
+    let mut line = way.open(&[]).await;
+    line.flood(2_000, |number| opened(number, 0)).await;
+    let heard = line.until(|heard| heard.closed || heard.reset.is_some()).await;
+    assert!(heard.closed || heard.reset == Some(7), "refused: {heard:?}");
+}
+
+/// Answers that are asked for and never taken: for lack of a window, after its first byte, and by an ear that is shut.
+async fn untaken(way: &Way) {
+    let ask = |number: usize| [opened(number, 0), frame(DATA, END_STREAM, stream(number), &[0; 5])].concat();
+    let window_of = |bytes: u32| [(4, bytes)];
+    for bytes in [0, 1] {
+        let mut line = way.open(&window_of(bytes)).await;
+        line.flood(100, ask).await;
+        // In the meantime it shows that it is alive, and takes other answers.
+        let heard = line.ended().await;
+        assert!(heard.frames[usize::from(HEADERS)] >= 100, "{bytes}: {heard:?}");
+    }
+    let mut line = way.deaf(&[(4, 0x7fff_ffff)]).await;
+    line.send(&window(0, 0x7fff_0000)).await;
+    let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let symbol = "concordat.v1.ReleaseService";
+    let mut message = vec![0x22, u8::try_from(symbol.len()).unwrap()];
+    message.extend(symbol.as_bytes());
+    let mut body = vec![0, 0, 0, 0, u8::try_from(message.len()).unwrap()];
+    body.extend(message);
+    // More than the kernel keeps for it: 16 KiB for each of a thousand questions.
+    let body = body.repeat(5);
+    line.flood(200, |number| {
+        let headers = frame(HEADERS, END_HEADERS, stream(number), &call_of(path));
+        [headers, frame(DATA, 0, stream(number), &body)].concat()
+    })
+    .await;
+    let began = Instant::now();
+    while line.send(&frame(PING, 0, 0, &[1; 8])).await {
+        assert!(began.elapsed() < Duration::from_secs(20), "it is never cut");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Those who say nothing, or not all of it.
+async fn silent(way: &Way) {
+    let mut hello = way.socket([127, 0, 0, 2]).await.unwrap();
+    hello.write_all(&[22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]).await.unwrap();
+    let mut nothing = way.socket([127, 0, 0, 2]).await.unwrap();
+    let mut after_tls = way.silent().await;
+    after_tls.listen();
+    let mut after_settings = way.open(&[]).await;
+    // A request without its end: its deadline passes, and the connection stays.
+    let mut unfinished = way.open(&[]).await;
+    unfinished.send(&opened(0, 0)).await;
+    unfinished.until(|heard| heard.frames[usize::from(HEADERS)] > 0).await;
+    assert!(!unfinished.heard.borrow().closed);
+    for socket in [&mut hello, &mut nothing] {
+        let read = timeout(Duration::from_secs(20), socket.read(&mut [0; 64])).await.unwrap();
+        drop(read);
+    }
+    after_tls.ended().await;
+    after_settings.ended().await;
+}
+
+/// Messages that are no gRPC, by a client that is otherwise well behaved: each is answered, and the connection stays.
+async fn messages(way: &Way) {
+    let line = way.socket([127, 0, 0, 2]).await.unwrap();
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let stream = tokio_rustls::TlsConnector::from(Arc::clone(&way.config)).connect(name, line).await.unwrap();
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let framed = |flag: u8, length: u32, body: &[u8]| [&[flag], length.to_be_bytes().as_slice(), body].concat();
+    let rows: Vec<(&str, Vec<u8>)> = vec![
+        ("nothing", vec![]),
+        ("a message cut short", framed(0, 100, b"short")),
+        ("compressed, of which nobody spoke", framed(1, 5, b"\x1f\x8b\x08\x00\x00")),
+        ("a flag that is none", framed(7, 0, b"")),
+        ("longer than is allowed", framed(0, 0x00ff_ffff, b"x")),
+        ("as long as can be said", framed(0, u32::MAX, b"x")),
+        ("two messages", [framed(0, 0, b""), framed(0, 0, b"")].concat()),
+        ("bytes that are no message", framed(0, 4, &[0xff; 4])),
+        ("groups within groups", framed(0, 400, &[0x0b; 400])),
+    ];
+    for (what, body) in rows {
+        let path = "http://localhost/concordat.v1.AgreementService/ListAgreements";
+        let request = Request::post(path).header("content-type", "application/grpc").body(()).unwrap();
+        let mut sender = sender.clone().ready().await.unwrap();
+        let (answer, mut sending) = sender.send_request(request, false).unwrap();
+        sending.send_data(Bytes::from(body), true).unwrap();
+        let mut response = timeout(Duration::from_secs(10), answer).await.unwrap().unwrap();
+        let mut status = response.headers().get("grpc-status").cloned();
+        if status.is_none() {
+            let body = response.body_mut();
+            while body.data().await.is_some() {}
+            status = body.trailers().await.unwrap().and_then(|trailers| trailers.get("grpc-status").cloned());
+        }
+        let status = status.map(|status| status.to_str().unwrap().to_owned()).unwrap_or_default();
+        assert!(!["", "0"].contains(&&*status), "{what}: grpc-status {status:?}");
+    }
+    for (path, kind) in [("/nothing/here", "application/grpc"), ("/", "text/plain")] {
+        let request = Request::post(format!("http://localhost{path}")).header("content-type", kind).body(()).unwrap();
+        let mut sender = sender.clone().ready().await.unwrap();
+        let answer = sender.send_request(request, true).unwrap().0.await.unwrap();
+        assert!(answer.headers().contains_key("grpc-status") || answer.status().is_client_error(), "{answer:?}");
+    }
+}
+
+/// Hundreds of half-open handshakes from one address: whoever comes from another still gets in at once.
+async fn half_open(stage: &Stage) {
+    let mut held = Vec::new();
+    for _ in 0..600 {
+        if let Ok(mut socket) = stage.way.socket([127, 0, 0, 3]).await {
+            drop(socket.write_all(&[22, 3, 1]).await);
+            held.push(socket);
+        }
+    }
+    let began = Instant::now();
+    let mut line = stage.way.open(&[]).await;
+    line.send(&[opened(0, 0), frame(DATA, END_STREAM, 1, &[0; 5])].concat()).await;
+    line.until(|heard| heard.frames[usize::from(HEADERS)] > 0).await;
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+/// Runs an attack while two neighbours call, and says how they did.
+async fn beside<F: Future<Output = ()>>(stage: &Stage, what: &str, attack: F) {
+    let (stop, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let neighbours =
+        [(); 2].map(|()| tokio::spawn(neighbour(stage.officer.clone(), Arc::clone(&stop), Arc::clone(&calls))));
+    let began = Instant::now();
+    attack.await;
+    stop.store(true, Ordering::Relaxed);
+    let mut longest = Duration::ZERO;
+    for neighbour in neighbours {
+        longest = longest.max(neighbour.await.expect("the neighbours did not notice"));
+    }
+    let calls = calls.load(Ordering::Relaxed);
+    println!("{what}: {:?}; {calls} calls beside it, the longest {longest:?}", began.elapsed());
+    assert!(calls > 0 && longest < Duration::from_secs(5), "{what}: {calls} calls, the longest {longest:?}");
+}
+
+/// Requests of half a megabyte that never end, as many as one connection can carry: the node takes so many bytes.
+async fn large(way: &Way) {
+    let line = way.socket([127, 0, 0, 2]).await.unwrap();
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let stream = tokio_rustls::TlsConnector::from(Arc::clone(&way.config)).connect(name, line).await.unwrap();
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let mut uploads = JoinSet::new();
+    for _ in 0..200 {
+        let request = Request::post("http://localhost/concordat.v1.OrganisationService/RegisterOrganisation");
+        let request = request.header("content-type", "application/grpc").header("grpc-timeout", "6S").body(()).unwrap();
+        let mut sender = sender.clone().ready().await.unwrap();
+        let (answer, mut sending) = sender.send_request(request, false).unwrap();
+        uploads.spawn(async move {
+            let upload = async {
+                let mut left = Bytes::from([&[0, 0, 7, 0xff, 0xff], vec![0; 500 * 1024].as_slice()].concat());
+                while !left.is_empty() {
+                    sending.reserve_capacity(left.len().min(16 * 1024));
+                    let Some(Ok(room)) = std::future::poll_fn(|cx| sending.poll_capacity(cx)).await else { return };
+                    if sending.send_data(left.split_to(room.min(left.len())), false).is_err() {
+                        return;
+                    }
+                }
+                std::future::pending::<()>().await;
+            };
+            let answered = async {
+                answer.await.ok().and_then(|a| a.headers().get("grpc-status").map(|s| s.to_str().unwrap().to_owned()))
+            };
+            tokio::select! { biased; status = answered => status, () = upload => None }
+        });
+    }
+    let mut statuses: BTreeMap<String, usize> = BTreeMap::new();
+    while let Some(status) = uploads.join_next().await {
+        *statuses.entry(status.unwrap().unwrap_or_default()).or_default() += 1;
+    }
+    assert!(statuses.contains_key("8"), "RESOURCE_EXHAUSTED beyond the room: {statuses:?}");
+    assert!(statuses.contains_key("4"), "DEADLINE_EXCEEDED for those that had room: {statuses:?}");
+}
+
+#[test]
+fn whatever_one_peer_does_another_is_served_and_memory_is_bounded() {
+    run(Engine::Sqlite, |world: World| async move {
+        let file = world.workspace.folder().join("node-one/node.toml");
+        let plan = Plan::of(&world);
+        let stopped = world.stop().await;
+        let mut config = Config::load(&file).unwrap();
+        let limits = &mut config.limits;
+        (limits.handshake_seconds, limits.first_request_seconds, limits.untaken_seconds) = (2, 2, 1);
+        (limits.usual_deadline_seconds, limits.longest_deadline_seconds) = (2, 10);
+        config.write(&file).unwrap();
+        let program = Program::start(&file);
+        let stage = plan.against(&program);
+        let way = &stage.way;
+        beside(&stage, "warming up", sleep(Duration::from_millis(300))).await;
+        let (before, _) = memory(program.pid());
+        beside(&stage, "floods", floods(way)).await;
+        beside(&stage, "headers", headers(way)).await;
+        beside(&stage, "broken frames", broken(way)).await;
+        beside(&stage, "streams", streams(way)).await;
+        beside(&stage, "messages", messages(way)).await;
+        beside(&stage, "silent, and untaken", async {
+            tokio::join!(silent(way), untaken(way));
+        })
+        .await;
+        beside(&stage, "large requests", large(way)).await;
+        beside(&stage, "half-open handshakes", half_open(&stage)).await;
+        let (after, height) = memory(program.pid());
+        println!("{before} KiB before, {after} KiB after, {height} KiB at its height");
+        assert!(height < before + MORE_MEMORY, "{before} KiB before, {height} KiB at its height");
+        let log = program.kill();
+        for reason in [
+            "it sends frames upon frames that ask for nothing",
+            "it takes none of an answer that waits for it",
+            "it reads nothing of what is sent",
+            "others wait, and its address has the most handshakes",
+        ] {
+            assert!(log.contains(reason), "not in the log: {reason}");
+        }
+        assert!(!log.contains("panicked"), "{log}");
+        stopped.start().await
+    });
+}
