@@ -281,7 +281,7 @@ impl Seat {
             request.extensions_mut().insert(self.leaving.clone());
             let answer = deadline::answer(routes.clone(), request, self.limits, Arc::clone(&self.account));
             let conduct = Arc::clone(&self.conduct);
-            async move { Ok::<Response<Body>, Infallible>(answer.await.map(|body| Answer::new(body, conduct))) }
+            async move { Ok::<Response<Body>, Infallible>(answer.await.map(|body| Answer::watched(body, conduct))) }
         })
     }
 }

@@ -248,7 +248,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn new(body: Body, conduct: Arc<Conduct>) -> Body {
+    pub(super) fn watched(body: Body, conduct: Arc<Conduct>) -> Body {
         Body::new(Self { body, conduct, is_idle: false })
     }
 

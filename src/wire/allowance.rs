@@ -144,7 +144,7 @@ mod tests {
         for who in 0..REMEMBERED {
             assert_eq!(counters.count(&who, now), Ok(()));
         }
-        let later = now + Duration::from_secs(60);
+        let later = now + Duration::from_mins(1);
         assert_eq!(counters.count(&REMEMBERED, later), Ok(()));
         assert_eq!(counters.all().len(), 1);
     }
