@@ -188,7 +188,7 @@ impl Node {
         };
         let peer = Arc::new(peer);
         let chain: Arc<[_]> = stream.get_ref().1.peer_certificates().unwrap_or_default().into();
-        let group = stream.get_ref().1.negotiated_key_exchange_group().map(|group| group.name());
+        let group = stream.get_ref().1.negotiated_key_exchange_group().map(rustls::crypto::SupportedKxGroup::name);
         let is_post_quantum = group.is_some_and(is_post_quantum);
         let Some(open) = self.connections.register(&peer, Arc::clone(&chain), is_post_quantum) else {
             let (agency, fingerprint) = (peer.agency(), peer.fingerprint().to_hex());
