@@ -4,6 +4,7 @@
 //! and can't close one connection. So hyper serves each socket over tonic's routes, and each request carries an
 //! `Arc<Peer>` and a [`Leaving`] in its extensions.
 
+mod counted;
 mod deadline;
 mod registry;
 
@@ -31,6 +32,7 @@ use tonic::body::Body;
 use tonic::service::Routes;
 
 use crate::identity::Peer;
+use crate::telemetry::{Call, Metrics};
 use crate::tls::Acceptor;
 
 pub use registry::Connections;
@@ -155,6 +157,7 @@ impl Node {
         let (stream, peer) = match shaken {
             Ok(shaken) => shaken,
             Err(reason) => {
+                self.turned_away();
                 tracing::info!(?address, %reason, "a peer was turned away");
                 return;
             }
@@ -162,6 +165,7 @@ impl Node {
         let peer = Arc::new(peer);
         let chain: Arc<[_]> = stream.get_ref().1.peer_certificates().unwrap_or_default().into();
         let Some(open) = self.connections.register(&peer, Arc::clone(&chain)) else {
+            self.turned_away();
             let (agency, fingerprint) = (peer.agency(), peer.fingerprint().to_hex());
             tracing::info!(?address, %agency, fingerprint, "an agency has too many connections, or a suspended certificate");
             return;
@@ -169,11 +173,17 @@ impl Node {
         // WHY: if trust changed during the handshake, the one who ends what is no longer trusted may have looked
         // before this connection was registered. Either they saw it, or we see the new acceptor here.
         if let Err(reason) = self.acceptor.load().judge(&chain) {
+            self.turned_away();
             tracing::info!(?address, %reason, "a peer was turned away");
             return;
         }
         drop(chain);
+        self.connections.metrics().handshakes.of([("result", "accepted")]).inc();
         self.carry(stream, peer, &open).await;
+    }
+
+    fn turned_away(&self) {
+        self.connections.metrics().handshakes.of([("result", "refused")]).inc();
     }
 
     async fn shake_hands(&self, socket: TcpStream) -> io::Result<(TlsStream<TcpStream>, Peer)> {
@@ -188,7 +198,8 @@ impl Node {
         let limits = *self.connections.limits();
         let spoken = CancellationToken::new();
         let leaving = Leaving::default();
-        let service = service(self.routes.clone(), peer, limits, spoken.clone(), leaving.clone());
+        let metrics = Arc::clone(self.connections.metrics());
+        let service = service(self.routes.clone(), peer, limits, spoken.clone(), leaving.clone(), metrics);
         let mut connection = pin!(http2_settings().serve_connection(TokioIo::new(stream), service));
         tokio::select! {
             biased;
@@ -213,20 +224,22 @@ impl Node {
     }
 }
 
-/// Tonic's routes, with the peer in each request and a deadline on each answer.
+/// Tonic's routes, with the peer in each request and a deadline on each answer, each call counted.
 fn service(
     routes: Routes,
     peer: Arc<Peer>,
     limits: Limits,
     spoken: CancellationToken,
     leaving: Leaving,
+    metrics: Arc<Metrics>,
 ) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> {
     service_fn(move |mut request: Request<Incoming>| {
         spoken.cancel();
         request.extensions_mut().insert(Arc::clone(&peer));
         request.extensions_mut().insert(leaving.clone());
+        let call = Call::begin(&metrics, request.uri().path());
         let answer = deadline::answer(routes.clone(), request, limits);
-        async move { Ok::<Response<Body>, Infallible>(answer.await) }
+        async move { Ok::<Response<Body>, Infallible>(counted::to_its_end(answer.await, call)) }
     })
 }
 

@@ -109,6 +109,8 @@ impl Workspace {
             secret_file: "node.secret".into(),
             ledger_key_file: "ledger.key".into(),
             agreements: None,
+            database_password_file: None,
+            migrate: true,
         };
         let tls = TlsSection::new("server.pem", "server.key");
         let file = home.join("node.toml");

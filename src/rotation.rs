@@ -6,8 +6,10 @@
 //! which nobody vouches any more.
 
 mod ageing;
+mod measured;
 mod read;
 mod set;
+mod survey;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,10 +24,12 @@ use crate::config::Config;
 use crate::connections::Connections;
 use crate::domain::Instant;
 use crate::identity::{Issuers, RegisteredIssuer, Tokens};
+use crate::telemetry::Metrics;
 use crate::tls::{Acceptor, Credentials, Trust, Vouching};
 
 use ageing::Ageing;
 use set::{Candidate, Contents, Set};
+pub use survey::{Surveyed, survey};
 
 /// Why files cannot be put in place.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -49,6 +53,7 @@ pub struct Rotation {
     acceptor: Arc<ArcSwap<Acceptor>>,
     tokens: Arc<Tokens>,
     connections: Arc<Connections>,
+    metrics: Arc<Metrics>,
 }
 
 /// What was read when it could last be used.
@@ -118,8 +123,9 @@ impl Rotation {
         acceptor: Arc<ArcSwap<Acceptor>>,
         tokens: Arc<Tokens>,
         connections: Arc<Connections>,
+        metrics: Arc<Metrics>,
     ) -> Self {
-        Self { config, sets: Mutex::new(sets), acceptor, tokens, connections }
+        Self { config, sets: Mutex::new(sets), acceptor, tokens, connections, metrics }
     }
 
     /// Reads what has changed on disk, puts in place what can be used, and ends the connections for which nobody
@@ -138,6 +144,7 @@ impl Rotation {
         looked.refused = refused.flatten().collect();
         let vouching = sets.trusted.iter().map(|set| set.good().as_ref());
         sets.ageing.tell(config, sets.own.good(), vouching, at);
+        self.count(sets);
         looked
     }
 

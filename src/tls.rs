@@ -19,7 +19,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::identity::Peer;
 
-pub use client::{Unreachable, client_config, connect, connect_lazily};
+pub use client::{Unreachable, client_config, connect, connect_lazily, shown_by};
 pub use pem::{Credentials, Unreadable, certificates, certificates_from_file, revocation_lists};
 pub use revocation::{Life, Revocation, RevocationList, Unlistable};
 pub use trust::{Inadmissible, Trust, TrustedAgency, Untrustworthy, Vouching};

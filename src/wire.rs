@@ -78,10 +78,8 @@ impl Desk {
         Self(Arc::new(Inner { exchange, tokens, streams: Arc::new(Streams::new(streams)) }))
     }
 
-    /// All services, with health and reflection, and what sets the health.
-    pub async fn routes(&self) -> Result<(Routes, Readiness), tonic_reflection::server::Error> {
-        let (reporter, health_service) = tonic_health::server::health_reporter();
-        let readiness = Readiness::new(reporter).await;
+    /// All services, with reflection, and with health as it is told there.
+    pub fn routes(&self, readiness: &Readiness) -> Result<Routes, tonic_reflection::server::Error> {
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -89,7 +87,7 @@ impl Desk {
         macro_rules! routes {
             ($($server:path),+) => {{
                 let mut routes = Routes::builder();
-                routes.add_service(health_service).add_service(reflection);
+                routes.add_service(readiness.service()).add_service(reflection);
                 $({
                     use $server as Server;
                     let service = Server::new(self.clone()).max_decoding_message_size(MOST_REQUEST_BYTES);
@@ -98,7 +96,7 @@ impl Desk {
                 routes.routes().prepare()
             }};
         }
-        let routes = routes!(
+        Ok(routes!(
             v1::admin_service_server::AdminServiceServer,
             v1::agency_service_server::AgencyServiceServer,
             v1::agreement_service_server::AgreementServiceServer,
@@ -125,7 +123,6 @@ impl Desk {
             v1::proposal_service_server::ProposalServiceServer,
             v1::retention_service_server::RetentionServiceServer,
             v1::ledger_service_server::LedgerServiceServer
-        );
-        Ok((routes, readiness))
+        ))
     }
 }

@@ -59,24 +59,15 @@ Example:
 }
 
 #[derive(Debug, Args)]
-struct ConfigArgument {
+pub(super) struct ConfigArgument {
     /// The node's configuration.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "CONCORDAT_CONFIG", value_name = "FILE")]
     config: PathBuf,
 }
 
 pub(super) async fn run(arguments: Arguments, stated: Option<Format>) -> anyhow::Result<Verdict> {
     match arguments.command {
-        Command::Init(argument) => {
-            let config = Config::load(&argument.config)?;
-            Store::open(&Options::serve(config.database_url()).creating()).await?.close().await;
-            let database = config.database_shown();
-            match stated {
-                Some(Format::Json) => line(&json!({ "ready": database }).to_string()),
-                _ => line(&format!("{database} is ready")),
-            }
-            Ok(Verdict::Well)
-        }
+        Command::Init(argument) => prepare(&Config::load(&argument.config)?, Options::creating, stated).await,
         Command::Check(argument) => check(&argument, format(stated)).await,
         Command::Replay(arguments) => replay::run(&arguments, format(stated)).await,
         Command::Receipt { receipt, outcome_alone } => {
@@ -104,11 +95,30 @@ pub(super) async fn run(arguments: Arguments, stated: Option<Format>) -> anyhow:
     }
 }
 
+/// Brings the database of a node up to date; an SQLite file must be there.
+pub(super) async fn migrate(argument: &ConfigArgument, stated: Option<Format>) -> anyhow::Result<Verdict> {
+    prepare(&Config::load(&argument.config)?, |options| options, stated).await
+}
+
+async fn prepare(
+    config: &Config,
+    how: impl FnOnce(Options) -> Options,
+    stated: Option<Format>,
+) -> anyhow::Result<Verdict> {
+    Store::open(&how(Options::serve(config.database_login()?.as_str()))).await?.close().await;
+    let database = config.database_shown();
+    match stated {
+        Some(Format::Json) => line(&json!({ "ready": database }).to_string()),
+        _ => line(&format!("{database} is ready")),
+    }
+    Ok(Verdict::Well)
+}
+
 async fn check(argument: &ConfigArgument, format: Format) -> anyhow::Result<Verdict> {
     let config = Config::load(&argument.config)?;
     let key = SigningKey::parse(&config.read_secret(&config.node.ledger_key_file)?)?;
     let keys = Keyring::parse([key.verifier_key().as_str()])?;
-    let store = Store::open(&Options::inspect(config.database_url())).await?;
+    let store = Store::open(&Options::inspect(config.database_login()?.as_str())).await?;
     let bar = progress(0, "checking");
     let checked = store
         .check_ledger(&keys, |done, size| {

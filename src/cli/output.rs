@@ -6,6 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
+use concordat::config::LogFormat;
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
@@ -87,12 +88,17 @@ pub(super) fn progress(length: u64, what: &'static str) -> ProgressBar {
     bar
 }
 
-/// Logs to stderr: JSON for machines, plain text in a terminal. `RUST_LOG` chooses what.
-pub(super) fn logs(default: &str) {
+/// Logs to stderr: plain text in a terminal and JSON elsewhere, unless a format is stated. `RUST_LOG` chooses what.
+pub(super) fn logs(default: &str, format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        logs.with_target(false).init();
+    let is_plain = match format {
+        LogFormat::Auto => std::io::stderr().is_terminal(),
+        LogFormat::Json => false,
+        LogFormat::Pretty => true,
+    };
+    if is_plain {
+        logs.with_target(false).with_ansi(std::io::stderr().is_terminal()).init();
     } else {
         logs.json().with_ansi(false).init();
     }

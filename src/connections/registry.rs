@@ -10,11 +10,13 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use super::Limits;
 use crate::domain::AgencyId;
 use crate::identity::Peer;
+use crate::telemetry::Metrics;
 
 /// All open connections.
 #[derive(Debug, Default)]
 pub struct Connections {
     limits: Limits,
+    metrics: Arc<Metrics>,
     state: Mutex<State>,
 }
 
@@ -37,7 +39,18 @@ struct Entry {
 impl Connections {
     /// None are open yet, and these are the limits of those to come.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, state: Mutex::default() }
+        Self { limits, ..Self::default() }
+    }
+
+    /// The same, counted in these metrics.
+    #[must_use]
+    pub fn counted_in(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// Where calls and connections are counted.
+    pub(super) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// The limits.

@@ -15,7 +15,7 @@ use crate::identity::fingerprint;
 pub(super) struct Contents(Vec<(PathBuf, io::Result<Zeroizing<Vec<u8>>>)>);
 
 impl Contents {
-    fn read(files: &[PathBuf]) -> Self {
+    pub(super) fn read(files: &[PathBuf]) -> Self {
         Self(files.iter().map(|file| (file.clone(), fs::read(file).map(Zeroizing::new))).collect())
     }
 
@@ -63,6 +63,8 @@ pub(super) struct Set<T> {
     /// Of the contents that were put in place whole; none while there is a problem, which time may solve.
     made_of: Option<Digest>,
     problem: Option<String>,
+    /// How often files were put in place, and how often others could not be used, since this was asked last.
+    tally: (u64, u64),
 }
 
 /// What a set would be from now on.
@@ -94,7 +96,7 @@ impl<T> Set<T> {
     ) -> Result<Self, Error> {
         let contents = Contents::read(&files);
         let Candidate { good, made_of, problem } = Candidate::of(guarded(|| read(&contents))?, &contents);
-        let mut set = Self { name, files, good, made_of, problem: None };
+        let mut set = Self { name, files, good, made_of, problem: None, tally: (0, 0) };
         set.tell(problem);
         Ok(set)
     }
@@ -127,6 +129,7 @@ impl<T> Set<T> {
     pub(super) fn put(&mut self, candidate: Candidate<T>) {
         tracing::info!(set = self.name, "put in place as it is on disk now");
         (self.good, self.made_of) = (candidate.good, candidate.made_of);
+        self.tally.0 += 1;
         self.tell(candidate.problem);
     }
 
@@ -139,6 +142,7 @@ impl<T> Set<T> {
     /// Says once what is wrong.
     fn tell(&mut self, problem: Option<String>) {
         if let Some(problem) = problem.as_ref().filter(|problem| self.problem.as_ref() != Some(problem)) {
+            self.tally.1 += 1;
             tracing::error!(set = self.name, %problem, "not all that is on disk can be used: what was last good stays in place");
         }
         self.problem = problem;
@@ -147,6 +151,16 @@ impl<T> Set<T> {
     /// What was last good.
     pub(super) fn good(&self) -> &T {
         &self.good
+    }
+
+    /// How often files were put in place, and how often others could not be used, since this was asked last.
+    pub(super) fn take_tally(&mut self) -> (u64, u64) {
+        std::mem::take(&mut self.tally)
+    }
+
+    /// Whether all that is on disk can be used.
+    pub(super) fn is_well(&self) -> bool {
+        self.problem.is_none()
     }
 
     /// What the set is called in the log.

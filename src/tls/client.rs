@@ -10,6 +10,7 @@ use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
 use rustls::{ClientConfig, Error, RootCertStore};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
@@ -72,6 +73,27 @@ pub async fn connect(address: &str, server_name: &str, config: Arc<ClientConfig>
 pub fn connect_lazily(address: &str, server_name: &str, config: Arc<ClientConfig>) -> Result<Channel, Unreachable> {
     let (endpoint, connector) = prepare(address, server_name, config)?;
     Ok(endpoint.connect_with_connector_lazy(connector))
+}
+
+/// The certificates that the server at `address` shows for `server_name`, once they were found to be good.
+///
+/// Whether it admits us is not known by then.
+pub async fn shown_by(
+    address: &str,
+    server_name: &str,
+    config: Arc<ClientConfig>,
+) -> io::Result<Vec<CertificateDer<'static>>> {
+    let name = ServerName::try_from(server_name.to_owned()).map_err(io::Error::other)?;
+    let look = async {
+        let socket = TcpStream::connect(address).await?;
+        let stream = TlsConnector::from(config).connect(name, socket).await?;
+        let (_, session) = stream.get_ref();
+        if session.alpn_protocol() != Some(ALPN) {
+            return Err(io::Error::other("it does not speak HTTP/2 over TLS (ALPN h2)"));
+        }
+        Ok(session.peer_certificates().unwrap_or_default().to_vec())
+    };
+    timeout(Duration::from_secs(5), look).await?
 }
 
 fn prepare(

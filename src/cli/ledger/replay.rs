@@ -39,7 +39,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: &Arguments, format: Format) -> anyhow::Result<Verdict> {
     let config = Config::load(&arguments.config)?;
     let seal = Seal::new(&*config.node_secret()?)?;
-    let store = Store::open(&Options::inspect(config.database_url())).await?;
+    let store = Store::open(&Options::inspect(config.database_login()?.as_str())).await?;
     ensure!(
         store.is_sealed_with(&seal).await?,
         "the node secret is not the one that the ledger's records were sealed with"
