@@ -81,6 +81,10 @@ pub struct NodeSection {
     /// Where to listen, such as `0.0.0.0:8443`.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
+    /// Load balancers that say whom they carry, by the PROXY protocol: addresses, or networks such as `10.0.0.0/8`. Each
+    /// connection from there must begin so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proxy_sources: Vec<String>,
     /// What tokens for this node name as their audience.
     pub audience: String,
     /// `sqlite:PATH` or `postgres://...`.

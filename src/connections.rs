@@ -6,12 +6,14 @@
 
 mod counted;
 mod deadline;
+mod proxied;
 mod registry;
 
 use std::convert::Infallible;
 use std::future::pending;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +37,7 @@ use crate::identity::Peer;
 use crate::telemetry::{Call, Metrics};
 use crate::tls::Acceptor;
 
+pub use proxied::Sources;
 pub use registry::Connections;
 use registry::Open;
 
@@ -151,8 +154,8 @@ async fn accept(listener: &TcpListener, handshakes: &Arc<Semaphore>) -> io::Resu
 impl Node {
     /// One connection from its first byte to its last.
     async fn converse(self: Arc<Self>, socket: TcpStream, permit: OwnedSemaphorePermit) {
-        let address = socket.peer_addr().ok();
-        let shaken = self.shake_hands(socket).await;
+        let mut address = socket.peer_addr().ok();
+        let shaken = self.shake_hands(socket, &mut address).await;
         drop(permit);
         let (stream, peer) = match shaken {
             Ok(shaken) => shaken,
@@ -186,10 +189,21 @@ impl Node {
         self.connections.metrics().handshakes.of([("result", "refused")]).inc();
     }
 
-    async fn shake_hands(&self, socket: TcpStream) -> io::Result<(TlsStream<TcpStream>, Peer)> {
+    /// Where a listed source stands between, the address becomes the one that it says.
+    async fn shake_hands(
+        &self,
+        mut socket: TcpStream,
+        address: &mut Option<SocketAddr>,
+    ) -> io::Result<(TlsStream<TcpStream>, Peer)> {
         socket.set_nodelay(true)?;
         let acceptor = self.acceptor.load_full();
-        timeout(self.connections.limits().handshake, acceptor.accept(socket)).await?
+        let shaking = async {
+            if address.is_some_and(|address| self.connections.sources().has(address.ip())) {
+                *address = proxied::read(&mut socket).await?.or(*address);
+            }
+            acceptor.accept(socket).await
+        };
+        timeout(self.connections.limits().handshake, shaking).await?
     }
 
     /// Serves requests until the peer leaves; at shutdown, of old age or if nobody vouches for the peer any more says

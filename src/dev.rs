@@ -105,6 +105,7 @@ impl Workspace {
         let node = NodeSection {
             listen,
             audience: audience(name),
+            proxy_sources: Vec::new(),
             database: database.unwrap_or("sqlite:node.db").to_owned(),
             secret_file: "node.secret".into(),
             ledger_key_file: "ledger.key".into(),
@@ -146,6 +147,7 @@ impl Workspace {
             roots_file: "roots.pem".into(),
             certificate_file: format!("{agency}/client.pem").into(),
             key_file: format!("{agency}/client.key").into(),
+            proxy: None,
             token: TokenSource::Key(TokenSection {
                 key_file: format!("{agency}/token.key").into(),
                 kid: format!("{agency}-1"),

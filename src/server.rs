@@ -14,7 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::connections::{self, Connections, Limits};
+use crate::connections::{self, Connections, Limits, Sources};
 use crate::decision::{Agreement, Proposal};
 use crate::domain::{AgencyId, AgencyNames};
 use crate::exchange::{self, Exchange, LedgerKey, Node, Setup, SuspendedSystems};
@@ -90,7 +90,9 @@ impl Running {
             .await
             .map_err(|e| format!("cannot listen on {}: {e}", config.node.listen))?;
         let address = listener.local_addr()?;
-        let connections = Arc::new(Connections::new(Limits::default()).counted_in(Arc::clone(&metrics)));
+        let connections = Arc::new(
+            Connections::new(Limits::default()).counted_in(Arc::clone(&metrics)).behind(proxy_sources(config)?),
+        );
         connections.deny(&exchange.suspended_systems().await?.certificates);
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(connections::serve(
@@ -277,6 +279,7 @@ pub fn problems(config: &Config) -> Vec<String> {
     }
     tell(config.database_login().err().map(Into::into));
     tell(ledger_keys(config).err());
+    tell(proxy_sources(config).err());
     match proposals(config) {
         Ok(proposals) => {
             proposals.iter().for_each(|proposal| tell(Agreement::load(&proposal.text()).err().map(Into::into)))
@@ -309,6 +312,11 @@ async fn node(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Result<No
         peers: ledger_keys(config)?,
         metrics,
     })?)
+}
+
+fn proxy_sources(config: &Config) -> Result<Sources, Error> {
+    let wrong = |text| format!("node.proxy_sources: `{text}` is neither an address nor a network such as 10.0.0.0/8");
+    Ok(Sources::parse(config.node.proxy_sources.iter().map(String::as_str)).map_err(wrong)?)
 }
 
 fn known_agencies(config: &Config) -> Result<BTreeMap<AgencyId, AgencyNames>, Error> {

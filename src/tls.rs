@@ -2,6 +2,7 @@
 
 mod client;
 mod pem;
+mod proxy;
 mod revocation;
 mod trust;
 
@@ -19,7 +20,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::identity::Peer;
 
-pub use client::{Unreachable, client_config, connect, connect_lazily, shown_by};
+pub use client::{Unreachable, client_config, connect, connect_lazily, connect_through, shown_by};
 pub use pem::{Credentials, Unreadable, certificates, certificates_from_file, revocation_lists};
 pub use revocation::{Life, Revocation, RevocationList, Unlistable};
 pub use trust::{Inadmissible, Trust, TrustedAgency, Untrustworthy, Vouching};

@@ -45,6 +45,7 @@ pub(super) fn overlay(
         let value = match wanted.kind() {
             "integer" => text.parse().map(Value::Integer).ok(),
             "boolean" => text.parse().map(Value::Boolean).ok(),
+            "array" => Some(text.split(',').map(|one| one.trim().to_owned()).collect::<Vec<_>>().into()),
             _ => Some(Value::String(text)),
         };
         let Some(value) = value else {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use rustls::pki_types::CertificateDer;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use super::Limits;
+use super::{Limits, Sources};
 use crate::domain::AgencyId;
 use crate::identity::Peer;
 use crate::telemetry::Metrics;
@@ -17,6 +17,7 @@ use crate::telemetry::Metrics;
 pub struct Connections {
     limits: Limits,
     metrics: Arc<Metrics>,
+    sources: Sources,
     state: Mutex<State>,
 }
 
@@ -46,6 +47,17 @@ impl Connections {
     #[must_use]
     pub fn counted_in(self, metrics: Arc<Metrics>) -> Self {
         Self { metrics, ..self }
+    }
+
+    /// The same, where connections from these sources begin with a header of the PROXY protocol.
+    #[must_use]
+    pub fn behind(self, sources: Sources) -> Self {
+        Self { sources, ..self }
+    }
+
+    /// From where connections begin with a header.
+    pub(super) fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// Where calls and connections are counted.

@@ -110,7 +110,7 @@ fn the_environment_comes_before_the_file_and_everything_wrong_is_said_at_once() 
         let environment = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Config::load_with(&file, environment)
     };
-    let config = load(&[
+    let mut config = load(&[
         ("CONCORDAT__NODE__DATABASE", "postgres://node@db/node"),
         ("CONCORDAT__NODE__DATABASE_PASSWORD_FILE", "password"),
         ("CONCORDAT__NODE__MIGRATE", "false"),
@@ -125,7 +125,7 @@ fn the_environment_comes_before_the_file_and_everything_wrong_is_said_at_once() 
     fs::write(folder.path().join("password"), "s:p@ce\n").unwrap();
     let allowed = load(&[("CONCORDAT__TLS__ALLOW_READABLE_KEYS", "true")]).unwrap();
     assert!(allowed.tls.allow_readable_keys);
-    let config = Config { tls: allowed.tls, ..config };
+    config.tls = allowed.tls;
     assert_eq!(config.database_login().unwrap().as_str(), "postgres://node:s%3Ap%40ce@db/node");
     assert!(!config.database_url().contains("p@ce") && !config.shown().node.database.contains("p@ce"));
 

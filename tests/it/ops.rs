@@ -6,12 +6,17 @@ mod metrics;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use concordat::config::{Config, OpsSection};
 use concordat::dev;
+use concordat::proto::v1::GetCheckpointRequest;
+use concordat::proto::v1::ledger_service_client::LedgerServiceClient;
 use concordat::server::Running;
 use concordat::store::{Options, Store};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tonic::Code;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
@@ -19,7 +24,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::cli::{concordat, execute, exit, text};
-use crate::harness::{World, on_both_databases, on_postgres};
+use crate::harness::{Engine, World, on_both_databases, on_postgres, run};
 use crate::program::Program;
 
 const PATIENT: Duration = Duration::from_secs(20);
@@ -93,7 +98,7 @@ on_both_databases! {
     async fn a_node_that_is_told_to_stop_says_so_first_and_finishes_what_it_does(world: World) {
         let stopped = world.stop().await;
         let mut config = Config::load(&stopped.folder().join("node-one/node.toml")).unwrap();
-        config.ops = OpsSection { enabled: true, listen: free(), shutdown_delay_seconds: 1 };
+        config.ops = OpsSection { enabled: true, listen: free(), shutdown_delay_seconds: 3 };
         let file = stopped.folder().join("node-one/with-ops.toml");
         config.write(&file).unwrap();
         let program = Program::start(&file);
@@ -168,4 +173,65 @@ on_postgres! {
         assert!(store.has_current_schema().await.unwrap());
         store.close().await;
     }
+}
+
+/// A proxy that lets through whoever asks for this address, and how often it did. It says `before` on each connection.
+async fn proxy_to(allowed: SocketAddr, before: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind(dev::loopback(0)).await.unwrap();
+    let (address, let_through) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&let_through);
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                asked.push(near.read_u8().await.unwrap());
+            }
+            if !asked.starts_with(format!("CONNECT {allowed} HTTP/1.1\r\n").as_bytes()) {
+                near.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n").await.unwrap();
+                continue;
+            }
+            count.fetch_add(1, Ordering::SeqCst);
+            near.write_all(b"HTTP/1.1 200 Connection established\r\nvia: test\r\n\r\n").await.unwrap();
+            let mut far = tokio::net::TcpStream::connect(allowed).await.unwrap();
+            far.write_all(before.as_bytes()).await.unwrap();
+            tokio::spawn(async move { drop(copy_bidirectional(&mut near, &mut far).await) });
+        }
+    });
+    (address, let_through)
+}
+
+#[test]
+fn a_node_is_called_through_a_proxy_that_passes_tls_on() {
+    run(Engine::Sqlite, |world: World| async move {
+        let (proxy, let_through) = proxy_to(world.node.address, "").await;
+        let folder = world.workspace.folder();
+        let mut context = world.workspace.context("ico", "aud", &["auditor"], &[], "one", world.node.address);
+        context.proxy = Some(format!("http://{proxy}"));
+        let mut ledger = LedgerServiceClient::new(context.officer(folder, world.clock.clone()).unwrap());
+        ledger.get_checkpoint(GetCheckpointRequest {}).await.unwrap();
+        assert_eq!(let_through.load(Ordering::SeqCst), 1);
+        // Another name of the same place is another place to the proxy.
+        context.server = format!("localhost:{}", world.node.address.port());
+        let mut ledger = LedgerServiceClient::new(context.officer(folder, world.clock.clone()).unwrap());
+        assert_eq!(ledger.get_checkpoint(GetCheckpointRequest {}).await.unwrap_err().code(), Code::Unavailable);
+        world
+    });
+}
+
+#[test]
+fn a_balancer_that_is_listed_says_whom_it_carries_and_nobody_else_comes_from_there() {
+    run(Engine::Sqlite, |world: World| async move {
+        let listed = |config: &mut Config| config.node.proxy_sources = vec!["127.0.0.0/8".to_owned()];
+        let world = world.stop().await.start_with(listed).await;
+        let mut said = Vec::new();
+        for before in ["PROXY TCP4 192.0.2.7 192.0.2.8 4711 8443\r\n", ""] {
+            let (proxy, _) = proxy_to(world.node.address, before).await;
+            let mut context = world.workspace.context("ico", "aud", &["auditor"], &[], "one", world.node.address);
+            context.proxy = Some(format!("http://{proxy}"));
+            let officer = context.officer(world.workspace.folder(), world.clock.clone()).unwrap();
+            said.push(LedgerServiceClient::new(officer).get_checkpoint(GetCheckpointRequest {}).await.is_ok());
+        }
+        assert_eq!(said, [true, false]);
+        world.stop().await.start_with(|config| config.node.proxy_sources.clear()).await
+    });
 }

@@ -13,7 +13,7 @@ use concordat::tls::{self, Life};
 use concordat::{domain::Instant, server};
 
 use super::{Finding, State};
-use crate::cli::probe;
+use crate::cli::{context, probe};
 
 /// Certificates, lists, keys and agreements on disk.
 pub(super) fn at_files(config: &Config) -> Vec<Finding> {
@@ -204,11 +204,12 @@ pub(super) async fn at_peer(config: &Config, peer: &str) -> Finding {
     let Some((host, _)) = peer.rsplit_once(':') else {
         return Finding::not_well(what, "is not HOST:PORT", "write concordat.ncsc.example:8443");
     };
+    let proxy = context::proxy(peer);
     let mut last = String::from("no agency is configured");
     for agency in &config.agency {
         let Ok(roots) = tls::certificates_from_file(&config.path(&agency.roots_file)) else { continue };
         let Ok(trust) = tls::client_config(roots, None) else { continue };
-        match tls::shown_by(peer, host.trim_matches(['[', ']']), trust).await {
+        match tls::shown_by(peer, host.trim_matches(['[', ']']), trust, proxy.as_deref()).await {
             Ok(_) => return Finding::well(what, format!("{} vouches for it", agency.id)),
             Err(error) => last = error.to_string(),
         }

@@ -32,7 +32,7 @@ pub(super) const RULES: &[Rule] = &[
             "tower",
             "tracing",
         ],
-        outside: &["io", "time"],
+        outside: &["io", "net", "time"],
     },
     // Who calls: chain, token, keys and time come in as values.
     Rule {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::with_ops;
 use crate::cli::{command, concordat, exit, text};
-use crate::harness::{World, on_both_databases};
+use crate::harness::on_both_databases;
 
 /// What the doctor says: its exit code, and the state of each thing.
 async fn examined(file: &Path, more: &[&str]) -> (i32, Vec<(String, String, String)>) {

@@ -13,7 +13,7 @@ use concordat::telemetry::{METRICS, page};
 use super::{PATIENT, answer, with_ops};
 use crate::architecture::workspace_file;
 use crate::builders::{assert_not_covered, assert_open, assert_released};
-use crate::harness::{World, on_both_databases, real_now};
+use crate::harness::{on_both_databases, real_now};
 
 /// The samples: each with its name and labels as written, and its value.
 fn samples(text: &str) -> BTreeMap<String, f64> {
