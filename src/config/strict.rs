@@ -101,7 +101,9 @@ impl<'a> Shape<'a> {
 
     fn names(self) -> Vec<&'a str> {
         let properties = self.resolved().get("properties").and_then(Json::as_object);
-        properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect()
+        let mut names: Vec<&str> = properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
     }
 
     /// The values that there are, where they are listed.

@@ -1,6 +1,6 @@
 //! `docs/metrics.md`, from the table.
 
-use super::METRICS;
+use super::{METRICS, Row};
 
 const HEAD: &str = "# Metrics
 
@@ -21,10 +21,9 @@ Histograms of times have the buckets 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250 and 50
 
 /// The page.
 pub fn page() -> String {
-    let mut page = HEAD.to_owned();
-    for row in METRICS {
+    let row = |row: &Row| {
         let labels: Vec<String> = row.labels.iter().map(|(name, values)| format!("`{name}`: {values}")).collect();
-        page.push_str(&format!("| `{}` | {} | {} | {} |\n", row.name, row.kind, labels.join("<br>"), row.help));
-    }
-    page
+        format!("| `{}` | {} | {} | {} |\n", row.name, row.kind, labels.join("<br>"), row.help)
+    };
+    METRICS.iter().map(row).fold(HEAD.to_owned(), |page, row| page + &row)
 }

@@ -130,7 +130,7 @@ metrics! {
 }
 
 impl Metrics {
-    /// All of them, as OpenMetrics writes them.
+    /// All of them, in the text format of `OpenMetrics`.
     pub fn text(&self) -> String {
         let mut written = String::new();
         // A string takes everything.
