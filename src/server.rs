@@ -273,7 +273,7 @@ pub fn problems(config: &Config) -> Vec<String> {
     tell(config.node_secret().err().map(Into::into));
     match config.read_secret(&config.node.ledger_key_file) {
         Ok(key) => {
-            tell(SigningKey::parse(&key).err().map(|e| config::Error::new(&config.node.ledger_key_file, e).into()))
+            tell(SigningKey::parse(&key).err().map(|e| config::Error::new(&config.node.ledger_key_file, e).into()));
         }
         Err(problem) => tell(Some(problem.into())),
     }
@@ -282,7 +282,9 @@ pub fn problems(config: &Config) -> Vec<String> {
     tell(proxy_sources(config).err());
     match proposals(config) {
         Ok(proposals) => {
-            proposals.iter().for_each(|proposal| tell(Agreement::load(&proposal.text()).err().map(Into::into)))
+            for proposal in proposals {
+                tell(Agreement::load(&proposal.text()).err().map(Into::into));
+            }
         }
         Err(problem) => tell(Some(problem)),
     }

@@ -33,12 +33,12 @@ pub struct Series<M>(Family<Labels, M, fn() -> M>);
 impl<M: Clone> Series<M> {
     /// The one with these labels.
     pub fn of<const N: usize>(&self, labels: [(&'static str, &'static str); N]) -> M {
-        self.with(labels.into_iter().map(|(name, value)| (name, Cow::Borrowed(value))).collect())
+        self.with(labels.map(|(name, value)| (name, Cow::Borrowed(value))))
     }
 
     /// The same where a value is the configuration's.
-    pub fn with(&self, labels: Labels) -> M {
-        self.0.get_or_create_owned(&labels)
+    pub fn with(&self, labels: impl Into<Labels>) -> M {
+        self.0.get_or_create_owned(&labels.into())
     }
 
     /// Forgets all of them: what is not set anew is no longer there.

@@ -64,15 +64,15 @@ struct Finding {
 }
 
 impl Finding {
-    fn new(what: impl Into<String>, state: State, says: impl ToString, remedy: &'static str) -> Self {
-        Self { what: what.into(), state, says: says.to_string(), remedy }
+    fn new(what: impl Into<String>, state: State, says: impl Into<String>, remedy: &'static str) -> Self {
+        Self { what: what.into(), state, says: says.into(), remedy }
     }
 
-    fn well(what: impl Into<String>, says: impl ToString) -> Self {
+    fn well(what: impl Into<String>, says: impl Into<String>) -> Self {
         Self::new(what, State::Well, says, "")
     }
 
-    fn not_well(what: impl Into<String>, says: impl ToString, remedy: &'static str) -> Self {
+    fn not_well(what: impl Into<String>, says: impl Into<String>, remedy: &'static str) -> Self {
         Self::new(what, State::NotWell, says, remedy)
     }
 }
@@ -84,7 +84,7 @@ pub(super) async fn run(arguments: Arguments, format: Format) -> anyhow::Result<
             error.problems().iter().map(|problem| Finding::not_well("configuration", problem, remedy)).collect()
         }
         Ok(config) => {
-            let mut findings = vec![Finding::well("configuration", arguments.config.display())];
+            let mut findings = vec![Finding::well("configuration", arguments.config.display().to_string())];
             findings.extend(looks::at_files(&config));
             findings.extend(looks::at_database(&config, &Clock::system()).await);
             findings.extend(looks::at_ports(&config));

@@ -25,8 +25,8 @@ impl Surveyed {
         Self { name: name.into(), life: Some((Life::between(from, until, now()), until)), problem: None }
     }
 
-    fn wrong(name: impl Into<String>, problem: impl ToString) -> Self {
-        Self { name: name.into(), life: None, problem: Some(problem.to_string()) }
+    fn wrong(name: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { name: name.into(), life: None, problem: Some(problem.into()) }
     }
 }
 
@@ -38,7 +38,7 @@ pub fn survey(config: &Config) -> Vec<Surveyed> {
     match read::own(config, &contents, now()).map(|reading| reading.usable.validity()) {
         Ok(Some((from, until))) => found.push(Surveyed::ends(name, from, until)),
         Ok(None) => found.push(Surveyed::wrong(name, "its dates cannot be read")),
-        Err(problem) => found.push(Surveyed::wrong(name, problem)),
+        Err(problem) => found.push(Surveyed::wrong(name, problem.to_string())),
     }
     let mut all = Vec::new();
     for agency in &config.agency {
@@ -62,18 +62,18 @@ pub fn survey(config: &Config) -> Vec<Surveyed> {
                 }
                 all.push(reading.usable);
             }
-            Err(problem) => found.push(Surveyed::wrong(name, problem)),
+            Err(problem) => found.push(Surveyed::wrong(name, problem.to_string())),
         }
         let contents = Contents::read(&read::issuer_files(config, agency));
         let keys: Result<_, Error> = read::issuers(config, agency, &contents);
         let name = format!("the token keys of {}", agency.id);
         found.push(match keys {
             Ok(_) => Surveyed { name, life: None, problem: None },
-            Err(problem) => Surveyed::wrong(name, problem),
+            Err(problem) => Surveyed::wrong(name, problem.to_string()),
         });
     }
     if let Err(problem) = Trust::of(all) {
-        found.push(Surveyed::wrong("what vouches for the agencies' systems", problem));
+        found.push(Surveyed::wrong("what vouches for the agencies' systems", problem.to_string()));
     }
     found
 }

@@ -140,6 +140,6 @@ impl Metrics {
 
     /// An RPC of the contract, health or reflection, by its path; anything else is the unknown one.
     pub(super) fn rpc(&self, path: &str) -> Rpc {
-        self.rpcs.get(path).cloned().unwrap_or_else(Rpc::unknown)
+        self.rpcs.get(path).copied().unwrap_or_else(Rpc::unknown)
     }
 }

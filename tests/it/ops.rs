@@ -16,6 +16,7 @@ use concordat::proto::v1::GetCheckpointRequest;
 use concordat::proto::v1::ledger_service_client::LedgerServiceClient;
 use concordat::server::Running;
 use concordat::store::{Options, Store};
+use sqlx::{Connection as _, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tonic::Code;
 use tonic::transport::Endpoint;
@@ -147,6 +148,21 @@ on_both_databases! {
     }
 }
 
+/// Waits until the node has asked the database for its schema.
+async fn until_looked(url: &str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let begun = Instant::now();
+    loop {
+        let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+            AND pid <> pg_backend_pid() AND query LIKE '%_sqlx_migrations WHERE success%'";
+        let looked: i64 = sqlx::query_scalar(sessions).fetch_one(&mut connection).await.unwrap();
+        if looked > 0 {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENT, "the node does not look at the schema");
+    }
+}
+
 on_postgres! {
     async fn a_node_without_rights_to_change_the_schema_waits_for_who_has_them(world: World) {
         let mut config = world.config.clone();
@@ -163,6 +179,10 @@ on_postgres! {
         let says = tokio::task::spawn_blocking(move || until(ops, "/startupz", 503)).await.unwrap();
         assert!(says.contains("schema"), "{says}");
         assert_eq!(answer(ops, "/livez").0, 200, "waiting is no reason to restart it");
+        until_looked(&config.database_url()).await;
+        let store = Store::open(&Options::inspect(config.database_url())).await.unwrap();
+        assert!(!store.has_current_schema().await.unwrap(), "it has looked, and changed nothing");
+        store.close().await;
         let migrated = tokio::task::spawn_blocking(move || concordat(&["migrate", "--config", text(&file)]));
         let migrated = migrated.await.unwrap();
         assert_eq!(exit(&migrated), 0, "{migrated:?}");

@@ -51,7 +51,9 @@ pub(super) async fn at_database(config: &Config, clock: &Clock) -> Vec<Finding> 
     let shown = config.database_shown();
     let store = match config.database_login() {
         Ok(url) => Store::open(&Options::inspect(url.as_str())).await,
-        Err(problem) => return vec![Finding::not_well("database", problem, "put the password's file right")],
+        Err(problem) => {
+            return vec![Finding::not_well("database", problem.to_string(), "put the password's file right")];
+        }
     };
     let store = match store {
         Ok(store) => store,
@@ -100,7 +102,7 @@ async fn at_head(config: &Config, store: &Store) -> Finding {
         Err(CheckFailed::Store(error)) => fault("ledger's head", &error.to_string(), &error),
         Err(problem) => Finding::not_well(
             "ledger's head",
-            problem,
+            problem.to_string(),
             "stop the node and keep the database as it is; see docs/operations.md, `ledger check`",
         ),
     }
@@ -125,7 +127,7 @@ async fn read(store: &Store, clock: &Clock) -> store::Result<Vec<Finding>> {
     {
         Finding::not_well("clock", format!("{} s from the database's", apart / 1_000_000), remedy)
     } else {
-        Finding::well("clock", now)
+        Finding::well("clock", now.to_string())
     }];
     findings.extend(agreements(&mut reads).await?);
     Ok(findings)
@@ -139,7 +141,7 @@ async fn agreements(reads: &mut Reads) -> store::Result<Vec<Finding>> {
         findings.push(match read {
             Some(Ok(_)) => Finding::well(what, "in force"),
             Some(Err(problem)) => {
-                Finding::not_well(what, problem, "nothing is decided: run a program that can read it")
+                Finding::not_well(what, problem.to_string(), "nothing is decided: run a program that can read it")
             }
             None => Finding::not_well(
                 what,
