@@ -45,6 +45,10 @@ clients:
 reference:
     cargo run --quiet --locked -- reference > docs/reference.md
 
+# Renew docs/metrics.md, which a test compares with the table of metrics.
+metrics:
+    cargo run --quiet --locked -- metrics > docs/metrics.md
+
 # Renew docs/coverage.md: what the agreements ask for, and which clauses, RPCs and tests answer it.
 coverage:
     CONCORDAT_RENEW=1 cargo test --quiet --locked --test it -- coverage

@@ -4,9 +4,11 @@ mod advice;
 mod call;
 mod certs;
 mod completion;
+mod config;
 mod context;
 mod contract;
 mod demo;
+mod doctor;
 mod explain;
 mod flags;
 mod import;
@@ -15,6 +17,7 @@ mod ledger;
 mod nouns;
 mod output;
 mod papers;
+mod probe;
 mod raw;
 mod reference;
 mod retention;
@@ -65,6 +68,14 @@ enum Command {
     Demo(demo::Arguments),
     /// Run a node.
     Serve(serve::Arguments),
+    /// Look at a node's clock, certificates, lists, database, schema, agreements, ports and peers.
+    Doctor(doctor::Arguments),
+    /// Check, print or begin a node's configuration.
+    Config(config::Arguments),
+    /// Bring a node's database up to date, and exit.
+    Migrate(ledger::ConfigArgument),
+    /// Ask a node's port for probes whether it is alive, ready or started.
+    Probe(probe::Arguments),
     /// Check a receipt, offline.
     Verify(verify::Arguments),
     /// Make or check a node's ledger; ask a node for its checkpoints, entries and proofs.
@@ -96,6 +107,9 @@ enum Command {
     /// Print docs/reference.md: every RPC, message, reason, role, category and clause.
     #[command(hide = true)]
     Reference,
+    /// Print docs/metrics.md: every metric of a node.
+    #[command(hide = true)]
+    Metrics,
 }
 
 /// How a command ended, if it did not fail.
@@ -176,6 +190,14 @@ async fn run_fixed(contract: &Contract, commands: &mut clap::Command, matches: &
     match cli.command {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Doctor(arguments) => doctor::run(arguments, output::format(stated)).await,
+        Command::Config(arguments) => config::run(&arguments, stated),
+        Command::Migrate(argument) => ledger::migrate(&argument, stated).await,
+        Command::Probe(arguments) => probe::run(&arguments, stated),
+        Command::Metrics => {
+            output::text(&concordat::telemetry::page());
+            Ok(Verdict::Well)
+        }
         Command::Verify(arguments) => verify::run(&arguments, output::format(stated)),
         Command::Ledger(arguments) => ledger::run(arguments, stated).await,
         Command::Import(arguments) => import::run(arguments, output::format(stated)).await,

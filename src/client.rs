@@ -36,6 +36,9 @@ pub struct Context {
     pub certificate_file: PathBuf,
     /// Its key, PEM.
     pub key_file: PathBuf,
+    /// A proxy on the way there that lets TLS through, such as `http://proxy.example:3128`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
     /// Where the officer's tokens come from.
     pub token: TokenSource,
 }
@@ -85,7 +88,7 @@ impl Context {
     fn channel_with(&self, folder: &Path, credentials: Credentials) -> Result<Channel, Error> {
         let roots = tls::certificates_from_file(&folder.join(&self.roots_file))?;
         let config = tls::client_config(roots, Some(credentials))?;
-        Ok(tls::connect_lazily(&self.server, &self.server_name, config)?)
+        Ok(tls::connect_through(&self.server, &self.server_name, config, self.proxy.clone())?)
     }
 
     /// A connection that speaks for the context's officer, with the context's files as they are at each call.

@@ -1,6 +1,10 @@
-//! The node's configuration file, read strictly: an unknown key is an error, and every error names its key.
+//! The node's configuration: a file, and what the environment says instead. Read strictly: an unknown key is an error,
+//! every error names its key, and all are told at once.
 
+mod database;
 mod limits;
+mod sections;
+mod strict;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,6 +12,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -15,24 +20,42 @@ use crate::domain::{Agency, AgencyId, AgencyName, AgencyNames, Instant, Invalid,
 use crate::proto::ROLES;
 
 pub use limits::LimitsSection;
+pub use sections::{EventsSection, LogFormat, LogSection, OpsSection};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{file}: {problem}")]
+#[error("{file}: {}", in_words(.problems))]
 pub struct Error {
     file: String,
-    problem: String,
+    problems: Vec<String>,
+}
+
+fn in_words(problems: &[String]) -> String {
+    match problems {
+        [problem] => problem.clone(),
+        problems => format!("{} problems:\n  {}", problems.len(), problems.join("\n  ")),
+    }
 }
 
 impl Error {
     /// A problem with a file.
     pub fn new(file: &Path, problem: impl std::fmt::Display) -> Self {
-        Self { file: file.display().to_string(), problem: problem.to_string() }
+        Self { file: file.display().to_string(), problems: vec![problem.to_string()] }
+    }
+
+    /// All that is wrong with a file.
+    fn all(file: &Path, problems: Vec<String>) -> Self {
+        Self { file: file.display().to_string(), problems }
+    }
+
+    /// Each problem.
+    pub fn problems(&self) -> &[String] {
+        &self.problems
     }
 }
 
 /// A node's configuration. Paths are relative to the file's folder.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The node itself.
@@ -45,6 +68,12 @@ pub struct Config {
     /// What one peer may take of it.
     #[serde(default)]
     pub limits: LimitsSection,
+    /// The port for probes and metrics.
+    #[serde(default)]
+    pub ops: OpsSection,
+    /// What is written to stderr.
+    #[serde(default)]
+    pub log: LogSection,
     /// Every agency that may call it, its own included.
     pub agency: Vec<AgencySection>,
     #[serde(skip)]
@@ -52,15 +81,27 @@ pub struct Config {
 }
 
 /// `[node]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NodeSection {
     /// Where to listen, such as `0.0.0.0:8443`.
+    #[schemars(with = "String")]
     pub listen: SocketAddr,
+    /// Load balancers that say whom they carry, by the PROXY protocol: addresses, or networks such as `10.0.0.0/8`. Each
+    /// connection from there must begin so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proxy_sources: Vec<String>,
     /// What tokens for this node name as their audience.
     pub audience: String,
     /// `sqlite:PATH` or `postgres://...`.
     pub database: String,
+    /// A file with PostgreSQL's password, so that it need not be in the URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_password_file: Option<PathBuf>,
+    /// Whether the node brings the database's schema up to date when it starts. If not it waits until
+    /// `concordat migrate` has.
+    #[serde(default = "yes")]
+    pub migrate: bool,
     /// 32 secret bytes in hexadecimal, from which the keys of everything sealed follow.
     pub secret_file: PathBuf,
     /// Other such secrets: those with which something stored is still sealed, and the one that comes next.
@@ -72,11 +113,16 @@ pub struct NodeSection {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_ledger_key_files: Vec<PathBuf>,
     /// A folder of agreements besides the bundled ones: proposals until an operator activates them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreements: Option<PathBuf>,
 }
 
+fn yes() -> bool {
+    true
+}
+
 /// `[tls]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TlsSection {
     /// The server's certificate and its intermediates, PEM.
@@ -85,6 +131,7 @@ pub struct TlsSection {
     pub key_file: PathBuf,
     /// How often files of certificates and keys are looked at for changes, in seconds: 1 to 60.
     #[serde(default = "reload_seconds")]
+    #[schemars(range(min = 1, max = 60))]
     pub reload_seconds: u64,
     /// Turns callers away who cannot agree on keys in a way that a quantum computer cannot undo (X25519MLKEM768).
     #[serde(default)]
@@ -111,27 +158,12 @@ impl TlsSection {
     }
 }
 
-/// `[events]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EventsSection {
-    /// After how many seconds a stream tells that it is there, 1 to 300.
-    pub heartbeat_seconds: u64,
-    /// How many streams one agency may have open at this node.
-    pub streams_per_agency: usize,
-}
-
-impl Default for EventsSection {
-    fn default() -> Self {
-        Self { heartbeat_seconds: 20, streams_per_agency: 16 }
-    }
-}
-
 /// `[[agency]]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgencySection {
     /// The agency's id.
+    #[schemars(with = "String")]
     pub id: AgencyId,
     /// The SPIFFE trust domain of its certificates.
     pub trust_domain: String,
@@ -161,7 +193,7 @@ pub struct AgencySection {
 }
 
 /// `agency.revocation`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RevocationPolicy {
     /// By lists of its authorities; without current ones nobody of the agency is admitted.
@@ -172,7 +204,7 @@ pub enum RevocationPolicy {
 }
 
 /// `[[agency.name]]`: a name of the agency, for as long as it is the name.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NameSection {
     /// The name.
@@ -185,7 +217,7 @@ pub struct NameSection {
 }
 
 /// `[agency.holds]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HoldsSection {
     /// Where callers turn to when nothing is released.
@@ -195,19 +227,20 @@ pub struct HoldsSection {
 }
 
 /// `[[agency.issuer]]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerSection {
     /// The `iss` of its tokens.
     pub issuer: String,
     /// The roles that its tokens may carry.
+    #[schemars(with = "BTreeSet<String>")]
     pub roles: BTreeSet<Role>,
     /// Its keys.
     pub key: Vec<KeySection>,
 }
 
 /// `[[agency.ledger]]`: a key that signs the ledger of the agency's own node.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerSection {
     /// The verifier key, `NAME+ID+KEY`.
@@ -231,7 +264,7 @@ impl LedgerSection {
 }
 
 /// `[[agency.issuer.key]]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeySection {
     /// The `kid` of its tokens.
@@ -285,27 +318,54 @@ impl AgencySection {
 }
 
 impl Config {
-    /// Reads a file.
+    /// Reads a file, and what the environment says instead of it.
     pub fn load(file: &Path) -> Result<Self, Error> {
+        Self::load_with(file, std::env::vars())
+    }
+
+    /// The same with an environment of one's own.
+    pub fn load_with(file: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
         let text = fs::read_to_string(file).map_err(|e| Error::new(file, e))?;
-        let mut config: Self = toml::from_str(&text).map_err(|e| Error::new(file, e))?;
+        let mut table: toml::Table = text.parse().map_err(|e| Error::new(file, e))?;
+        let (schema, mut problems) = (Self::schema(), Vec::new());
+        strict::overlay(&mut table, environment, &schema, &mut problems);
+        problems.extend(strict::problems(&table, &schema));
+        if !problems.is_empty() {
+            return Err(Error::all(file, problems));
+        }
+        let mut config: Self = table.try_into().map_err(|e| Error::new(file, e))?;
         file.parent().unwrap_or(Path::new(".")).clone_into(&mut config.folder);
-        if !config.agency.iter().any(|agency| agency.holds.is_some()) {
-            return Err(Error::new(file, "no [[agency]] has [agency.holds]: say whose records this node holds"));
+        match config.contradictions() {
+            problems if problems.is_empty() => Ok(config),
+            problems => Err(Error::all(file, problems)),
         }
-        if !(1..=300).contains(&config.events.heartbeat_seconds) {
-            return Err(Error::new(file, "events.heartbeat_seconds: must be 1 to 300"));
+    }
+
+    /// The JSON Schema of the file: draft 2020-12, without references to anything outside it.
+    pub fn schema() -> serde_json::Value {
+        strict::schema::<Self>()
+    }
+
+    /// What is well-formed and cannot be meant.
+    fn contradictions(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if !self.agency.iter().any(|agency| agency.holds.is_some()) {
+            problems.push("no [[agency]] has [agency.holds]: say whose records this node holds".to_owned());
         }
-        if !(1..=60).contains(&config.tls.reload_seconds) {
-            return Err(Error::new(file, "tls.reload_seconds: must be 1 to 60"));
+        for (key, value, least, most) in [
+            ("events.heartbeat_seconds", self.events.heartbeat_seconds, 1, 300),
+            ("tls.reload_seconds", self.tls.reload_seconds, 1, 60),
+            ("ops.shutdown_delay_seconds", self.ops.shutdown_delay_seconds, 0, 120),
+        ] {
+            if !(least..=most).contains(&value) {
+                problems.push(format!("{key}: must be {least} to {most}"));
+            }
         }
-        if let Some(problem) = config.limits.problem() {
-            return Err(Error::new(file, problem));
+        problems.extend(self.limits.problems());
+        for agency in &self.agency {
+            problems.extend(agency.check().err().map(|problem| format!("agency `{}`: {problem}", agency.id)));
         }
-        for agency in &config.agency {
-            agency.check().map_err(|problem| Error::new(file, format!("agency `{}`: {problem}", agency.id)))?;
-        }
-        Ok(config)
+        problems
     }
 
     /// Writes a configuration for [`Config::load`].
@@ -314,32 +374,23 @@ impl Config {
         fs::write(file, text).map_err(|e| Error::new(file, e))
     }
 
-    /// A configuration made by a program.
+    /// A configuration made by a program, without a port for probes and metrics.
     pub fn new(node: NodeSection, tls: TlsSection, agency: Vec<AgencySection>) -> Self {
-        let (events, limits) = (EventsSection::default(), LimitsSection::default());
-        Self { node, tls, events, limits, agency, folder: PathBuf::new() }
+        Self {
+            node,
+            tls,
+            events: EventsSection::default(),
+            limits: LimitsSection::default(),
+            ops: OpsSection::off(),
+            log: LogSection::default(),
+            agency,
+            folder: PathBuf::new(),
+        }
     }
 
     /// A path of the file, seen from where we are.
     pub fn path(&self, path: &Path) -> PathBuf {
         self.folder.join(path)
-    }
-
-    /// The database's URL, with the path of an SQLite file seen from where we are.
-    pub fn database_url(&self) -> String {
-        match self.node.database.strip_prefix("sqlite:") {
-            Some(path) => format!("sqlite:{}", self.path(Path::new(path)).display()),
-            None => self.node.database.clone(),
-        }
-    }
-
-    /// The database as it may be shown: without a password.
-    pub fn database_shown(&self) -> String {
-        let url = self.database_url();
-        match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
-            Some((scheme, place)) => format!("{scheme}://…@{place}"),
-            None => url,
-        }
     }
 
     /// The agencies whose records this node holds.

@@ -6,15 +6,18 @@
 
 mod account;
 mod conduct;
+mod counted;
 mod deadline;
 mod frames;
 mod handshakes;
+mod proxied;
 mod registry;
 
 use std::convert::Infallible;
 use std::future::pending;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,11 +37,13 @@ use tonic::body::Body;
 use tonic::service::Routes;
 
 use crate::identity::Peer;
+use crate::telemetry::{Call, Metrics};
 use crate::tls::{Acceptor, is_post_quantum};
 
 use account::Account;
 use conduct::{Answer, Conduct, Watched};
 use handshakes::{Handshakes, Underway};
+pub use proxied::Sources;
 use registry::Open;
 pub use registry::{Connections, Count};
 
@@ -172,16 +177,18 @@ pub async fn serve(
 
 impl Node {
     /// One connection from its first byte to its last.
-    async fn converse(self: Arc<Self>, socket: TcpStream, underway: Underway) {
-        let address = socket.peer_addr().ok();
+    async fn converse(self: Arc<Self>, socket: TcpStream, mut underway: Underway) {
+        let mut address = socket.peer_addr().ok();
+        let pushed_out = underway.pushed_out();
         let shaken = tokio::select! {
-            shaken = self.shake_hands(socket) => shaken,
-            () = underway.pushed_out() => Err(io::Error::other("others wait, and its address has the most handshakes")),
+            shaken = self.shake_hands(socket, &mut address, &mut underway) => shaken,
+            () = pushed_out => Err(io::Error::other("others wait, and its address has the most handshakes")),
         };
         drop(underway);
         let (stream, peer) = match shaken {
             Ok(shaken) => shaken,
             Err(reason) => {
+                self.turned_away();
                 tracing::info!(?address, %reason, "a peer was turned away");
                 return;
             }
@@ -191,6 +198,7 @@ impl Node {
         let group = stream.get_ref().1.negotiated_key_exchange_group().map(rustls::crypto::SupportedKxGroup::name);
         let is_post_quantum = group.is_some_and(is_post_quantum);
         let Some(open) = self.connections.register(&peer, Arc::clone(&chain), is_post_quantum) else {
+            self.turned_away();
             let (agency, fingerprint) = (peer.agency(), peer.fingerprint().to_hex());
             tracing::info!(?address, %agency, fingerprint, "an agency has too many connections, or a suspended certificate");
             return;
@@ -198,19 +206,40 @@ impl Node {
         // WHY: if trust changed during the handshake, the one who ends what is no longer trusted may have looked
         // before this connection was registered. Either they saw it, or we see the new acceptor here.
         if let Err(reason) = self.acceptor.load().judge(&chain) {
+            self.turned_away();
             tracing::info!(?address, %reason, "a peer was turned away");
             return;
         }
         drop(chain);
+        self.connections.metrics().handshakes.of([("result", "accepted")]).inc();
         let (agency, fingerprint) = (peer.agency(), peer.fingerprint().to_hex());
-        tracing::info!(%agency, fingerprint, ?group, is_post_quantum, "a system is connected");
+        tracing::info!(?address, %agency, fingerprint, ?group, is_post_quantum, "a system is connected");
         self.carry(stream, peer, &open).await;
     }
 
-    async fn shake_hands(&self, socket: TcpStream) -> io::Result<(TlsStream<TcpStream>, Peer)> {
+    fn turned_away(&self) {
+        self.connections.metrics().handshakes.of([("result", "refused")]).inc();
+    }
+
+    /// Where a listed source stands between, the address becomes the one that it says.
+    async fn shake_hands(
+        &self,
+        mut socket: TcpStream,
+        address: &mut Option<SocketAddr>,
+        underway: &mut Underway,
+    ) -> io::Result<(TlsStream<TcpStream>, Peer)> {
         socket.set_nodelay(true)?;
         let acceptor = self.acceptor.load_full();
-        timeout(self.connections.limits().handshake, acceptor.accept(socket)).await?
+        let shaking = async {
+            if address.is_some_and(|address| self.connections.sources().has(address.ip()))
+                && let Some(stated) = proxied::read(&mut socket).await?
+            {
+                underway.comes_from(stated.ip());
+                *address = Some(stated);
+            }
+            acceptor.accept(socket).await
+        };
+        timeout(self.connections.limits().handshake, shaking).await?
     }
 
     /// Serves requests until the peer leaves; at shutdown, of old age or if nobody vouches for the peer any more says
@@ -228,6 +257,7 @@ impl Node {
             leaving: leaving.clone(),
             account: Arc::clone(open.account()),
             conduct: Arc::clone(&conduct),
+            metrics: Arc::clone(self.connections.metrics()),
         };
         let service = seat.service(self.routes.clone());
         let mut connection = pin!(http2_settings().serve_connection(TokioIo::new(stream), service));
@@ -270,18 +300,23 @@ struct Seat {
     leaving: Leaving,
     account: Arc<Account>,
     conduct: Arc<Conduct>,
+    metrics: Arc<Metrics>,
 }
 
 impl Seat {
-    /// Tonic's routes, with the peer in each request and a deadline on each answer.
+    /// Tonic's routes, with the peer in each request and a deadline on each answer, each call counted.
     fn service(self, routes: Routes) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> {
         service_fn(move |mut request: Request<Incoming>| {
             self.spoken.cancel();
             request.extensions_mut().insert(Arc::clone(&self.peer));
             request.extensions_mut().insert(self.leaving.clone());
+            let call = Call::begin(&self.metrics, request.uri().path());
             let answer = deadline::answer(routes.clone(), request, self.limits, Arc::clone(&self.account));
             let conduct = Arc::clone(&self.conduct);
-            async move { Ok::<Response<Body>, Infallible>(answer.await.map(|body| Answer::watched(body, conduct))) }
+            async move {
+                let answer = counted::to_its_end(answer.await, call);
+                Ok::<Response<Body>, Infallible>(answer.map(|body| Answer::watched(body, conduct)))
+            }
         })
     }
 }

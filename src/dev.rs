@@ -105,12 +105,15 @@ impl Workspace {
         let node = NodeSection {
             listen,
             audience: audience(name),
+            proxy_sources: Vec::new(),
             database: database.unwrap_or("sqlite:node.db").to_owned(),
             secret_file: "node.secret".into(),
             other_secret_files: Vec::new(),
             ledger_key_file: "ledger.key".into(),
             other_ledger_key_files: Vec::new(),
             agreements: None,
+            database_password_file: None,
+            migrate: true,
         };
         let tls = TlsSection::new("server.pem", "server.key");
         let file = home.join("node.toml");
@@ -146,6 +149,7 @@ impl Workspace {
             roots_file: "roots.pem".into(),
             certificate_file: format!("{agency}/client.pem").into(),
             key_file: format!("{agency}/client.key").into(),
+            proxy: None,
             token: TokenSource::Key(TokenSection {
                 key_file: format!("{agency}/token.key").into(),
                 kid: format!("{agency}-1"),

@@ -19,6 +19,7 @@
 //! statistics           incidents of a quarter, purely     -> tables and single records that may be shown
 //! signpost             facts about a victim, purely       -> whom to turn to, clocks, help on offer
 //! domain               the nouns and their rules
+//! telemetry            what is counted and measured
 //! ```
 
 pub mod connections;
@@ -48,12 +49,14 @@ pub mod statistics;
 
 pub mod clock;
 pub mod domain;
+pub mod telemetry;
 pub mod veris;
 
 // From here on: what puts a node together, and what calls one.
 pub mod client;
 pub mod config;
 pub mod dev;
+pub mod ops;
 pub mod pki;
 pub mod rotation;
 pub mod server;

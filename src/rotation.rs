@@ -6,9 +6,11 @@
 //! which nobody vouches any more.
 
 mod ageing;
+mod measured;
 mod read;
 mod set;
 mod status;
+mod survey;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,10 +25,12 @@ use crate::config::{AgencySection, Config};
 use crate::connections::Connections;
 use crate::domain::Instant;
 use crate::identity::{Issuers, RegisteredIssuer, Tokens};
+use crate::telemetry::Metrics;
 use crate::tls::{Acceptor, Credentials, KeyExchange, Trust, Vouching};
 
 use ageing::Ageing;
 use set::{Candidate, Contents, Set};
+pub use survey::{Surveyed, survey};
 
 pub use status::{AgencyStatus, FilesStatus, ListStatus, NodeStatus, Status, TokenKeyStatus};
 
@@ -53,6 +57,7 @@ pub struct Rotation {
     tokens: Arc<Tokens>,
     connections: Arc<Connections>,
     status: ArcSwap<Status>,
+    metrics: Arc<Metrics>,
 }
 
 /// What was read when it could last be used.
@@ -139,9 +144,10 @@ impl Rotation {
         acceptor: Arc<ArcSwap<Acceptor>>,
         tokens: Arc<Tokens>,
         connections: Arc<Connections>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let status = ArcSwap::from_pointee(sets.status(&config, now()));
-        Self { config, sets: Mutex::new(sets), acceptor, tokens, connections, status }
+        Self { config, sets: Mutex::new(sets), acceptor, tokens, connections, status, metrics }
     }
 
     /// What is in place, as it was when the files were last looked at.
@@ -170,6 +176,7 @@ impl Rotation {
         looked.refused = refused.flatten().collect();
         let vouching = sets.trusted.iter().map(|set| set.good().as_ref());
         sets.ageing.tell(config, sets.own.good(), vouching, at);
+        self.count(sets);
         self.status.store(Arc::new(sets.status(config, at)));
         looked
     }

@@ -12,18 +12,20 @@ use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::connections::{self, Connections, Limits};
-use crate::decision::Proposal;
+use crate::connections::{self, Connections, Limits, Sources};
+use crate::decision::{Agreement, Proposal};
 use crate::domain::{AgencyId, AgencyNames};
-use crate::exchange::{Exchange, LedgerKey, Node, Setup, SuspendedSystems};
+use crate::exchange::{self, Exchange, LedgerKey, Node, Setup, SuspendedSystems};
 use crate::identity::Tokens;
 use crate::ledger::{Keyring, SigningKey, SigningKeys};
+use crate::ops::{Check, Measure, Ops, Standing};
 use crate::rotation::{Rotation, Sets};
 use crate::store::{Options, Store};
+use crate::telemetry::Metrics;
 use crate::wire::{Desk, RateLimits, Readiness, StreamLimits};
 use crate::{config, proto};
 
@@ -41,35 +43,64 @@ pub struct Running {
     pub rotation: Arc<Rotation>,
     /// Its token issuers.
     pub tokens: Arc<Tokens>,
+    /// Where it answers probes, if it does.
+    pub ops: Option<SocketAddr>,
     exchange: Exchange,
+    standing: Standing,
     shutdown: CancellationToken,
+    /// Ends the answers to probes when it is dropped: last of all.
+    gone: DropGuard,
     serving: JoinHandle<()>,
+    delay: Duration,
 }
 
 impl Running {
-    /// Starts a node: reads its certificates and keys, opens and checks its ledger, then listens.
+    /// Starts a node: answers probes, reads its certificates and keys, opens and checks its ledger, then listens.
     ///
     /// Fails without serving if the stored ledger is not the one that was signed last.
     pub async fn start(config: &Config, clock: Clock) -> Result<Self, Error> {
+        let (metrics, standing, readiness) =
+            (Arc::new(Metrics::default()), Standing::default(), Readiness::new().await);
+        metrics.started_at.set(clock.now().micros() / 1_000_000);
+        metrics.build.of([("version", env!("CARGO_PKG_VERSION"))]).set(1);
+        let gone = CancellationToken::new().drop_guard();
+        let probed = Ops::new(standing.clone(), Arc::clone(&metrics), &readiness);
+        let ops = match &config.ops {
+            ops if ops.enabled => {
+                let listening = probed.listen(ops.listen, gone.token().clone()).await;
+                Some(listening.map_err(|e| format!("cannot listen on {} (`ops.listen`): {e}", ops.listen))?)
+            }
+            _ => None,
+        };
         let sets = Sets::read(config)?;
         let (issuers, acceptor) = (sets.issuers()?, Arc::new(ArcSwap::from_pointee(sets.acceptor(config)?)));
-        let exchange = Exchange::start(node(config, clock).await?);
+        standing.set(Check::Certificate, true);
+        let exchange = Exchange::start(node(config, clock, Arc::clone(&metrics)).await?);
+        standing.set(Check::Schema, true);
+        standing.set(Check::Database, true);
+        standing.set(Check::Agreements, exchange.check_agreements().await.is_ok());
         let pseudonym_key = exchange.node().seal().pseudonym_key();
         let tokens = Arc::new(Tokens::new(config.node.audience.clone(), &pseudonym_key, issuers));
         let streams = StreamLimits {
             heartbeat: Duration::from_secs(config.events.heartbeat_seconds),
             per_agency: config.events.streams_per_agency,
         };
-        let connections = Arc::new(Connections::new(limits(config)));
-        let rotation =
-            Rotation::new(config.clone(), sets, Arc::clone(&acceptor), Arc::clone(&tokens), Arc::clone(&connections));
-        let rotation = Arc::new(rotation);
+        let connections =
+            Arc::new(Connections::new(limits(config)).counted_in(Arc::clone(&metrics)).behind(proxy_sources(config)?));
+        let rotation = Arc::new(Rotation::new(
+            config.clone(),
+            sets,
+            Arc::clone(&acceptor),
+            Arc::clone(&tokens),
+            Arc::clone(&connections),
+            Arc::clone(&metrics),
+        ));
         let rates = RateLimits {
             agency: config.limits.agency_calls_per_second,
             officer: config.limits.officer_calls_per_second,
         };
         let desk = Desk::new(exchange.clone(), Arc::clone(&tokens), streams, rates, Arc::clone(&rotation));
-        let (routes, readiness) = desk.routes().await?;
+        let routes = desk.routes(&readiness)?;
 
         let listener = TcpListener::bind(config.node.listen)
             .await
@@ -84,12 +115,18 @@ impl Running {
             Arc::clone(&connections),
             shutdown.clone(),
         ));
+        probed.measure_with(measuring(exchange.clone(), Arc::clone(&rotation), metrics));
+        standing.started();
+        readiness.set(standing.is_ready()).await;
+        tokio::spawn(standing.clone().follow(move |ready| tell(readiness.clone(), ready)));
         tokio::spawn(Arc::clone(&rotation).watch(shutdown.clone()));
         tokio::spawn(watch_suspensions(exchange.clone(), Arc::clone(&connections), shutdown.clone()));
         tokio::spawn(watch_duties(exchange.clone(), shutdown.clone()));
-        tokio::spawn(watch_store(exchange.clone(), readiness, shutdown.clone()));
+        tokio::spawn(watch_store(exchange.clone(), standing.clone(), shutdown.clone()));
+        tokio::spawn(watch_standing(exchange.clone(), Arc::clone(&rotation), standing.clone(), shutdown.clone()));
         tracing::info!(%address, origin = exchange.node().origin(), "serving");
-        Ok(Self { address, connections, rotation, tokens, exchange, shutdown, serving })
+        let delay = Duration::from_secs(config.ops.shutdown_delay_seconds);
+        Ok(Self { address, connections, rotation, tokens, ops, exchange, standing, shutdown, gone, serving, delay })
     }
 
     /// The node's use cases, for whoever runs in the same process.
@@ -97,11 +134,15 @@ impl Running {
         &self.exchange
     }
 
-    /// Says goodbye to every connection, waits for what is under way, and closes the database.
+    /// Says that it is not ready any more and goes on for as long as it takes until nobody is sent here; then says goodbye
+    /// to every connection, waits for what is under way, closes the database, and answers no probe any more.
     pub async fn stop(self) {
+        self.standing.stopping();
+        tokio::time::sleep(self.delay).await;
         self.shutdown.cancel();
         drop(self.serving.await);
         self.exchange.node().store().close().await;
+        drop(self.gone);
     }
 }
 
@@ -127,6 +168,25 @@ fn limits(config: &Config) -> Limits {
         );
     }
     limits
+}
+
+async fn tell(readiness: Readiness, ready: bool) {
+    readiness.set(ready).await;
+}
+
+/// What is measured whenever somebody reads the metrics.
+fn measuring(exchange: Exchange, rotation: Arc<Rotation>, metrics: Arc<Metrics>) -> Measure {
+    Box::new(move || {
+        exchange.measure();
+        rotation.measure();
+        metrics.memory.set(resident_bytes().unwrap_or_default());
+    })
+}
+
+/// How much memory the process holds, as Linux counts it in pages of 4 KiB.
+fn resident_bytes() -> Option<i64> {
+    let pages: i64 = fs::read_to_string("/proc/self/statm").ok()?.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * 4096)
 }
 
 /// How often suspensions are looked at, whichever replica they were made at: connections are cut half a second after.
@@ -180,7 +240,7 @@ async fn watch_duties(exchange: Exchange, shutdown: CancellationToken) {
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 
 /// Keeps readiness as the store is, until the node stops.
-async fn watch_store(exchange: Exchange, readiness: Readiness, shutdown: CancellationToken) {
+async fn watch_store(exchange: Exchange, standing: Standing, shutdown: CancellationToken) {
     let mut faults = exchange.faults();
     let mut ticks = tokio::time::interval(PROBE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -191,18 +251,79 @@ async fn watch_store(exchange: Exchange, readiness: Readiness, shutdown: Cancell
             changed = faults.changed() => if changed.is_err() { return },
             _ = ticks.tick() => exchange.probe().await,
         }
-        let ready = faults.borrow_and_update().is_none();
-        readiness.set(ready).await;
+        standing.set(Check::Database, faults.borrow_and_update().is_none());
     }
 }
 
+/// How often it is looked at what ends by itself, or what another replica put into force.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Keeps readiness as the node's certificate and the agreements in force are, until the node stops.
+async fn watch_standing(exchange: Exchange, rotation: Arc<Rotation>, standing: Standing, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        standing.set(Check::Certificate, rotation.has_valid_certificate());
+        match exchange.check_agreements().await {
+            Ok(()) => standing.set(Check::Agreements, true),
+            // The database's own part says so.
+            Err(exchange::Error::Store(error)) if error.is_outage() => {}
+            Err(error) => {
+                tracing::error!(%error, "the node is not ready: an agreement in force cannot be read");
+                standing.set(Check::Agreements, false);
+            }
+        }
+    }
+}
+
+/// How often it is looked whether somebody else has brought the schema up to date.
+const SCHEMA_EVERY: Duration = Duration::from_secs(1);
+
+/// Returns once the schema is this program's.
+async fn schema_is_current(store: &Store) -> Result<(), Error> {
+    let mut ticks = tokio::time::interval(SCHEMA_EVERY);
+    let mut has_told = false;
+    loop {
+        ticks.tick().await;
+        if store.has_current_schema().await? {
+            return Ok(());
+        }
+        if !std::mem::replace(&mut has_told, true) {
+            tracing::warn!("the schema is of an earlier program: waiting for `concordat migrate`");
+        }
+    }
+}
+
+/// Everything that would keep a node of this configuration from starting, of what its files say; the database is not
+/// looked at, nor are the files that [`survey`](crate::rotation::survey) looks at.
+pub fn problems(config: &Config) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut tell = |problem: Option<Error>| problems.extend(problem.map(|problem| problem.to_string()));
+    tell(config.node_secrets().err().map(Into::into));
+    tell(signing_keys(config).err());
+    tell(config.database_login().err().map(Into::into));
+    tell(ledger_keys(config).err());
+    tell(proxy_sources(config).err());
+    match proposals(config) {
+        Ok(proposals) => {
+            for proposal in proposals {
+                tell(Agreement::load(&proposal.text()).err().map(Into::into));
+            }
+        }
+        Err(problem) => tell(Some(problem)),
+    }
+    problems
+}
+
 /// Opens the node's ledger and checks that it is the one that was signed last.
-pub async fn node(config: &Config, clock: Clock) -> Result<Node, Error> {
+async fn node(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Result<Node, Error> {
     let keys = signing_keys(config)?;
-    let store = Store::open(&Options::serve(config.database_url())).await.map_err(|e| {
+    let options = Options::serve(config.database_login()?.as_str()).migrating(config.node.migrate);
+    let store = Store::open(&options).await.map_err(|e| {
         let hint = "check the database's address; a new SQLite file is made with `concordat ledger init`";
         format!("{}: {e} ({hint})", config.database_shown())
     })?;
+    schema_is_current(&store).await?;
     let seal = store.unlock(&config.node_secrets()?).await?;
     let checked = store.check_head(&keys, &seal).await?;
     tracing::info!(origin = keys.origin(), size = checked.size, "the ledger's head is the one that was signed");
@@ -222,6 +343,7 @@ pub async fn node(config: &Config, clock: Clock) -> Result<Node, Error> {
         history,
         clock,
         peers: ledger_keys(config)?,
+        metrics,
     })?)
 }
 
@@ -233,6 +355,11 @@ pub fn signing_keys(config: &Config) -> Result<SigningKeys, Error> {
     let first = read(&config.node.ledger_key_file)?;
     let others = config.node.other_ledger_key_files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     Ok(SigningKeys::new(first, others)?)
+}
+
+fn proxy_sources(config: &Config) -> Result<Sources, Error> {
+    let wrong = |text| format!("node.proxy_sources: `{text}` is neither an address nor a network such as 10.0.0.0/8");
+    Ok(Sources::parse(config.node.proxy_sources.iter().map(String::as_str)).map_err(wrong)?)
 }
 
 fn known_agencies(config: &Config) -> Result<BTreeMap<AgencyId, AgencyNames>, Error> {

@@ -94,11 +94,9 @@ impl Desk {
         Self(Arc::new(Inner { exchange, tokens, streams, allowance: Allowance::new(rates), rotation }))
     }
 
-    /// All services, with health and reflection, and what sets the health. Those two need no officer, and turn a system
-    /// away for which nobody vouches any more.
-    pub async fn routes(&self) -> Result<(Routes, Readiness), tonic_reflection::server::Error> {
-        let (reporter, health_service) = tonic_health::server::health_reporter();
-        let readiness = Readiness::new(reporter).await;
+    /// All services, with reflection, and with health as it is told there. Those two need no officer, and turn a system away
+    /// for which nobody vouches any more.
+    pub fn routes(&self, readiness: &Readiness) -> Result<Routes, tonic_reflection::server::Error> {
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -107,7 +105,7 @@ impl Desk {
             ($($server:path),+) => {{
                 let mut routes = Routes::builder();
                 routes
-                    .add_service(InterceptedService::new(health_service, vouched))
+                    .add_service(InterceptedService::new(readiness.service(), vouched))
                     .add_service(InterceptedService::new(reflection, vouched));
                 $({
                     use $server as Server;
@@ -117,7 +115,7 @@ impl Desk {
                 routes.routes().prepare()
             }};
         }
-        let routes = routes!(
+        Ok(routes!(
             v1::admin_service_server::AdminServiceServer,
             v1::agency_service_server::AgencyServiceServer,
             v1::agreement_service_server::AgreementServiceServer,
@@ -144,7 +142,6 @@ impl Desk {
             v1::proposal_service_server::ProposalServiceServer,
             v1::retention_service_server::RetentionServiceServer,
             v1::ledger_service_server::LedgerServiceServer
-        );
-        Ok((routes, readiness))
+        ))
     }
 }

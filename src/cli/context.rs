@@ -37,7 +37,52 @@ pub(super) fn load(named: Option<&Path>) -> anyhow::Result<(Context, PathBuf)> {
         ))
         .into());
     }
-    Context::load(&file).map_err(anyhow::Error::from_boxed)
+    let (mut context, folder) = Context::load(&file).map_err(anyhow::Error::from_boxed)?;
+    context.proxy = context.proxy.or_else(|| proxy(&context.server));
+    Ok((context, folder))
+}
+
+/// The proxy that the environment names for this server (`HTTPS_PROXY`, and `NO_PROXY` for where there is none).
+pub(super) fn proxy(server: &str) -> Option<String> {
+    let said = |name: &str| std::env::vars().find(|(one, value)| one.eq_ignore_ascii_case(name) && !value.is_empty());
+    let (_, proxy) = said("HTTPS_PROXY")?;
+    let except = said("NO_PROXY").map(|(_, hosts)| hosts).unwrap_or_default();
+    goes_through(server, &except).then_some(proxy)
+}
+
+/// Whether the way to a server leads through a proxy; never to this machine itself.
+fn goes_through(server: &str, except: &str) -> bool {
+    let host = server.rsplit_once(':').map_or(server, |(host, _)| host).trim_matches(['[', ']']);
+    let is_here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    let is_excepted = except.split(',').map(str::trim).filter(|name| !name.is_empty()).any(|name| {
+        let name = name.trim_start_matches('.');
+        name == "*" || host == name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
+    });
+    !is_here && !is_excepted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::goes_through;
+
+    #[test]
+    fn the_way_leads_through_a_proxy_unless_it_is_excepted_or_ends_here() {
+        for (server, except) in
+            [("node.example:8443", ""), ("node.example:8443", "ode.example, other"), ("10.0.0.7:1", "")]
+        {
+            assert!(goes_through(server, except), "{server} {except}");
+        }
+        for (server, except) in [
+            ("localhost:8443", ""),
+            ("127.0.0.1:8443", ""),
+            ("[::1]:8443", ""),
+            ("node.example:8443", "other, .example"),
+            ("node.example:8443", "node.example"),
+            ("node.example:8443", "*"),
+        ] {
+            assert!(!goes_through(server, except), "{server} {except}");
+        }
+    }
 }
 
 /// `concordat/context.toml` where the user's settings are.

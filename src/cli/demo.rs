@@ -9,6 +9,7 @@ mod story;
 use std::path::PathBuf;
 
 use clap::Args;
+use concordat::config::LogFormat;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Verdict;
@@ -34,7 +35,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
-    logs("warn");
+    logs("warn", LogFormat::Auto);
     let cases = match &arguments.incidents {
         Some(file) => cases::from_veris(file)?,
         None => cases::invented(),

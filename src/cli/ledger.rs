@@ -76,9 +76,9 @@ Example:
 }
 
 #[derive(Debug, Args)]
-struct ConfigArgument {
+pub(super) struct ConfigArgument {
     /// The node's configuration.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "CONCORDAT_CONFIG", value_name = "FILE")]
     config: PathBuf,
 }
 
@@ -93,16 +93,7 @@ struct CheckArguments {
 
 pub(super) async fn run(arguments: Arguments, stated: Option<Format>) -> anyhow::Result<Verdict> {
     match arguments.command {
-        Command::Init(argument) => {
-            let config = Config::load(&argument.config)?;
-            Store::open(&Options::serve(config.database_url()).creating()).await?.close().await;
-            let database = config.database_shown();
-            match stated {
-                Some(Format::Json) => line(&json!({ "ready": database }).to_string()),
-                _ => line(&format!("{database} is ready")),
-            }
-            Ok(Verdict::Well)
-        }
+        Command::Init(argument) => prepare(&Config::load(&argument.config)?, Options::creating, stated).await,
         Command::Check(arguments) => check(&arguments, format(stated)).await,
         Command::Keys(argument) => keys::list(&argument.config, format(stated)).await,
         Command::Fingerprint { key } => keys::fingerprints(&key, format(stated)),
@@ -134,6 +125,25 @@ pub(super) async fn run(arguments: Arguments, stated: Option<Format>) -> anyhow:
     }
 }
 
+/// Brings the database of a node up to date; an SQLite file must be there.
+pub(super) async fn migrate(argument: &ConfigArgument, stated: Option<Format>) -> anyhow::Result<Verdict> {
+    prepare(&Config::load(&argument.config)?, |options| options, stated).await
+}
+
+async fn prepare(
+    config: &Config,
+    how: impl FnOnce(Options) -> Options,
+    stated: Option<Format>,
+) -> anyhow::Result<Verdict> {
+    Store::open(&how(Options::serve(config.database_login()?.as_str()))).await?.close().await;
+    let database = config.database_shown();
+    match stated {
+        Some(Format::Json) => line(&json!({ "ready": database }).to_string()),
+        _ => line(&format!("{database} is ready")),
+    }
+    Ok(Verdict::Well)
+}
+
 async fn check(arguments: &CheckArguments, format: Format) -> anyhow::Result<Verdict> {
     let config = Config::load(&arguments.of.config)?;
     let signing = signing_keys(&config).map_err(anyhow::Error::from_boxed)?;
@@ -143,7 +153,7 @@ async fn check(arguments: &CheckArguments, format: Format) -> anyhow::Result<Ver
     } else {
         verify::keyring(&arguments.key)?
     };
-    let store = Store::open(&Options::inspect(config.database_url())).await?;
+    let store = Store::open(&Options::inspect(config.database_login()?.as_str())).await?;
     let origin = signing.origin();
     let bar = progress(0, "checking");
     let checked = store

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
+use concordat::config::LogFormat;
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing::Level;
 use tracing_subscriber::Layer as _;
@@ -91,17 +92,23 @@ pub(super) fn progress(length: u64, what: &'static str) -> ProgressBar {
     bar
 }
 
-/// Logs to stderr: JSON for machines, plain text in a terminal. `RUST_LOG` chooses what.
+/// Logs to stderr: plain text in a terminal and JSON elsewhere, unless a format is stated. `RUST_LOG` chooses what.
 ///
 /// WHY: below INFO other crates write down what goes through them, headers with tokens and statements among it. What we
 /// write ourselves is known to hold none of it, so only that can be had.
-pub(super) fn logs(default: &str) {
+pub(super) fn logs(default: &str, format: LogFormat) {
     let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let ours = filter_fn(|about| *about.level() <= Level::INFO || about.target().starts_with(env!("CARGO_PKG_NAME")));
     let (filter, lines) = (chosen.and(ours), tracing_subscriber::fmt::layer().with_writer(std::io::stderr));
     let registry = tracing_subscriber::registry();
-    if std::io::stderr().is_terminal() {
-        registry.with(lines.with_target(false).with_filter(filter)).init();
+    let is_plain = match format {
+        LogFormat::Auto => std::io::stderr().is_terminal(),
+        LogFormat::Json => false,
+        LogFormat::Pretty => true,
+    };
+    if is_plain {
+        let colours = std::io::stderr().is_terminal();
+        registry.with(lines.with_target(false).with_ansi(colours).with_filter(filter)).init();
     } else {
         registry.with(lines.json().with_ansi(false).with_filter(filter)).init();
     }

@@ -62,7 +62,7 @@ pub(super) async fn run(arguments: Arguments, format: Format) -> anyhow::Result<
 
 async fn status(argument: &ConfigArgument, format: Format) -> anyhow::Result<Verdict> {
     let config = Config::load(&argument.config)?;
-    let store = Store::open(&Options::inspect(config.database_url())).await?;
+    let store = Store::open(&Options::inspect(config.database_login()?.as_str())).await?;
     let seal = store.unlock(&config.node_secrets()?).await?;
     let newest = seal.newest()?;
     let secrets = store.secrets_in_use(&seal).await?;
@@ -85,7 +85,7 @@ async fn status(argument: &ConfigArgument, format: Format) -> anyhow::Result<Ver
 
 async fn rewrap(arguments: &Rewrap, format: Format) -> anyhow::Result<Verdict> {
     let config = Config::load(&arguments.of.config)?;
-    let store = Store::open(&Options::inspect(config.database_url())).await?;
+    let store = Store::open(&Options::inspect(config.database_login()?.as_str())).await?;
     let seal = store.unlock(&config.node_secrets()?).await?;
     let newest = seal.newest()?;
     let bar = progress(0, "wrapping");

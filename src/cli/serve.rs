@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use concordat::clock::Clock;
-use concordat::config::Config;
+use concordat::config::{Config, LogFormat};
 use concordat::dev::{self, Workspace};
 use concordat::proto::v1::agreement_service_client::AgreementServiceClient;
 use concordat::proto::v1::{ActivateAgreementRequest, ListAgreementsRequest};
@@ -24,10 +24,10 @@ use super::output::{BOLD, DIM, line, logs};
   concordat serve --dev --port 8443 --folder /tmp/concordat-dev")]
 pub(super) struct Arguments {
     /// The node's configuration.
-    #[arg(long, value_name = "FILE", required_unless_present = "dev")]
+    #[arg(long, env = "CONCORDAT_CONFIG", value_name = "FILE", required_unless_present = "dev")]
     config: Option<PathBuf>,
     /// A developer's own node: throw-away agencies, keys and ledger, on loopback only.
-    #[arg(long, conflicts_with = "config")]
+    #[arg(long)]
     dev: bool,
     /// The port of the developer's node; 0: any.
     #[arg(long, default_value_t = 0, requires = "dev")]
@@ -38,10 +38,14 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
-    logs("info");
-    let running = match &arguments.config {
-        Some(file) => Running::start(&Config::load(file)?, Clock::system()).await.map_err(anyhow::Error::from_boxed)?,
-        None => start_dev(&arguments.folder, arguments.port).await?,
+    let running = if arguments.dev {
+        logs("info", LogFormat::Auto);
+        start_dev(&arguments.folder, arguments.port).await?
+    } else {
+        let file = arguments.config.context("--config: name the node's configuration")?;
+        let config = Config::load(&file)?;
+        logs(&config.log.level, config.log.format);
+        Running::start(&config, Clock::system()).await.map_err(anyhow::Error::from_boxed)?
     };
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {

@@ -1,9 +1,10 @@
 //! `[limits]`: what one peer, one agency and one officer may take of this node.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[limits]`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsSection {
     /// How many connections one agency may have open.
@@ -43,8 +44,8 @@ impl Default for LimitsSection {
 }
 
 impl LimitsSection {
-    /// The key that is outside of its bounds, and what these are.
-    pub(super) fn problem(&self) -> Option<String> {
+    /// The keys that are outside of their bounds, and what these are.
+    pub(super) fn problems(&self) -> Vec<String> {
         let counts = [
             ("connections_per_agency", self.connections_per_agency, 65_536),
             ("calls_per_agency", self.calls_per_agency, 65_536),
@@ -65,7 +66,8 @@ impl LimitsSection {
         counts
             .chain(rates)
             .chain(seconds)
-            .find(|(_, value, most)| !(1..=*most).contains(value))
+            .filter(|(_, value, most)| !(1..=*most).contains(value))
             .map(|(key, _, most)| format!("limits.{key}: must be 1 to {most}"))
+            .collect()
     }
 }

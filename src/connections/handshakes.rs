@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// All of them, by the address that they come from. Nobody is known yet, so an address is all there is to go by.
 #[derive(Debug)]
@@ -84,8 +84,18 @@ pub(super) struct Underway {
 
 impl Underway {
     /// Waits until it has to go.
-    pub(super) fn pushed_out(&self) -> WaitForCancellationFuture<'_> {
-        self.ended.cancelled()
+    pub(super) fn pushed_out(&self) -> WaitForCancellationFutureOwned {
+        self.ended.clone().cancelled_owned()
+    }
+
+    /// It counts among those of this address from now on: a balancer says that it comes from there.
+    pub(super) fn comes_from(&mut self, address: IpAddr) {
+        let mut state = self.handshakes.state();
+        if let Some(ended) = state.remove(self.address, self.id) {
+            state.by_address.entry(address).or_default().insert(self.id, ended);
+            state.count += 1;
+        }
+        self.address = address;
     }
 }
 
@@ -111,6 +121,10 @@ mod tests {
         assert_eq!(ended(&all), [false, true, false, false, false], "the oldest of those of the one");
         all.extend(begin(&[one]));
         assert_eq!(ended(&all), [false, true, true, false, false, false]);
+        let moved = IpAddr::from([127, 0, 0, 3]);
+        all.iter_mut().skip(3).for_each(|one| one.comes_from(moved));
+        all.extend(begin(&[other]));
+        assert_eq!(ended(&all), [false, true, true, true, false, false, false], "the oldest of those that moved");
         all.clear();
         assert!(handshakes.state().by_address.is_empty() && handshakes.state().count == 0);
     }

@@ -7,15 +7,18 @@ use std::time::Instant;
 use rustls::pki_types::CertificateDer;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use super::Limits;
 use super::account::Account;
+use super::{Limits, Sources};
 use crate::domain::{AgencyId, Digest};
 use crate::identity::Peer;
+use crate::telemetry::Metrics;
 
 /// All open connections.
 #[derive(Debug, Default)]
 pub struct Connections {
     limits: Limits,
+    metrics: Arc<Metrics>,
+    sources: Sources,
     state: Mutex<State>,
 }
 
@@ -50,7 +53,29 @@ pub struct Count {
 impl Connections {
     /// None are open yet, and these are the limits of those to come.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, state: Mutex::default() }
+        Self { limits, ..Self::default() }
+    }
+
+    /// The same, counted in these metrics.
+    #[must_use]
+    pub fn counted_in(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// The same, where connections from these sources begin with a header of the PROXY protocol.
+    #[must_use]
+    pub fn behind(self, sources: Sources) -> Self {
+        Self { sources, ..self }
+    }
+
+    /// From where connections begin with a header.
+    pub(super) fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Where calls and connections are counted.
+    pub(super) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// The limits.

@@ -5,13 +5,14 @@
 //! once. It runs apart from its callers: a caller that goes away takes nothing with it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::release::{self, Releasable, Shareable};
 use crate::store::{self, Committed};
+use crate::telemetry::Metrics;
 
 use super::asks::{AskCall, Asked, Outcome};
 use super::health::Health;
@@ -32,6 +33,17 @@ pub(super) enum Work {
 impl Work {
     pub(super) fn key(&self) -> String {
         self.by().call.stored()
+    }
+
+    /// What it is called in metrics.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Change(mutation) if mutation.stops() => "stop",
+            Self::Change(_) => "change",
+            Self::Ask(_) => "ask",
+            Self::Offer(_) => "offer",
+            Self::Share(_) => "share",
+        }
     }
 
     pub(super) fn by(&self) -> &By {
@@ -93,6 +105,7 @@ pub(super) struct Queue {
     health: Health,
     /// Told of each commit.
     committed: watch::Sender<()>,
+    metrics: Arc<Metrics>,
 }
 
 impl std::fmt::Debug for Item {
@@ -107,8 +120,9 @@ impl Queue {
         let (bell, rung) = mpsc::channel(1);
         let waiting = Arc::new(Mutex::new(Waiting::new()));
         let (health, committed) = (Health::new(), watch::Sender::new(()));
+        let metrics = Arc::clone(&node.metrics);
         tokio::spawn(drain(node, Arc::clone(&waiting), rung, health.clone(), committed.clone()));
-        Self { waiting, bell, health, committed }
+        Self { waiting, bell, health, committed, metrics }
     }
 
     pub(super) fn commits(&self) -> watch::Receiver<()> {
@@ -154,18 +168,27 @@ impl Queue {
 
     async fn put(&self, work: Work) -> Result<Reply> {
         let (reply, answer) = oneshot::channel();
+        let (kind, began) = (work.word(), Instant::now());
         let (place, item) = (work.place(), Item { work: Arc::new(work), reply });
         if !place.stops
             && let Some(fault) = self.health.fault()
         {
             return Err(fault);
         }
-        locked(&self.waiting).offer(place, item).map_err(|Full| Error::Busy)?;
+        let offered = locked(&self.waiting).offer(place, item);
+        offered.map_err(|Full| {
+            self.metrics.overloads.inc();
+            Error::Busy
+        })?;
         // One ring is enough for all that wait.
         if let Err(mpsc::error::TrySendError::Closed(())) = self.bell.try_send(()) {
             return Err(Error::Internal("the batching task has ended"));
         }
-        answer.await.map_err(|_| Error::Internal("a batch ended without an answer"))?
+        let answered = answer.await.map_err(|_| Error::Internal("a batch ended without an answer"))?;
+        if answered.is_ok() {
+            self.metrics.calls.of([("kind", kind)]).took(began.elapsed());
+        }
+        answered
     }
 }
 
@@ -204,6 +227,7 @@ async fn process(node: &Arc<Node>, health: &Health, items: Vec<Item>) {
     if items.is_empty() {
         return;
     }
+    node.metrics.batch_calls.were(items.len());
     let works: Vec<Arc<Work>> = items.iter().map(|item| Arc::clone(&item.work)).collect();
     let replies = match apart(node, works).await {
         Ok(replies) => replies,
@@ -212,6 +236,7 @@ async fn process(node: &Arc<Node>, health: &Health, items: Vec<Item>) {
             items.iter().map(|_| Err(Error::Store(Arc::clone(&error)))).collect()
         }
         Err(error) => {
+            node.metrics.batch_failures.inc();
             tracing::warn!(%error, calls = items.len(), "a batch failed and is done call by call");
             singly(node, &items).await
         }

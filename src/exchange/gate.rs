@@ -15,6 +15,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Instant as Moment;
 
 use crate::decision::{Decision, decide};
 use crate::domain::{AgencyId, Instant, Notice, Question, Rejected, Requester};
@@ -56,6 +57,8 @@ struct Passage<'a> {
     locked: Locked,
     #[cfg(feature = "control-reads-before-lock")]
     before: crate::store::Reads,
+    /// Since when the lock is held.
+    held: Moment,
     timing: Timing,
     known: BTreeMap<String, KnownCall>,
     /// What changes of this batch give rise to offering.
@@ -108,7 +111,10 @@ impl<'a> Passage<'a> {
     async fn begin(node: &'a Node, works: &[Arc<Work>]) -> Result<Self> {
         #[cfg(feature = "control-reads-before-lock")]
         let before = control::before_the_lock(node).await?;
+        let waiting = Moment::now();
         let mut locked = node.store.lock().await?;
+        node.metrics.lock.took(waiting.elapsed());
+        let held = Moment::now();
         let timing = node.timing(&locked);
         let keys: Vec<String> = works.iter().map(|work| work.key()).collect();
         let known = locked.reads().calls(&keys).await?;
@@ -118,6 +124,7 @@ impl<'a> Passage<'a> {
             locked,
             #[cfg(feature = "control-reads-before-lock")]
             before,
+            held,
             timing,
             known,
             due,
@@ -200,6 +207,7 @@ impl<'a> Passage<'a> {
         if let Err(error) = &self.timing.releases {
             // Not only permits: an answer that came while permits are stopped would be a denial.
             for (place, _) in works.iter().enumerate().filter(|(_, work)| !matches!(***work, Work::Change(_))) {
+                self.node.metrics.clock_stops.inc();
                 tracing::error!(%error, "an ask is turned away until the clocks agree: check time synchronisation");
                 self.replies.insert(place, Err(error.clone()));
             }
@@ -229,6 +237,7 @@ impl<'a> Passage<'a> {
         if let Decision::Open(denial) = &decision
             && let Some(alarm) = denial.alarm()
         {
+            self.node.metrics.decision_faults.inc();
             tracing::error!(holder = %gathered.facts.ask.holder, alarm, "an ask was denied by a fault, not by a rule");
         }
         match matter {
@@ -361,9 +370,16 @@ impl<'a> Passage<'a> {
     async fn commit(mut self, works: usize) -> Result<Vec<Result<Reply>>> {
         if !self.locked.is_empty() {
             self.locked.write(self.writes).await?;
+            let (metrics, size) = (&self.node.metrics, self.locked.next_index());
             let commit = self.locked.commit(&self.node.keys, &self.node.seal).await?;
+            metrics.append.took(self.held.elapsed());
+            metrics.entries.set(i64::try_from(size).unwrap_or(i64::MAX));
             for (place, appended) in self.appended {
-                let reply = answered(commit.committed(appended)?);
+                let committed = commit.committed(appended)?;
+                if let Entered::Ask { answer, .. } | Entered::Share { answer, .. } = committed.decided() {
+                    metrics.asks.of([("outcome", answer.outcome())]).inc();
+                }
+                let reply = answered(committed);
                 if let Some(place) = place {
                     self.replies.insert(place, Ok(reply));
                 }

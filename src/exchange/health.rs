@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
-use super::{Error, Exchange};
-use crate::store;
+use super::{Error, Exchange, Result};
+use crate::{store, telemetry};
 
 /// The store's fault, if it has one.
 #[derive(Debug, Clone)]
@@ -58,6 +58,29 @@ impl Health {
 }
 
 impl Exchange {
+    /// Measures what waits and what is connected, as it is now.
+    pub fn measure(&self) {
+        let metrics = &self.node.metrics;
+        metrics.queue.set(telemetry::count(self.queue.len()));
+        metrics.database_up.set(i64::from(self.queue.health().fault().is_none()));
+        for (pool, used, idle) in self.node.store.connections() {
+            for (state, count) in [("used", used), ("idle", idle)] {
+                metrics.database_connections.of([("pool", pool), ("state", state)]).set(telemetry::count(count));
+            }
+        }
+    }
+
+    /// Reads every agreement in force, and how long the ledger is. An error: nothing can be decided.
+    pub async fn check_agreements(&self) -> Result<()> {
+        let read = self.read(|node, reads| {
+            Box::pin(async move { Ok((node.in_force(reads).await?.len(), reads.size().await?.0)) })
+        });
+        let (agreements, size) = read.await?;
+        self.node.metrics.agreements.set(telemetry::count(agreements));
+        self.node.metrics.entries.set(i64::try_from(size).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
     /// The store's fault as it changes: none while the node can do what it is for.
     pub fn faults(&self) -> watch::Receiver<Option<Arc<store::Error>>> {
         self.queue.health().fault.subscribe()

@@ -9,6 +9,7 @@ use crate::domain::{Agency, AgencyId, AgencyNames, AgreementId, Digest, Instant}
 use crate::ledger::{SigningKey, SigningKeys, TrustedKey};
 use crate::seal::Seal;
 use crate::store::{Locked, Reads, Store};
+use crate::telemetry::Metrics;
 
 use super::peers::LedgerKey;
 use super::{Error, Result};
@@ -34,6 +35,8 @@ pub struct Setup {
     pub clock: Clock,
     /// The keys of other nodes' ledgers.
     pub peers: Vec<LedgerKey>,
+    /// Where what it does is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// A node: one ledger, the records of one agency or of several.
@@ -48,6 +51,7 @@ pub struct Node {
     pub(super) clock: Clock,
     /// The keys of the ledgers that agencies' receipts may come from; this node's own is among them.
     pub(super) peers: Vec<LedgerKey>,
+    pub(super) metrics: Arc<Metrics>,
     /// Texts that were read once, by digest. A digest names one text for ever, so this can be kept across the lock.
     compiled: RwLock<HashMap<Digest, Arc<Agreement>>>,
 }
@@ -96,6 +100,7 @@ impl Node {
             keys: setup.keys,
             clock: setup.clock,
             peers,
+            metrics: setup.metrics,
             compiled: RwLock::new(compiled),
         })
     }

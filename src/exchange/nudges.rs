@@ -120,12 +120,18 @@ pub(super) fn reviews(context: Context<'_>, agreement: &Agreement, version: i64)
 impl Exchange {
     /// How many nudges are due and not acknowledged, by kind: no agency, and nothing that they are about.
     pub async fn nudges_due(&self) -> Result<Vec<(EventKind, u64)>> {
-        self.read(|node, reads| {
-            Box::pin(async move {
-                let at = node.now(reads).await?;
-                Ok(reads.nudges_due(at).await?)
+        let due = self
+            .read(|node, reads| {
+                Box::pin(async move {
+                    let at = node.now(reads).await?;
+                    Ok(reads.nudges_due(at).await?)
+                })
             })
-        })
-        .await
+            .await?;
+        self.node.metrics.nudges.clear();
+        for (kind, count) in &due {
+            self.node.metrics.nudges.of([("kind", kind.as_str())]).set(i64::try_from(*count).unwrap_or(i64::MAX));
+        }
+        Ok(due)
     }
 }

@@ -9,6 +9,7 @@ use crate::domain::{
 };
 use crate::seal;
 use crate::store::{Reads, Write};
+use crate::telemetry;
 
 use super::gather::Gathered;
 use super::offers::OfferFor;
@@ -211,6 +212,9 @@ impl Exchange {
             })
             .await;
         let (at, overdue, notices, open) = overdue?;
+        for (what, count) in [("duty", overdue.len()), ("notice", notices.len()), ("wrongful_release", open.len())] {
+            self.node.metrics.overdue.of([("what", what)]).set(telemetry::count(count));
+        }
         for one in &overdue {
             let hours = at.micros_since(one.due_at) / 3_600_000_000;
             tracing::error!(obligation = %one.id, holder = %one.holder, clause = %one.clause, hours, "a duty is overdue");

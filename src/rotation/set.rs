@@ -44,7 +44,7 @@ impl Content {
 }
 
 impl Contents {
-    fn read(files: &[PathBuf]) -> Self {
+    pub(super) fn read(files: &[PathBuf]) -> Self {
         Self(files.iter().map(|file| (file.clone(), Content::read(file))).collect())
     }
 
@@ -108,6 +108,8 @@ pub(super) struct Set<T> {
     in_place_since: Instant,
     /// With since when there is one.
     problem: Option<(String, Instant)>,
+    /// How often files were put in place, and how often others could not be used, since this was asked last.
+    tally: (u64, u64),
 }
 
 /// What a set would be from now on.
@@ -140,7 +142,7 @@ impl<T> Set<T> {
     ) -> Result<Self, Error> {
         let contents = Contents::read(&files);
         let Candidate { good, made_of, problem } = Candidate::of(guarded(|| read(&contents))?, &contents);
-        let mut set = Self { name, files, good, made_of, in_place_since: now, problem: None };
+        let mut set = Self { name, files, good, made_of, in_place_since: now, problem: None, tally: (0, 0) };
         set.tell(problem, now);
         Ok(set)
     }
@@ -174,6 +176,7 @@ impl<T> Set<T> {
     pub(super) fn put(&mut self, candidate: Candidate<T>, now: Instant) {
         tracing::info!(set = self.name, "put in place as it is on disk now");
         (self.good, self.made_of, self.in_place_since) = (candidate.good, candidate.made_of, now);
+        self.tally.0 += 1;
         self.tell(candidate.problem, now);
     }
 
@@ -190,6 +193,7 @@ impl<T> Set<T> {
             return;
         };
         if self.problem.as_ref().is_none_or(|(known, _)| *known != problem) {
+            self.tally.1 += 1;
             tracing::error!(set = self.name, %problem, "not all that is on disk can be used: what was last good stays in place");
             self.problem = Some((problem, now));
         }
@@ -203,6 +207,16 @@ impl<T> Set<T> {
     /// What was last good.
     pub(super) fn good(&self) -> &T {
         &self.good
+    }
+
+    /// How often files were put in place, and how often others could not be used, since this was asked last.
+    pub(super) fn take_tally(&mut self) -> (u64, u64) {
+        std::mem::take(&mut self.tally)
+    }
+
+    /// Whether all that is on disk can be used.
+    pub(super) fn is_well(&self) -> bool {
+        self.problem.is_none()
     }
 
     /// What the set is called in the log.

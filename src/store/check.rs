@@ -43,19 +43,27 @@ impl Store {
             Error::SecretClosed(_) | Error::Ledger(_) => CheckFailed::Mismatch(error.to_string()),
             other => other.into(),
         })?;
-        let signers = self.reads().await?.signers().await?;
+        let begun = self.look_at_head(keys, seal).await?;
+        begun.ok_or_else(|| CheckFailed::Mismatch("there is no signed checkpoint".into()))
+    }
+
+    /// The same, and changes nothing. None: no node has begun the ledger yet.
+    pub async fn look_at_head(&self, keys: &SigningKeys, seal: &Seal) -> Result<Option<Checked>, CheckFailed> {
+        let mut reads = self.reads().await?;
+        let (signers, head) = (reads.signers().await?, reads.head().await?);
+        if head.growth.size() == 0 && signers.is_empty() && reads.last_checkpoint().await?.is_none() {
+            return Ok(None);
+        }
         if let Some(missing) = signers.iter().find(|id| keys.find(id).is_none()) {
             return Err(CheckFailed::Mismatch(unannounced(keys, missing)));
         }
         let verifiers: Vec<String> = keys.all().map(SigningKey::verifier_key).collect();
         let keys = Keyring::parse(verifiers.iter().map(String::as_str)).map_err(Error::from)?;
-        let mut reads = self.reads().await?;
         if reads.secret_check().await?.as_deref() != Some(seal.check_value().as_str()) {
             return Err(CheckFailed::Mismatch(
                 "the node secret is not the one that its records were sealed with".into(),
             ));
         }
-        let head = reads.head().await?;
         let Checked { size, root, signed_by } = signed(&mut reads, &keys).await?;
         let computed = head.growth.root().map_err(Error::from)?;
         if head.growth.size() != size || computed != root {
@@ -65,7 +73,7 @@ impl Store {
             );
             return Err(CheckFailed::Mismatch(problem));
         }
-        Ok(Checked { size, root, signed_by })
+        Ok(Some(Checked { size, root, signed_by }))
     }
 
     /// Recomputes the whole tree from the leaves and compares it with every stored hash and the last checkpoint.

@@ -79,6 +79,8 @@ pub struct Options {
     /// Whether this is a node: it brings the schema up to date and takes an SQLite file for itself alone. A tool
     /// that only reads does neither.
     pub serves: bool,
+    /// Whether a node brings the schema up to date. If not, [`Store::has_current_schema`] tells when somebody else has.
+    pub migrates: bool,
     /// Connections for reading.
     pub readers: u32,
 }
@@ -86,12 +88,12 @@ pub struct Options {
 impl Options {
     /// For a node that serves.
     pub fn serve(url: impl Into<String>) -> Self {
-        Self { url: url.into(), create: false, serves: true, readers: 4 }
+        Self { url: url.into(), create: false, serves: true, migrates: true, readers: 4 }
     }
 
     /// For a tool that reads while a node may be serving.
     pub fn inspect(url: impl Into<String>) -> Self {
-        Self { url: url.into(), create: false, serves: false, readers: 1 }
+        Self { url: url.into(), create: false, serves: false, migrates: false, readers: 1 }
     }
 
     /// The same, making the SQLite file if it is not there.
@@ -99,10 +101,16 @@ impl Options {
     pub fn creating(self) -> Self {
         Self { create: true, ..self }
     }
+
+    /// The same, bringing the schema up to date or leaving that to somebody else.
+    #[must_use]
+    pub fn migrating(self, migrates: bool) -> Self {
+        Self { migrates, ..self }
+    }
 }
 
 impl Store {
-    /// Opens the database; for a node, brings its schema up to date.
+    /// Opens the database; for a node, brings its schema up to date unless that is somebody else's.
     pub async fn open(options: &Options) -> Result<Self> {
         if let Some(path) = options.url.strip_prefix("sqlite:") {
             Self::open_sqlite(Path::new(path.trim_start_matches("//")), options).await
@@ -127,8 +135,10 @@ impl Store {
         // Enough for what a second of asks goes through, so that records which were just read cost no more to read than
         // the placeholder, which always was.
         let writer = pool(1).connect_with(connect.clone().pragma("cache_size", "-16384")).await?;
-        if options.serves {
+        if options.migrates {
             migrator(SQLITE).run(&writer).await?;
+        }
+        if options.serves {
             // Where a crash came between an erasure and this.
             retention::truncate_log(&writer).await?;
         }
@@ -169,7 +179,7 @@ impl Store {
                     })
                 })
         };
-        if options.serves {
+        if options.migrates {
             // Replicas that start together wait for the one that migrates, which may take its time.
             let patient = connect.clone().options([("lock_timeout", "5min"), ("statement_timeout", "0")]);
             let once = pool(1).connect_with(patient).await?;
@@ -181,6 +191,26 @@ impl Store {
         let renewable = |pool| Pool::Postgres(Renewable::new(pool));
         Ok(Self { writer: renewable(writer), reader: renewable(reader), in_use: None, file: None })
     }
+}
+
+impl Store {
+    /// Whether the schema is at least this program's.
+    pub async fn has_current_schema(&self) -> Result<bool> {
+        const APPLIED: &str = "SELECT version FROM _sqlx_migrations WHERE success";
+        let (applied, wanted): (Result<Vec<i64>, _>, _) = match &self.reader {
+            Pool::Sqlite(pool) => (sqlx::query_scalar(APPLIED).fetch_all(pool).await, SQLITE),
+            Pool::Postgres(pool) => (sqlx::query_scalar(APPLIED).fetch_all(&pool.pool()).await, POSTGRES),
+        };
+        match applied {
+            Ok(applied) => Ok(wanted.iter().all(|(version, ..)| applied.contains(version))),
+            Err(sqlx::Error::Database(error)) if is_no_table(&*error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn is_no_table(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.code().as_deref() == Some("42P01") || error.message().contains("no such table")
 }
 
 /// Whether the server only follows another one.

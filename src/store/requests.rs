@@ -73,6 +73,18 @@ pub enum Answer {
     },
 }
 
+impl Answer {
+    /// What every requester may know of it, in a word.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::Released { .. } | Self::Shared { .. } => "released",
+            Self::Open => "open",
+            Self::NotPublished { .. } => "not_published",
+            Self::NotCovered { .. } => "not_covered",
+        }
+    }
+}
+
 /// A call that was done.
 #[derive(Debug, Clone)]
 pub struct KnownCall {

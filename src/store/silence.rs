@@ -29,6 +29,20 @@ impl Renewable {
 }
 
 impl Store {
+    /// The connections of each pool: its name, how many are used, how many are idle.
+    pub fn connections(&self) -> [(&'static str, usize, usize); 2] {
+        [("writer", &self.writer), ("reader", &self.reader)].map(|(name, pool)| {
+            let (size, idle) = match pool {
+                Pool::Sqlite(pool) => (pool.size(), pool.num_idle()),
+                Pool::Postgres(pool) => {
+                    let pool = pool.pool();
+                    (pool.size(), pool.num_idle())
+                }
+            };
+            (name, usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(idle), idle)
+        })
+    }
+
     /// Leaves every connection to PostgreSQL to whoever still waits on it, and makes others when they are needed.
     ///
     /// What is under way on the old ones may still be done: the ledger's head keeps it apart from what comes after,

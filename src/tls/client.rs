@@ -10,12 +10,13 @@ use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
 use rustls::{ClientConfig, Error, RootCertStore};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 use tower::Service;
 
-use super::{ALPN, Credentials, provider};
+use super::{ALPN, Credentials, provider, proxy::dial};
 
 type Stream = TokioIo<TlsStream<TcpStream>>;
 
@@ -63,21 +64,54 @@ pub fn client_config(
 /// In TLS 1.3 the server judges our certificate after this returns: only the first call shows whether we are admitted.
 /// Clones of a channel share its connection; call this again for another connection.
 pub async fn connect(address: &str, server_name: &str, config: Arc<ClientConfig>) -> Result<Channel, Unreachable> {
-    let (endpoint, connector) = prepare(address, server_name, config)?;
+    let (endpoint, connector) = prepare(address, server_name, config, None)?;
     let transport = |source| Unreachable::Transport { address: address.to_owned(), source };
     endpoint.connect_with_connector(connector).await.map_err(transport)
 }
 
 /// As [`connect`], but connects on the first call. Must be called within a runtime.
 pub fn connect_lazily(address: &str, server_name: &str, config: Arc<ClientConfig>) -> Result<Channel, Unreachable> {
-    let (endpoint, connector) = prepare(address, server_name, config)?;
+    connect_through(address, server_name, config, None)
+}
+
+/// The same through a proxy that passes TLS on as it is, if there is one: `http://proxy.example:3128`.
+pub fn connect_through(
+    address: &str,
+    server_name: &str,
+    config: Arc<ClientConfig>,
+    proxy: Option<String>,
+) -> Result<Channel, Unreachable> {
+    let (endpoint, connector) = prepare(address, server_name, config, proxy)?;
     Ok(endpoint.connect_with_connector_lazy(connector))
+}
+
+/// The certificates that the server at `address` shows for `server_name`, once they were found to be good.
+///
+/// Whether it admits us is not known by then. The way there may lead through a proxy, as for [`connect_through`].
+pub async fn shown_by(
+    address: &str,
+    server_name: &str,
+    config: Arc<ClientConfig>,
+    proxy: Option<&str>,
+) -> io::Result<Vec<CertificateDer<'static>>> {
+    let name = ServerName::try_from(server_name.to_owned()).map_err(io::Error::other)?;
+    let look = async {
+        let socket = dial(address, proxy).await?;
+        let stream = TlsConnector::from(config).connect(name, socket).await?;
+        let (_, session) = stream.get_ref();
+        if session.alpn_protocol() != Some(ALPN) {
+            return Err(io::Error::other("it does not speak HTTP/2 over TLS (ALPN h2)"));
+        }
+        Ok(session.peer_certificates().unwrap_or_default().to_vec())
+    };
+    timeout(Duration::from_secs(5), look).await?
 }
 
 fn prepare(
     address: &str,
     server_name: &str,
     config: Arc<ClientConfig>,
+    proxy: Option<String>,
 ) -> Result<(Endpoint, impl Service<Uri, Response = Stream, Error = io::Error, Future: Send> + Send + use<>), Unreachable>
 {
     let name = ServerName::try_from(server_name.to_owned())
@@ -91,9 +125,9 @@ fn prepare(
     let tls = TlsConnector::from(config);
     let address = address.to_owned();
     let connector = tower::service_fn(move |_: Uri| {
-        let (address, name, tls) = (address.clone(), name.clone(), tls.clone());
+        let (address, name, tls, proxy) = (address.clone(), name.clone(), tls.clone(), proxy.clone());
         async move {
-            let socket = TcpStream::connect(address).await?;
+            let socket = dial(&address, proxy.as_deref()).await?;
             socket.set_nodelay(true)?;
             tls.connect(name, socket).await.map(TokioIo::new)
         }

@@ -1,9 +1,13 @@
 //! The configuration is read strictly: what cannot be meant is an error that names the place and what could be.
 
+use std::collections::BTreeSet;
 use std::fs;
 
-use concordat::config::Config;
+use concordat::config::{Config, LogFormat};
 use concordat::proto::ROLES;
+use serde_json::Value;
+
+use crate::architecture::workspace_file;
 
 const NODE: &str = r#"
 [node]
@@ -85,7 +89,7 @@ fn an_agencys_names_are_dated_and_never_overlap() {
         (name("2001-01-30", &until("2001-02-30")), "name[0].until: `2001-02-30` is not a date"),
         (name("2001-01-30", &until("2001-01-30")), "name[0].until: must be later than `from`"),
         (name("2001-01-30", "") + &name("2030-01-01", ""), "name[1].from: must not be before `A Name` ends"),
-        (name("2001-01-30", "to = \"2030-01-01\""), "unknown field `to`"),
+        (name("2001-01-30", "to = \"2030-01-01\""), "agency[0].name[0]: there is no key `to`"),
     ] {
         let error = load(&names).unwrap_err();
         assert!(error.contains(problem), "expected `{problem}`, got: {error}");
@@ -103,7 +107,7 @@ fn an_agency_revokes_by_lists_unless_its_certificates_are_short_lived() {
         ("revocation = \"crl\"", "revocation_lists_file: is not there"),
         (&format!("revocation = \"short-lived\"\n{lists}"), "nobody would read it"),
         ("revocation = \"short-lived\"\nintermediates_file = \"below.pem\"", "nobody would read it"),
-        ("revocation = \"ocsp\"", "unknown variant `ocsp`"),
+        ("revocation = \"ocsp\"", "agency[0].revocation: there is no `ocsp`; there are crl, short-lived"),
     ] {
         let error = with(revocation).unwrap_err();
         assert!(error.contains(problem), "expected `{problem}`, got: {error}");
@@ -113,5 +117,104 @@ fn an_agency_revokes_by_lists_unless_its_certificates_are_short_lived() {
         let every = format!("key_file = \"server.key\"\nreload_seconds = {seconds}");
         let error = load_text(&text.replace("key_file = \"server.key\"", &every)).unwrap_err();
         assert!(error.contains("tls.reload_seconds: must be 1 to 60"), "{error}");
+    }
+}
+
+#[test]
+fn the_environment_comes_before_the_file_and_everything_wrong_is_said_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("node.toml");
+    fs::write(&file, NODE.replace("REVOCATION", "revocation = \"short-lived\"")).unwrap();
+    let load = |settings: &[(&str, &str)]| {
+        let environment = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::load_with(&file, environment)
+    };
+    let mut config = load(&[
+        ("CONCORDAT__NODE__DATABASE", "postgres://node@db/node"),
+        ("CONCORDAT__NODE__DATABASE_PASSWORD_FILE", "password"),
+        ("CONCORDAT__NODE__MIGRATE", "false"),
+        ("CONCORDAT__OPS__LISTEN", "127.0.0.1:9"),
+        ("CONCORDAT__OPS__SHUTDOWN_DELAY_SECONDS", "7"),
+        ("CONCORDAT__LOG__FORMAT", "json"),
+        ("CONCORDAT_CONTEXT", "is another one's"),
+    ])
+    .unwrap();
+    assert_eq!((config.node.migrate, config.ops.shutdown_delay_seconds), (false, 7));
+    assert_eq!((config.ops.listen.to_string().as_str(), config.log.format), ("127.0.0.1:9", LogFormat::Json));
+    fs::write(folder.path().join("password"), "s:p@ce\n").unwrap();
+    let allowed = load(&[("CONCORDAT__TLS__ALLOW_READABLE_KEYS", "true")]).unwrap();
+    assert!(allowed.tls.allow_readable_keys);
+    config.tls = allowed.tls;
+    assert_eq!(config.database_login().unwrap().as_str(), "postgres://node:s%3Ap%40ce@db/node");
+    assert!(!config.database_url().contains("p@ce") && !config.shown().node.database.contains("p@ce"));
+
+    let error = load(&[
+        ("CONCORDAT__NODE__LISTENS", "127.0.0.1:9"),
+        ("CONCORDAT__AGENCY__ID", "ico"),
+        ("CONCORDAT__NODE", "x"),
+        ("CONCORDAT__EVENTS__HEARTBEAT_SECONDS", "soon"),
+    ])
+    .unwrap_err();
+    assert_eq!(
+        error.problems(),
+        [
+            "CONCORDAT__AGENCY__ID (environment): `agency` is no section that the environment can set",
+            "CONCORDAT__EVENTS__HEARTBEAT_SECONDS (environment): must be a whole number",
+            "CONCORDAT__NODE (environment): write CONCORDAT__SECTION__KEY",
+            "CONCORDAT__NODE__LISTENS (environment): there is no key `listens`: did you mean `listen`?",
+        ]
+    );
+
+    let wrong = "rolls = []\n[events]\nheartbeat_seconds = 0\n[tls]\nreload_second = 2\n[[agency]]\nid = \"ico\"\n";
+    fs::write(&file, wrong).unwrap();
+    let problems = load(&[]).unwrap_err().to_string();
+    for problem in [
+        "there is no key `rolls`; there are agency, ",
+        "tls: there is no key `reload_second`: did you mean `reload_seconds`?",
+        "tls.certificate_file: is not there",
+        "agency[0].trust_domain: is not there",
+        "\n  node: is not there",
+    ] {
+        assert!(problems.contains(problem), "expected `{problem}`, got: {problems}");
+    }
+}
+
+/// Every key below a part of the schema, as the documentation writes it.
+fn keys(schema: &Value, root: &Value, path: &str, found: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(parts) => {
+            if let Some(reference) = parts.get("$ref").and_then(Value::as_str) {
+                let inside = reference.strip_prefix('#').expect("a reference to something in the schema itself");
+                keys(root.pointer(inside).unwrap(), root, path, found);
+            }
+            for (key, inside) in parts.get("properties").and_then(Value::as_object).into_iter().flatten() {
+                let name = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                found.insert(name.clone());
+                keys(inside, root, &name, found);
+            }
+            assert!(!parts.contains_key("properties") || parts["additionalProperties"] == false, "{path}");
+            for part in ["items", "anyOf"] {
+                keys(parts.get(part).unwrap_or(&Value::Null), root, path, found);
+            }
+        }
+        Value::Array(parts) => parts.iter().for_each(|part| keys(part, root, path, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn each_key_of_the_schema_is_documented_and_its_references_are_local() {
+    let (schema, mut found) = (Config::schema(), BTreeSet::new());
+    keys(&schema, &schema, "", &mut found);
+    let page = fs::read_to_string(workspace_file("docs/operations.md")).unwrap();
+    assert!(found.contains("ops.listen") && found.contains("agency.issuer.key.kid"), "{found:?}");
+    for key in found {
+        let (_, last) = key.rsplit_once('.').unwrap_or(("", &key));
+        let is_there =
+            [format!("`{key}`"), format!("`[[{key}]]`")].iter().any(|written| page.contains(written.as_str()));
+        // What a row of the table says in its words, and sections by their keys.
+        let is_said =
+            page.contains(&format!("`{last}`")) || ["node", "tls", "events", "ops", "log"].contains(&key.as_str());
+        assert!(is_there || is_said, "docs/operations.md does not say what `{key}` is");
     }
 }

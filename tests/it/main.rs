@@ -27,6 +27,7 @@ mod kill;
 mod matrix;
 mod migrations;
 mod onward;
+mod ops;
 mod oracle;
 mod oracles;
 mod outages;

@@ -77,6 +77,11 @@ impl Program {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Waits for its end, and gives its exit code.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
     /// As an operating system kills: nothing of the program runs any more. Gives everything that it logged.
     pub(crate) fn kill(mut self) -> String {
         self.child.kill().unwrap();

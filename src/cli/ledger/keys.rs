@@ -69,7 +69,7 @@ fn time(text: Option<&String>) -> Result<Option<Instant>, Usage> {
 
 pub(super) async fn list(config: &Path, format: Format) -> anyhow::Result<Verdict> {
     let config = Config::load(config)?;
-    let store = Store::open(&Options::inspect(config.database_url())).await?;
+    let store = Store::open(&Options::inspect(config.database_login()?.as_str())).await?;
     let keys = store.reads().await?.ledger_keys().await?;
     store.close().await;
     print(&keys, format);
@@ -141,7 +141,7 @@ async fn change(
 ) -> anyhow::Result<Verdict> {
     let config = Config::load(config)?;
     let keys = signing_keys(&config).map_err(anyhow::Error::from_boxed)?;
-    let store = Store::open(&Options::inspect(config.database_url())).await?;
+    let store = Store::open(&Options::inspect(config.database_login()?.as_str())).await?;
     let seal = store.unlock(&config.node_secrets()?).await?;
     let configured: Vec<String> = keys.all().map(concordat::ledger::SigningKey::id).collect();
     let change = what(&configured, &store.reads().await?.ledger_keys().await?)?;

@@ -37,7 +37,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: &Arguments, format: Format) -> anyhow::Result<Verdict> {
     let config = Config::load(&arguments.config)?;
-    let store = Store::open(&Options::inspect(config.database_url())).await?;
+    let store = Store::open(&Options::inspect(config.database_login()?.as_str())).await?;
     let seal = store.unlock(&config.node_secrets()?).await?;
     let (size, _) = store.reads().await?.size().await?;
     let (from, until) = (arguments.from, arguments.until.unwrap_or(size));

@@ -1,0 +1,53 @@
+//! Which database a node has, and what of that may be shown.
+
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::{Config, Error};
+
+impl Config {
+    /// The database's URL, with the path of an SQLite file seen from where we are.
+    pub fn database_url(&self) -> String {
+        match self.node.database.strip_prefix("sqlite:") {
+            Some(path) => format!("sqlite:{}", self.path(Path::new(path)).display()),
+            None => self.node.database.clone(),
+        }
+    }
+
+    /// The database's URL with the password from its file, if there is one.
+    pub fn database_login(&self) -> Result<Zeroizing<String>, Error> {
+        let url = self.database_url();
+        let Some(file) = &self.node.database_password_file else { return Ok(url.into()) };
+        let parts = url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?)));
+        let Some((scheme, (user, place))) = parts.filter(|(_, (user, _))| !user.contains(':')) else {
+            let problem = "is of use only with a URL that names a user and no password: postgres://user@host/database";
+            return Err(Error::new(&self.path(file), format!("`node.database_password_file` {problem}")));
+        };
+        let password = self.read_secret(file)?;
+        let byte =
+            |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).into() } else { format!("%{byte:02X}") };
+        let password: Zeroizing<String> =
+            password.trim_end_matches(['\r', '\n']).bytes().map(byte).collect::<String>().into();
+        Ok(format!("{scheme}://{user}:{}@{place}", *password).into())
+    }
+
+    /// The same, as it may be shown.
+    #[must_use]
+    pub fn shown(&self) -> Self {
+        let mut shown = self.clone();
+        if !self.node.database.starts_with("sqlite:") {
+            shown.node.database = self.database_shown();
+        }
+        shown
+    }
+
+    /// The database as it may be shown: without a password.
+    pub fn database_shown(&self) -> String {
+        let url = self.database_url();
+        match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
+            Some((scheme, place)) => format!("{scheme}://…@{place}"),
+            None => url,
+        }
+    }
+}

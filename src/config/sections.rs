@@ -1,0 +1,80 @@
+//! What is configured besides certificates, agencies and the node itself.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `[events]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventsSection {
+    /// After how many seconds a stream tells that it is there, 1 to 300.
+    #[schemars(range(min = 1, max = 300))]
+    pub heartbeat_seconds: u64,
+    /// How many streams one agency may have open at this node.
+    pub streams_per_agency: usize,
+}
+
+impl Default for EventsSection {
+    fn default() -> Self {
+        Self { heartbeat_seconds: 20, streams_per_agency: 16 }
+    }
+}
+
+/// `[ops]`: the port for probes and metrics, in plain text.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OpsSection {
+    /// Whether there is such a port.
+    pub enabled: bool,
+    /// Where it listens. A kubelet asks by the pod's address, so that a port on loopback does not serve it.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// How long the node goes on taking calls after it has said that it is about to stop, in seconds: 0 to 120. As long
+    /// as it takes until nobody is sent to it any more.
+    #[schemars(range(min = 0, max = 120))]
+    pub shutdown_delay_seconds: u64,
+}
+
+impl Default for OpsSection {
+    fn default() -> Self {
+        Self { enabled: true, listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9464)), shutdown_delay_seconds: 0 }
+    }
+}
+
+impl OpsSection {
+    /// No such port.
+    pub fn off() -> Self {
+        Self { enabled: false, ..Self::default() }
+    }
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSection {
+    /// How lines are written.
+    pub format: LogFormat,
+    /// What is written, as `RUST_LOG` has it, which comes before this: `info`, or `warn,concordat=debug`.
+    pub level: String,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, level: "info".to_owned() }
+    }
+}
+
+/// `log.format`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// Plain text in a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// One JSON object on each line.
+    Json,
+    /// Plain text.
+    Pretty,
+}

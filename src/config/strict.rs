@@ -1,0 +1,192 @@
+//! What a configuration says that it cannot mean: everything that is wrong with its shape, at once.
+//!
+//! The shape is the JSON Schema that is made from the types, so it cannot lag behind them.
+
+use schemars::{JsonSchema, schema_for};
+use serde_json::Value as Json;
+use toml::{Table, Value};
+
+/// What the environment's names begin with: `CONCORDAT__NODE__LISTEN` is `node.listen`.
+const PREFIX: &str = "CONCORDAT__";
+
+/// How alike a name must be to be offered.
+const ALIKE: f64 = 0.8;
+
+/// The schema of a type.
+pub(super) fn schema<T: JsonSchema>() -> Json {
+    schema_for!(T).to_value()
+}
+
+/// Puts what the environment says in place of what the file says. Lists stay the file's.
+pub(super) fn overlay(
+    table: &mut Table,
+    environment: impl Iterator<Item = (String, String)>,
+    schema: &Json,
+    problems: &mut Vec<String>,
+) {
+    let mut settings: Vec<(String, String)> = environment.filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    settings.sort();
+    for (name, text) in settings {
+        let path = name.trim_start_matches(PREFIX).to_lowercase();
+        let words: Vec<&str> = path.split("__").collect();
+        let [section, key] = words.as_slice() else {
+            problems.push(format!("{name} (environment): write {PREFIX}SECTION__KEY"));
+            continue;
+        };
+        let top = Shape { schema, root: schema };
+        let Some(inside) = top.property(section).filter(|shape| shape.resolved().get("properties").is_some()) else {
+            problems.push(format!("{name} (environment): `{section}` is no section that the environment can set"));
+            continue;
+        };
+        let Some(wanted) = inside.property(key) else {
+            problems.push(format!("{name} (environment): {}", inside.unknown(key)));
+            continue;
+        };
+        let value = match wanted.kind() {
+            "integer" => text.parse().map(Value::Integer).ok(),
+            "boolean" => text.parse().map(Value::Boolean).ok(),
+            "array" => Some(text.split(',').map(|one| one.trim().to_owned()).collect::<Vec<_>>().into()),
+            _ => Some(Value::String(text)),
+        };
+        let Some(value) = value else {
+            problems.push(format!("{name} (environment): must be {}", wanted.in_words()));
+            continue;
+        };
+        match table.entry(*section).or_insert_with(|| Value::Table(Table::new())) {
+            Value::Table(table) => drop(table.insert((*key).to_owned(), value)),
+            _ => problems.push(format!("{section}: must be a table")),
+        }
+    }
+}
+
+/// Says everything that is wrong with the shape of what a file says.
+pub(super) fn problems(table: &Table, schema: &Json) -> Vec<String> {
+    let mut problems = Vec::new();
+    Shape { schema, root: schema }.walk("", &Value::Table(table.clone()), &mut problems);
+    problems
+}
+
+/// A part of a schema, and the whole in which it refers to others.
+#[derive(Clone, Copy)]
+struct Shape<'a> {
+    schema: &'a Json,
+    root: &'a Json,
+}
+
+impl<'a> Shape<'a> {
+    /// What is meant, where a part refers to another or may be left out.
+    fn resolved(self) -> &'a Json {
+        let mut schema = self.schema;
+        loop {
+            let referred = schema.get("$ref").and_then(Json::as_str).and_then(|name| name.strip_prefix('#'));
+            if let Some(found) = referred.and_then(|pointer| self.root.pointer(pointer)) {
+                schema = found;
+                continue;
+            }
+            let options = schema.get("anyOf").and_then(Json::as_array);
+            let present = options.and_then(|options| {
+                options.iter().find(|option| option.get("type").and_then(Json::as_str) != Some("null"))
+            });
+            match present {
+                Some(found) => schema = found,
+                None => return schema,
+            }
+        }
+    }
+
+    fn property(self, key: &str) -> Option<Self> {
+        let schema = self.resolved().get("properties")?.get(key)?;
+        Some(Self { schema, root: self.root })
+    }
+
+    fn names(self) -> Vec<&'a str> {
+        let properties = self.resolved().get("properties").and_then(Json::as_object);
+        let mut names: Vec<&str> = properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The values that there are, where they are listed.
+    fn words(self) -> Vec<&'a str> {
+        let schema = self.resolved();
+        let listed = schema.get("enum").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
+        let options = schema.get("oneOf").and_then(Json::as_array).into_iter().flatten();
+        listed.chain(options.filter_map(|option| option.get("const").and_then(Json::as_str))).collect()
+    }
+
+    fn kind(self) -> &'a str {
+        match self.resolved().get("type") {
+            Some(Json::String(kind)) => kind,
+            // What may be left out is this or null.
+            Some(Json::Array(kinds)) => {
+                kinds.iter().filter_map(Json::as_str).find(|kind| *kind != "null").unwrap_or("")
+            }
+            _ if self.words().is_empty() => "",
+            _ => "string",
+        }
+    }
+
+    fn in_words(self) -> &'static str {
+        match self.kind() {
+            "object" => "a table",
+            "array" => "a list",
+            "integer" => "a whole number",
+            "boolean" => "true or false",
+            _ => "a text in quotes",
+        }
+    }
+
+    fn unknown(self, key: &str) -> String {
+        let names = self.names();
+        let near = names.iter().map(|name| (strsim::jaro_winkler(name, key), name));
+        match near.max_by(|one, other| one.0.total_cmp(&other.0)) {
+            Some((alike, name)) if alike >= ALIKE => format!("there is no key `{key}`: did you mean `{name}`?"),
+            _ => format!("there is no key `{key}`; there are {}", names.join(", ")),
+        }
+    }
+
+    fn walk(self, path: &str, value: &Value, problems: &mut Vec<String>) {
+        let fits = match (self.kind(), value) {
+            ("object", Value::Table(table)) => {
+                self.walk_table(path, table, problems);
+                true
+            }
+            ("array", Value::Array(items)) => {
+                let items_are = self.resolved().get("items");
+                for (place, item) in items.iter().enumerate() {
+                    if let Some(schema) = items_are {
+                        Self { schema, root: self.root }.walk(&format!("{path}[{place}]"), item, problems);
+                    }
+                }
+                true
+            }
+            ("string", Value::String(text)) => {
+                let words = self.words();
+                if !words.is_empty() && !words.contains(&text.as_str()) {
+                    problems.push(format!("{path}: there is no `{text}`; there are {}", words.join(", ")));
+                }
+                true
+            }
+            ("integer", Value::Integer(_)) | ("boolean", Value::Boolean(_)) | ("", _) => true,
+            _ => false,
+        };
+        if !fits {
+            problems.push(format!("{path}: must be {}", self.in_words()));
+        }
+    }
+
+    fn walk_table(self, path: &str, table: &Table, problems: &mut Vec<String>) {
+        let within = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        for (key, value) in table {
+            match self.property(key) {
+                Some(inside) => inside.walk(&within(key), value, problems),
+                None if path.is_empty() => problems.push(self.unknown(key)),
+                None => problems.push(format!("{path}: {}", self.unknown(key))),
+            }
+        }
+        let required = self.resolved().get("required").and_then(Json::as_array).into_iter().flatten();
+        for key in required.filter_map(Json::as_str).filter(|key| !table.contains_key(*key)) {
+            problems.push(format!("{}: is not there", within(key)));
+        }
+    }
+}

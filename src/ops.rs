@@ -1,0 +1,165 @@
+//! The port for whoever runs the node: probes, gRPC health and metrics, in plain text, and nothing else.
+//!
+//! WHY: a kubelet has no certificate of an agency's, and asks by the pod's own address, so that a port on loopback does not
+//! serve it. What is told here is what an operator may know; let nobody but probes and monitoring reach it.
+
+mod standing;
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::CONTENT_TYPE;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower::ServiceExt;
+
+use crate::telemetry::Metrics;
+use crate::wire::Readiness;
+
+pub use standing::{Check, Standing};
+
+/// What is measured anew for each reading of the metrics.
+pub type Measure = Box<dyn Fn() + Send + Sync>;
+
+/// How many connections are served at once; more wait.
+const MOST_CONNECTIONS: usize = 64;
+/// How long one may last, so that whoever holds some of them does not keep probes out for ever.
+const LONGEST: Duration = Duration::from_mins(1);
+/// How long a request may take to arrive, and an answer to be made.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait after a failed accept.
+const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
+
+/// What is told on the port.
+pub struct Ops {
+    standing: Standing,
+    metrics: Arc<Metrics>,
+    health: Routes,
+    /// Put in place once there is something to measure.
+    measure: std::sync::OnceLock<Measure>,
+}
+
+impl std::fmt::Debug for Ops {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ops")
+    }
+}
+
+impl Ops {
+    /// Of a node that begins.
+    pub fn new(standing: Standing, metrics: Arc<Metrics>, readiness: &Readiness) -> Arc<Self> {
+        let health = Routes::new(readiness.service()).prepare();
+        Arc::new(Self { standing, metrics, health, measure: std::sync::OnceLock::new() })
+    }
+
+    /// From now on this is called before each reading of the metrics.
+    pub fn measure_with(&self, measure: Measure) {
+        // There is one node, so nobody has been here before.
+        drop(self.measure.set(measure));
+    }
+
+    /// Answers on this address until told to stop. When this returns, the port is open.
+    pub async fn listen(self: &Arc<Self>, address: SocketAddr, stop: CancellationToken) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let ops = Arc::clone(self);
+        tokio::spawn(async move { stop.run_until_cancelled(ops.serve(listener)).await });
+        Ok(address)
+    }
+
+    async fn serve(self: Arc<Self>, listener: TcpListener) {
+        let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        loop {
+            let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((socket, _)) => {
+                    let ops = Arc::clone(&self);
+                    tokio::spawn(async move {
+                        // What it says went wrong is the prober's affair.
+                        drop(timeout(LONGEST, ops.converse(socket)).await);
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection to the port for probes couldn't be accepted");
+                    sleep(ACCEPT_BACK_OFF).await;
+                }
+            }
+        }
+    }
+
+    /// HTTP/1.1, or gRPC, which begins with HTTP/2 at once.
+    async fn converse(self: Arc<Self>, socket: TcpStream) {
+        let mut settings = auto::Builder::new(TokioExecutor::new());
+        settings.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(16 * 1024);
+        settings.http2().timer(TokioTimer::new()).max_concurrent_streams(16).max_header_list_size(8 * 1024);
+        let service = service_fn(|request| {
+            let ops = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(ops.answer(request).await) }
+        });
+        if let Err(error) = settings.serve_connection(TokioIo::new(socket), service).await {
+            tracing::debug!(%error, "a connection to the port for probes ended");
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let path = request.uri().path();
+        if path.starts_with("/grpc.health.v1.Health/") {
+            return match timeout(PATIENCE, self.health.clone().oneshot(request)).await {
+                Ok(Ok(answer)) => answer,
+                Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "too slow\n".to_owned()),
+            };
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return text(StatusCode::NOT_FOUND, "not here\n".to_owned());
+        }
+        match path {
+            "/livez" => text(StatusCode::OK, "alive\n".to_owned()),
+            "/startupz" => told(self.standing.is_started(), "started", &self.standing.waits_for()),
+            "/readyz" => told(self.standing.is_ready(), "ready", &self.standing.waits_for()),
+            "/metrics" => self.metrics(),
+            _ => text(StatusCode::NOT_FOUND, "not here\n".to_owned()),
+        }
+    }
+
+    fn metrics(&self) -> Response<Body> {
+        for (check, is_well) in self.standing.checks() {
+            self.metrics.ready.of([("check", check)]).set(i64::from(is_well));
+        }
+        if let Some(measure) = self.measure.get() {
+            measure();
+        }
+        let mut answer = text(StatusCode::OK, self.metrics.text());
+        let kind = http::HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+        answer.headers_mut().insert(CONTENT_TYPE, kind);
+        answer
+    }
+}
+
+/// Yes; or no, with what it waits for.
+fn told(is_so: bool, so: &str, waits_for: &[&str]) -> Response<Body> {
+    if is_so {
+        text(StatusCode::OK, format!("{so}\n"))
+    } else {
+        text(StatusCode::SERVICE_UNAVAILABLE, format!("not {so}: {}\n", waits_for.join(", ")))
+    }
+}
+
+fn text(status: StatusCode, text: String) -> Response<Body> {
+    let mut answer = Response::new(Body::new(text));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}

@@ -1,0 +1,132 @@
+//! What readiness is made of.
+//!
+//! A peer's certificates and revocation lists are no part of it: an agency that lets its lists run out is stopped itself,
+//! and must not take the node from all others. Nor is whether any agreement is in force, since an operator puts the
+//! first one into force by a call to the node.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+/// One part of readiness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Check {
+    /// The node's own certificate is valid.
+    Certificate,
+    /// The database takes commits.
+    Database,
+    /// The database's schema is this program's.
+    Schema,
+    /// Every agreement in force can be read.
+    Agreements,
+}
+
+impl Check {
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Certificate, "certificate"),
+        (Self::Database, "database"),
+        (Self::Schema, "schema"),
+        (Self::Agreements, "agreements"),
+    ];
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct State {
+    well: std::collections::BTreeSet<Check>,
+    is_started: bool,
+    is_stopping: bool,
+}
+
+impl State {
+    fn is_ready(&self) -> bool {
+        self.is_started && !self.is_stopping && self.well.len() == Check::ALL.len()
+    }
+}
+
+/// Whether the node has started, and whether it is ready. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Standing(Arc<watch::Sender<State>>);
+
+impl Standing {
+    /// From now on this part is well, or not.
+    pub fn set(&self, check: Check, is_well: bool) {
+        self.0.send_if_modified(|state| if is_well { state.well.insert(check) } else { state.well.remove(&check) });
+    }
+
+    /// The node listens.
+    pub fn started(&self) {
+        self.0.send_modify(|state| state.is_started = true);
+    }
+
+    /// The node is about to stop, and is not ready any more.
+    pub fn stopping(&self) {
+        self.0.send_modify(|state| state.is_stopping = true);
+    }
+
+    /// Whether it has started. It stays so.
+    pub fn is_started(&self) -> bool {
+        self.0.borrow().is_started
+    }
+
+    /// Whether it is ready.
+    pub fn is_ready(&self) -> bool {
+        self.0.borrow().is_ready()
+    }
+
+    /// Calls this whenever readiness changes, for as long as anything can change it.
+    pub async fn follow<F: Future<Output = ()>>(self, tell: impl Fn(bool) -> F) {
+        let mut changes = self.0.subscribe();
+        drop(self);
+        let mut last = None;
+        loop {
+            let ready = changes.borrow_and_update().is_ready();
+            if last.replace(ready) != Some(ready) {
+                tell(ready).await;
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Each part, and whether it is well.
+    pub fn checks(&self) -> [(&'static str, bool); 4] {
+        let state = self.0.borrow();
+        Check::ALL.map(|(check, name)| (name, state.well.contains(&check)))
+    }
+
+    /// What keeps it from being ready: names alone, for whoever probes.
+    pub fn waits_for(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.checks().into_iter().filter(|(_, well)| !well).map(|(name, _)| name).collect();
+        let state = self.0.borrow();
+        if state.is_stopping {
+            names.push("stopping");
+        } else if !state.is_started {
+            names.push("starting");
+        }
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_ready_when_it_has_started_and_every_part_is_well_and_until_it_stops() {
+        let standing = Standing::default();
+        for (check, _) in Check::ALL {
+            standing.set(check, true);
+        }
+        assert_eq!((standing.is_ready(), standing.waits_for()), (false, vec!["starting"]));
+        standing.started();
+        assert!(standing.is_ready());
+        for (check, name) in Check::ALL {
+            standing.set(check, false);
+            assert_eq!((standing.is_ready(), standing.waits_for()), (false, vec![name]));
+            standing.set(check, true);
+        }
+        standing.stopping();
+        assert_eq!((standing.is_started(), standing.is_ready(), standing.waits_for()), (true, false, vec!["stopping"]));
+    }
+}

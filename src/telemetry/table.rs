@@ -1,0 +1,145 @@
+//! Every metric there is.
+
+use std::collections::HashMap;
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::call::{Rpc, rpcs};
+use super::{Made, Series, Sizes, Times};
+
+/// What is said of one metric in `docs/metrics.md`.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// As it is exported.
+    pub name: &'static str,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// Each label and its values.
+    pub labels: &'static [(&'static str, &'static str)],
+    /// What it tells.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($field:ident: $kind:ty, $name:literal, [$($label:literal: $values:literal),*], $help:literal;)+) => {
+        /// The metrics of one node.
+        #[derive(Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            rpcs: HashMap<String, Rpc>,
+            $(#[doc = $help] pub $field: $kind,)+
+        }
+
+        /// Every metric, in the order in which it is exported.
+        pub const METRICS: &[Row] = &[$(Row {
+            name: $name,
+            kind: <$kind as Made>::KIND,
+            labels: &[$(($label, $values)),*],
+            help: $help,
+        }),+];
+
+        impl Default for Metrics {
+            fn default() -> Self {
+                let mut registry = Registry::default();
+                $(let $field = <$kind as Made>::made(); $field.register($name, $help, &mut registry);)+
+                Self { registry, rpcs: rpcs(), $($field),+ }
+            }
+        }
+    };
+}
+
+metrics! {
+    started: Series<Counter>, "grpc_server_started_total",
+        ["grpc_type": "`unary`, `server_stream` or `bidi_stream`", "grpc_service": "a service of the contract, or `unknown`",
+         "grpc_method": "an RPC of it, or `unknown`"],
+        "Calls that have begun";
+    handled: Series<Counter>, "grpc_server_handled_total",
+        ["grpc_type": "as above", "grpc_service": "as above", "grpc_method": "as above",
+         "grpc_code": "the status, such as `OK` or `ResourceExhausted`; `Canceled` if the caller left first"],
+        "Calls that have ended, by the status in their trailers";
+    handling: Series<Times>, "grpc_server_handling_seconds",
+        ["grpc_type": "as above", "grpc_service": "as above", "grpc_method": "as above"],
+        "From a call's first byte to the last of its answer. A stream's end is counted, not timed";
+    asks: Series<Counter>, "concordat_asks_total", ["outcome": "`released`, `open`, `not_covered`, or of a table or a theme `not_published`"],
+        "Asks put for the first time, by what every requester may know of them";
+    decision_faults: Counter, "concordat_decision_faults_total", [],
+        "Asks denied by a fault and not by a rule: a clause that erred, or more than 16 matches";
+    clock_stops: Counter, "concordat_clock_stops_total", [],
+        "Asks turned away because the clocks disagree";
+    calls: Series<Times>, "concordat_call_seconds",
+        ["kind": "`stop` (takes a permission away), `change`, `ask`, `offer` or `share` (a table or a theme)"],
+        "From the queue to the answer, of calls that were done";
+    queue: Gauge, "concordat_queue_calls", [],
+        "Calls that wait for the next batch";
+    overloads: Counter, "concordat_queue_overloads_total", [],
+        "Calls turned away because their agency's queue is full";
+    batch_calls: Sizes, "concordat_batch_calls", [],
+        "Calls in a batch";
+    batch_failures: Counter, "concordat_batch_failures_total", [],
+        "Batches that failed as a whole; their calls were tried one by one";
+    lock: Times, "concordat_ledger_lock_seconds", [],
+        "How long a batch waited for the ledger's lock";
+    append: Times, "concordat_ledger_append_seconds", [],
+        "From the lock to the commit of a batch";
+    entries: Gauge, "concordat_ledger_entries", [],
+        "Entries of the ledger, as last seen by this replica";
+    database_up: Gauge, "concordat_database_up", [],
+        "1 while the database takes commits, else 0";
+    database_connections: Series<Gauge>, "concordat_database_connections",
+        ["pool": "`writer` or `reader`", "state": "`used` or `idle`"],
+        "Connections to the database";
+    ready: Series<Gauge>, "concordat_ready", ["check": "`certificate`, `database`, `schema` or `agreements`"],
+        "1 while this part of readiness is well, else 0";
+    certificate: Gauge, "concordat_tls_certificate_not_after_seconds", [],
+        "When the node's own certificate ends, in seconds since 1970";
+    anchors: Series<Gauge>, "concordat_tls_trust_anchor_not_after_seconds",
+        ["agency": "a configured agency", "fingerprint": "the root's SHA-256, its first 16 digits"],
+        "When a trusted root ends, in seconds since 1970";
+    lists: Series<Gauge>, "concordat_tls_crl_next_update_seconds",
+        ["agency": "a configured agency", "issuer": "the authority's name in its list"],
+        "Until when a revocation list counts, in seconds since 1970";
+    ledger_keys: Series<Gauge>, "concordat_ledger_key_not_after_seconds",
+        ["agency": "a configured agency", "key": "the ledger's name and the key's id"],
+        "Until when another node's ledger key is believed, in seconds since 1970, if the configuration says so";
+    reloads: Series<Counter>, "concordat_tls_reloads_total",
+        ["set": "`node`, `trust` or `tokens`", "agency": "a configured agency; `-` for the node's own certificate",
+         "result": "`applied` or `refused`"],
+        "Certificates, lists and keys on disk that were put in place, or could not be used";
+    refused_sets: Gauge, "concordat_tls_refused_sets", [],
+        "Sets of files that cannot be used as they are on disk now";
+    connections: Series<Gauge>, "concordat_connections", ["agency": "a configured agency"],
+        "Open connections";
+    handshakes: Series<Counter>, "concordat_handshakes_total", ["result": "`accepted` or `refused`"],
+        "Connections that were admitted, or turned away before their first request";
+    nudges: Series<Gauge>, "concordat_nudges_due",
+        ["kind": "a kind of event that waits for somebody, such as `review-due` or `request-unanswered`"],
+        "Nudges that are due and not acknowledged, looked at every ten minutes";
+    overdue: Series<Gauge>, "concordat_overdue", ["what": "`duty`, `notice` or `wrongful_release`"],
+        "What should have been done by now, at most 1,000 of each, looked at every ten minutes";
+    agreements: Gauge, "concordat_agreements_in_force", [],
+        "Agreements in force";
+    build: Series<Gauge>, "concordat_build_info", ["version": "the program's version"],
+        "Always 1";
+    started_at: Gauge, "process_start_time_seconds", [],
+        "When the node began, in seconds since 1970";
+    memory: Gauge, "process_resident_memory_bytes", [],
+        "Memory that the process holds";
+}
+
+impl Metrics {
+    /// All of them, in the text format of `OpenMetrics`.
+    pub fn text(&self) -> String {
+        let mut written = String::new();
+        // A string takes everything.
+        text::encode(&mut written, &self.registry).unwrap_or_default();
+        written
+    }
+
+    /// An RPC of the contract, health or reflection, by its path; anything else is the unknown one.
+    pub(super) fn rpc(&self, path: &str) -> Rpc {
+        self.rpcs.get(path).copied().unwrap_or_else(Rpc::unknown)
+    }
+}

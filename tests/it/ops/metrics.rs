@@ -1,0 +1,140 @@
+//! What is exported, by a node that has been used.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::Instant;
+
+use concordat::config::{LedgerSection, RevocationPolicy};
+use concordat::ledger::SigningKey;
+use concordat::proto::v1;
+use concordat::proto::v1::event_service_client::EventServiceClient;
+use concordat::telemetry::{METRICS, page};
+
+use super::{PATIENT, answer, with_ops};
+use crate::architecture::workspace_file;
+use crate::builders::{assert_not_covered, assert_open, assert_released};
+use crate::harness::{on_both_databases, real_now};
+
+/// The samples: each with its name and labels as written, and its value.
+fn samples(text: &str) -> BTreeMap<String, String> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| line.rsplit_once(' ').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap()).collect()
+}
+
+/// The names of the labels of a sample.
+fn labels(sample: &str) -> BTreeSet<&str> {
+    let inside = sample.split_once('{').map_or("", |(_, rest)| rest.trim_end_matches('}'));
+    let names = inside.split("\",").filter_map(|label| label.split_once('=').map(|(name, _)| name));
+    names.filter(|name| *name != "le").collect()
+}
+
+#[test]
+fn the_page_of_metrics_is_what_the_program_says() {
+    let written = fs::read_to_string(workspace_file("docs/metrics.md")).unwrap();
+    assert!(written == page(), "docs/metrics.md is out of date: `just metrics`");
+    let names: BTreeSet<&str> = METRICS.iter().map(|row| row.name).collect();
+    assert_eq!(names.len(), METRICS.len(), "each name once");
+}
+
+on_both_databases! {
+    async fn every_metric_is_exported_and_tells_what_happened_and_to_nobody_whom(world: World) {
+        let waits = world.hold("nca", "ico").await;
+        assert_open(&world.outcome(&waits).await);
+        // Long enough for it to be one that nobody has answered.
+        world.hand.advance_micros(10 * 86_400 * 1_000_000);
+        let lists = world.workspace.authority("ncsc").unwrap().revoke(&[], 1, real_now()).unwrap();
+        fs::write(world.workspace.folder().join("ncsc/lists.pem"), lists).unwrap();
+        let key = SigningKey::from_seed("other.example", &[7; 32]).unwrap().verifier_key();
+        fs::write(world.workspace.folder().join("ncsc/ledger.pub"), key).unwrap();
+        world = world.stop().await.start_with(|config| {
+            with_ops(config);
+            let ncsc = config.agency.iter_mut().find(|agency| agency.id.as_str() == "ncsc").unwrap();
+            ncsc.revocation = RevocationPolicy::Crl;
+            ncsc.revocation_lists_file = Some("../ncsc/lists.pem".into());
+            let key_file = "../ncsc/ledger.pub".into();
+            ncsc.ledger.push(LedgerSection { key_file, from: None, until: Some("2100-01-01".into()) });
+        }).await;
+        let ops = world.node.ops.unwrap();
+
+        let permitted = world.permitted("ncsc").await;
+        let held = &permitted.held;
+        assert_released(&world.outcome(held).await, &["identity", "timeline"]);
+        let uncovered = v1::RequestReleaseRequest { purpose: "nis-csirt".into(), ..world.ask(held) };
+        assert_not_covered(&world.put(held, uncovered).await.unwrap().outcome.unwrap(), "PURPOSE_NOT_COVERED");
+        world.withdraw_consent(held, &permitted.consent).await.unwrap();
+        assert_open(&world.outcome(held).await);
+        world.put(held, v1::RequestReleaseRequest { purpose: String::new(), ..world.ask(held) }).await.unwrap_err();
+        let request = v1::WatchEventsRequest { cursor: String::new() };
+        let mut events = EventServiceClient::new(world.officer("ico", "watcher", &["auditor"]));
+        let mut stream = events.watch_events(request).await.unwrap().into_inner();
+        stream.message().await.unwrap().unwrap();
+        drop(stream);
+        fs::write(world.workspace.folder().join("ncsc/lists.pem"), "spoilt").unwrap();
+        assert_eq!(world.node.rotation.look().refused.len(), 1);
+
+        let rpc = |service: &str, kind: &str, method: &str, code: &str| {
+            format!("grpc_server_handled_total{{grpc_type=\"{kind}\",grpc_service=\"concordat.v1.{service}\",grpc_method=\"{method}\",grpc_code=\"{code}\"}}")
+        };
+        let left = rpc("EventService", "server_stream", "WatchEvents", "Canceled");
+        let begun = Instant::now();
+        // What the node looks at by itself, and that the stream's caller has left, takes a moment.
+        let (text, found) = loop {
+            let (status, text) = answer(ops, "/metrics");
+            assert_eq!(status, 200);
+            let found = samples(&text);
+            let is_there = |start: &str| found.keys().any(|name| name.starts_with(start));
+            if is_there(&left) && is_there("concordat_nudges_due{") && is_there("concordat_overdue{") {
+                break (text, found);
+            }
+            assert!(begun.elapsed() < PATIENT, "no nudges, nothing overdue, or no `{left}`:\n{text}");
+            tokio::task::yield_now().await;
+        };
+        assert!(text.ends_with("# EOF\n"), "OpenMetrics ends so");
+
+        for row in METRICS {
+            let names: Vec<String> = match row.kind {
+                "histogram" => ["_bucket", "_sum", "_count"].map(|end| format!("{}{end}", row.name)).into(),
+                _ => vec![row.name.to_owned()],
+            };
+            let wanted: BTreeSet<&str> = row.labels.iter().map(|(name, _)| *name).collect();
+            for name in names {
+                let mut of: Vec<_> = found.keys().filter(|sample| sample.split('{').next() == Some(&name)).collect();
+                assert!(!of.is_empty(), "`{name}` is not exported");
+                of.retain(|sample| labels(sample) != wanted);
+                assert!(of.is_empty(), "`{name}` has other labels than the page says: {of:?}");
+            }
+        }
+        let rows: BTreeSet<&str> = METRICS.iter().map(|row| row.name).collect();
+        for sample in found.keys() {
+            let name = sample.split('{').next().unwrap();
+            let whole = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).filter(|name| rows.contains(name));
+            assert!(rows.contains(whole.unwrap_or(name)), "`{name}` is not on the page");
+        }
+
+        let is = |sample: &str| found.get(sample).map(String::as_str).unwrap_or_else(|| panic!("no `{sample}` in:\n{text}"));
+        for (outcome, times) in [("released", "1"), ("not_covered", "1"), ("open", "1")] {
+            assert_eq!(is(&format!("concordat_asks_total{{outcome=\"{outcome}\"}}")), times, "{outcome}");
+        }
+        assert_eq!(is("concordat_call_seconds_count{kind=\"stop\"}"), "1", "the withdrawal");
+        assert_eq!(is("concordat_call_seconds_count{kind=\"ask\"}"), "3");
+        assert_eq!(is(&rpc("ReleaseService", "unary", "RequestRelease", "InvalidArgument")), "1");
+        assert_eq!(is("concordat_ledger_entries"), world.size().await.to_string());
+        assert_eq!(is("concordat_agreements_in_force"), "3");
+        assert_eq!(is("concordat_nudges_due{kind=\"request-unanswered\"}"), "1");
+        assert_eq!((is("concordat_tls_refused_sets"), is("concordat_database_up")), ("1", "1"));
+        assert_eq!(is("concordat_tls_reloads_total{set=\"trust\",agency=\"ncsc\",result=\"refused\"}"), "1");
+        let (_, until) = found.iter().find(|(name, _)| name.contains("key=\"other.example+")).unwrap();
+        assert_eq!(until, "4102444800", "the key counts until 2100");
+        for check in ["certificate", "database", "schema", "agreements"] {
+            assert_eq!(is(&format!("concordat_ready{{check=\"{check}\"}}")), "1", "{check}");
+        }
+        assert_ne!(is("concordat_connections{agency=\"ico\"}"), "0");
+        assert_eq!(is("concordat_tls_certificate_not_after_seconds").len(), 10, "seconds since 1970");
+
+        for told in [&held.organisation, &held.incident, &held.reference, &waits.reference] {
+            assert!(!text.contains(told.as_str()), "a metric names `{told}`");
+        }
+        assert!(!text.contains("officer-") && !text.contains("watcher"), "a metric names an officer");
+        assert_eq!(is(&rpc("ReleaseService", "unary", "RequestRelease", "OK")), "3", "from the trailers");
+    }
+}
