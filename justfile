@@ -45,7 +45,7 @@ clients:
 
 # Renew what is made for the chart of its values and of the program: its README and a part of its schema.
 chart:
-    .ci/install helm promtool helm-tests
+    .ci/install helm promtool checks
     cargo build --quiet --locked
     CONCORDAT={{ target }}/debug/concordat tests/helm/run --renew
 

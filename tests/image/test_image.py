@@ -1,6 +1,6 @@
 """The image as a cluster runs it: its root read-only, as nobody's user, with a volume, a name server and a database.
 
-Needs root, to make that root; and umoci, skopeo and PostgreSQL's programs.
+Needs root, to make that root; and what `.ci/install oci postgres checks` installs.
 """
 
 import hashlib
@@ -15,6 +15,9 @@ import threading
 import time
 import unittest
 from pathlib import Path
+
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 HERE = Path(__file__).parents[2]
 PROGRAM = Path(os.environ["CONCORDAT"]).resolve()
@@ -141,6 +144,16 @@ class Image(unittest.TestCase):
         self.assertLess(size, 25e6)
         run(HERE / "image/build", PROGRAM, f"{self.folder}/again")
         self.assertEqual((self.folder / "image/index.json").read_text(), (self.folder / "again/index.json").read_text())
+
+    def test_its_bill_of_materials_is_valid_and_names_what_is_in_it(self):
+        text = run(HERE / "image/sbom")
+        self.assertIsNone(JsonStrictValidator(SchemaVersion.V1_5).validate_str(text))
+        components = {component["name"]: component for component in json.loads(text)["components"]}
+        documented = {path.parent.name for path in self.root.glob("usr/share/doc/*/copyright")}
+        self.assertLessEqual(documented, set(components))
+        self.assertTrue(components["rustls"]["hashes"])
+        # What is only for tests, and what only makes the program.
+        self.assertFalse({"proptest", "protox", "serde_derive"} & set(components))
 
     def test_it_opens_sqlite_and_answers(self):
         self.serve("--dev", "--folder", "/var/lib/concordat/dev")
