@@ -5,107 +5,19 @@ Needs root, to make that root; and what `.ci/install oci postgres checks` instal
 
 import hashlib
 import json
-import os
 import re
-import shutil
-import socket
-import subprocess
-import tempfile
-import threading
-import time
 import unittest
 from pathlib import Path
 
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-
-HERE = Path(__file__).parents[2]
-PROGRAM = Path(os.environ["CONCORDAT"]).resolve()
-NAME_SERVER = "127.7.7.7"
-# Enters the root. Only what a cluster would mount can be written to.
-ENTER = """
-mount --bind "$0" "$0" && mount --options remount,ro,bind "$0"
-mount --types tmpfs tmpfs "$0/tmp"
-mount --bind "$0.volume" "$0/var/lib/concordat"
-exec chroot --userspec=65532:65532 "$0" "$@"
-"""
+from machine import HERE, PROGRAM, USER, InTheImage, free_port, run, until
 
 
-def run(*command) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def until(true, what: str):
-    """Waits for what is true, and gives it."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if found := true():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"waited in vain for {what}")
-
-
-def answer_names(server: socket.socket):
-    """Answers each question of a name server: an address of version 4 is 127.0.0.1, of others there are none."""
-    while True:
-        try:
-            question, asker = server.recvfrom(512)
-        except OSError:
-            return
-        end = question.index(b"\0", 12) + 5
-        known = question[end - 4 : end - 2] == b"\0\x01"
-        head = question[:2] + b"\x81\x80\0\x01" + (b"\0\x01" if known else b"\0\0") + b"\0\0\0\0"
-        record = b"\xc0\x0c\0\x01\0\x01\0\0\0\x01\0\x04\x7f\0\0\x01" if known else b""
-        server.sendto(head + question[12:end] + record, asker)
-
-
-class Running:
-    """The image's program in its root."""
-
-    def __init__(self, root: Path, *command):
-        self.output = tempfile.NamedTemporaryFile("w+")
-        enter = ("unshare", "--mount", "bash", "-ec", ENTER, root, "/concordat", *command)
-        self.process = subprocess.Popen(enter, stdout=self.output, stderr=self.output, env={"PATH": os.environ["PATH"]})
-
-    def log(self) -> str:
-        return Path(self.output.name).read_text()
-
-    def ended(self) -> bool:
-        return self.process.poll() is not None
-
-    def stop(self) -> int:
-        """Its exit code. It has ten seconds for calls under way."""
-        self.process.terminate()
-        return self.process.wait(30)
-
-
-class Image(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        folder = cls.enterClassContext(tempfile.TemporaryDirectory())
-        cls.folder = Path(folder)
-        os.chmod(folder, 0o755)
-        run(HERE / "image/build", PROGRAM, f"{folder}/image")
-        run("umoci", "unpack", "--image", f"{folder}/image:latest", f"{folder}/bundle")
-        cls.root = cls.folder / "bundle/rootfs"
-        cls.volume = cls.folder / "bundle/rootfs.volume"
-        cls.volume.mkdir()
-        os.chown(cls.volume, 65532, 65532)
-        (cls.root / "etc/resolv.conf").write_text(f"nameserver {NAME_SERVER}\n")
-
-    def start(self, *command) -> "Running":
-        running = Running(self.root, *command)
-        self.addCleanup(running.stop)
-        return running
-
-    def serve(self, *command) -> "Running":
-        running = self.start("serve", *command)
+class Image(InTheImage):
+    def serve(self, volume: Path, *command):
+        """A node with a volume that says that it serves."""
+        running = self.start("serve", *command, mounts={"/var/lib/concordat": volume})
         said = "Try: " if "--dev" in command else '"message":"serving"'
         until(lambda: said in running.log() or running.ended(), "the node")
         self.assertFalse(running.ended(), running.log())
@@ -156,47 +68,29 @@ class Image(unittest.TestCase):
         self.assertFalse({"proptest", "protox", "serde_derive"} & set(components))
 
     def test_it_opens_sqlite_and_answers(self):
-        self.serve("--dev", "--folder", "/var/lib/concordat/dev")
-        self.assertTrue(self.agreements(self.volume / "dev/ico-case-officer.toml"))
-        self.assertEqual((self.volume / "dev/node-dev/node.db").stat().st_uid, 65532)
+        volume = self.volume("sqlite")
+        self.serve(volume, "--dev", "--folder", "/var/lib/concordat/dev")
+        self.assertTrue(self.agreements(volume / "dev/ico-case-officer.toml"))
+        self.assertEqual((volume / "dev/node-dev/node.db").stat().st_uid, USER)
         # The same where it may not write: it is the root that keeps it out.
         denied = self.start("serve", "--dev", "--folder", "/etc/concordat/dev")
         until(denied.ended, "an end")
         self.assertIn("Read-only file system", denied.log())
 
     def test_it_finds_postgresql_by_its_name_and_answers(self):
-        names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        names.bind((NAME_SERVER, 53))
-        threading.Thread(target=answer_names, args=[names], daemon=True).start()
-        self.addCleanup(names.close)
+        self.names()
         database = self.postgresql()
-
+        volume = self.volume("postgresql")
         # A developer's node is there for its officers, whom the other one knows as well.
-        developers = self.serve("--dev", "--folder", "/var/lib/concordat/pg")
-        developers.stop()
-        folder, port = self.volume / "pg/node-dev", free_port()
-        text = (folder / "node.toml").read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}")
-        (folder / "pg.toml").write_text(
-            text.replace("sqlite:node.db", f"postgres://postgres@database.test:{database}/postgres")
-        )
-        self.serve("--config", "/var/lib/concordat/pg/node-dev/pg.toml")
-        context = self.volume / "pg/ico-case-officer.toml"
+        self.serve(volume, "--dev", "--folder", "/var/lib/concordat/dev").stop()
+        node, port = volume / "dev/node-dev", free_port()
+        text = (node / "node.toml").read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}")
+        url = f"postgres://postgres:secret@database.test:{database}/postgres"
+        (node / "postgresql.toml").write_text(text.replace("sqlite:node.db", url))
+        self.serve(volume, "--config", "/var/lib/concordat/dev/node-dev/postgresql.toml")
+        context = volume / "dev/ico-case-officer.toml"
         context.write_text(re.sub(r"(?m)^server = .*", f'server = "127.0.0.1:{port}"', context.read_text()))
         self.assertTrue(self.agreements(context))
-
-    def postgresql(self) -> int:
-        """Starts a database server, and gives its port."""
-        programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-        folder, port = self.folder / "database", free_port()
-        folder.mkdir()
-        shutil.chown(folder, "postgres")
-        as_postgres = ("runuser", "-u", "postgres", "--")
-        run(*as_postgres, programs / "initdb", "--pgdata", folder, "--auth", "trust")
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
-        control = (*as_postgres, programs / "pg_ctl", "--pgdata", folder)
-        subprocess.run([*control, "start", "-o", options, "-l", folder / "log"], check=True, stdout=subprocess.DEVNULL)
-        self.addCleanup(run, *control, "stop", "-m", "immediate")
-        return port
 
 
 if __name__ == "__main__":
