@@ -94,10 +94,9 @@ class InTheImage(unittest.TestCase):
         cls.root = cls.folder / "bundle/rootfs"
         (cls.root / "etc/resolv.conf").write_text(f"nameserver {NAME_SERVER}\n")
 
-    def volume(self, name: str) -> Path:
-        """A folder that the image's user may write to."""
-        folder = self.folder / name
-        folder.mkdir()
+    def volume(self) -> Path:
+        """A new folder that the image's user may write to."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
         os.chown(folder, USER, USER)
         return folder
 
@@ -116,15 +115,14 @@ class InTheImage(unittest.TestCase):
     def postgresql(self, *statements: str) -> int:
         """Starts a database server that asks for passwords, and gives its port; the administrator's is `secret`."""
         programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-        folder, port = self.folder / f"database-{self.id()}", free_port()
-        folder.mkdir()
+        folder, port = self.volume(), free_port()
         password = self.folder / "administrator"
         password.write_text("secret")
         shutil.chown(folder, "postgres")
         as_postgres = ("runuser", "-u", "postgres", "--")
         initdb = (programs / "initdb", "--pgdata", folder, "--auth", "scram-sha-256", "--pwfile", password)
         run(*as_postgres, *initdb)
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
+        options = f"-p {port} -c unix_socket_directories= -c listen_addresses=127.0.0.1"
         control = (*as_postgres, programs / "pg_ctl", "--pgdata", folder)
         subprocess.run([*control, "start", "-o", options, "-l", folder / "log"], check=True, stdout=subprocess.DEVNULL)
         self.addCleanup(run, *control, "stop", "-m", "immediate")

@@ -68,7 +68,7 @@ class Image(InTheImage):
         self.assertFalse({"proptest", "protox", "serde_derive"} & set(components))
 
     def test_it_opens_sqlite_and_answers(self):
-        volume = self.volume("sqlite")
+        volume = self.volume()
         self.serve(volume, "--dev", "--folder", "/var/lib/concordat/dev")
         self.assertTrue(self.agreements(volume / "dev/ico-case-officer.toml"))
         self.assertEqual((volume / "dev/node-dev/node.db").stat().st_uid, USER)
@@ -80,7 +80,7 @@ class Image(InTheImage):
     def test_it_finds_postgresql_by_its_name_and_answers(self):
         self.names()
         database = self.postgresql()
-        volume = self.volume("postgresql")
+        volume = self.volume()
         # A developer's node is there for its officers, whom the other one knows as well.
         self.serve(volume, "--dev", "--folder", "/var/lib/concordat/dev").stop()
         node, port = volume / "dev/node-dev", free_port()

@@ -66,7 +66,7 @@ sqlite:/var/lib/concordat/node.db
 {{- else -}}
 {{- with $database.postgresql -}}
 postgres://{{ $.user | urlquery }}@{{ .host }}:{{ .port }}/{{ .name | urlquery }}?sslmode={{ .sslMode }}
-{{- if .rootCertificate.key }}&sslrootcert=/etc/concordat/database-root/{{ .rootCertificate.key }}{{ end -}}
+{{- with (.rootCertificate).key }}&sslrootcert=/etc/concordat/database-root/{{ . }}{{ end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -91,7 +91,7 @@ postgres://{{ $.user | urlquery }}@{{ .host }}:{{ .port }}/{{ .name | urlquery }
 - tls: name the Secret with the node's certificate in `tls.existingSecret`, or set `tls.certManager.enabled`.
 {{- end }}
 {{- if .Values.tls.certManager.enabled }}
-{{- if not (and .Values.tls.certManager.issuerRef.name .Values.tls.certManager.uri) }}
+{{- if not (and (.Values.tls.certManager.issuerRef).name .Values.tls.certManager.uri) }}
 - tls.certManager: `issuerRef.name` and `uri`, the node's SPIFFE id, are needed.
 {{- end }}
 {{- if not (or .Values.tls.certManager.dnsNames .Values.tls.certManager.ipAddresses) }}
