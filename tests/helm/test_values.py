@@ -1,5 +1,6 @@
 """Values that make no node are turned away, with what to do instead; several at once."""
 
+import re
 import unittest
 
 from chart import CHART, SCENARIOS, Turned, helm, render
@@ -36,7 +37,7 @@ WRONG = [
     ("postgresql", "config.ops.shutdown_delay_seconds=60", "set 75 or more"),
     ("postgresql", "gateway.tlsRoute.enabled=true", "`parentRefs` and `hostnames`"),
     ("sqlite", "replicaCount=2", "an SQLite file is one pod's"),
-    ("cert-manager", 'tls.certManager.issuerRef.name=""', "`issuerRef.name` and `uri`"),
+    ("cert-manager", "tls.certManager.issuerRef=null", "`issuerRef.name` and `uri`"),
     ("cert-manager", "tls.certManager.dnsNames=[]", "what callers dial"),
     ("cert-manager", 'tls.certManager.uri="https://ncsc.example"', "tls/certManager/uri"),
 ]
@@ -57,6 +58,11 @@ class Values(unittest.TestCase):
         said = str(turned.exception)
         for value in ("tls", "ledgerKey", "nodeSecret", "database.postgresql.host", "migrations", "config.agency"):
             self.assertIn(f"\n- {value}", said)
+
+    def test_the_schema_refers_to_itself_alone(self):
+        references = re.findall(r'"\$ref": "([^"]*)"', (CHART / "values.schema.json").read_text())
+        self.assertGreater(len(references), 10)
+        self.assertEqual([reference for reference in references if not reference.startswith("#/$defs/")], [])
 
     def test_each_scenario_says_what_it_is(self):
         for scenario in SCENARIOS:

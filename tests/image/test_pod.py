@@ -50,6 +50,10 @@ class Pod(InTheImage):
             "concordat-node-secret": {"node.secret": keys / "node.secret"},
             "concordat-database": {"password": b"node\n"},
             "concordat-database-owner": {"password": b"owner\n"},
+            "another-agreement": {
+                name: (HERE / "agreements/ico-nca-2024" / name).read_text().replace("ico-nca-2024", "ico-nca-2031")
+                for name in ("agreement.toml", "clauses.cedar")
+            },
         } | {f"{agency}-trust": files for agency, files in trust.items()}
         self.ops, self.port = free_port(), free_port()
         self.claims = {}
@@ -136,8 +140,11 @@ class Pod(InTheImage):
         except URLError:
             return None
 
-    def serves(self, pod: dict):
-        """Runs the pod: it is ready, answers an officer, passes the chart's own test, and stops as it should."""
+    def serves(self, pod: dict) -> str:
+        """Runs the pod: it is ready, answers an officer, passes the chart's own test, and stops as it should.
+
+        What the officer was told of agreements.
+        """
         for container in pod.get("initContainers", []):
             first = self.container(pod, container)
             until(first.ended, container["name"])
@@ -150,7 +157,7 @@ class Pod(InTheImage):
         self.assertEqual(self.probe(container, "liveness"), 200)
         context = self.made / "ico-case-officer.toml"
         context.write_text(re.sub(r"(?m)^server = .*", f'server = "127.0.0.1:{self.port}"', context.read_text()))
-        self.assertIn("agreements", run(PROGRAM, "agreement", "list", "-o", "json", "--context", context))
+        agreements = run(PROGRAM, "agreement", "list", "-o", "json", "--context", context)
         (test,) = named(self.documents, "Pod", "concordat-test-ready")["spec"]["containers"]
         here = [argument.replace("concordat-ops:", "127.0.0.1:") for argument in test["args"]]
         probed = self.start(*here)
@@ -159,6 +166,7 @@ class Pod(InTheImage):
         serving.process.terminate()
         until(lambda: self.probe(container, "readiness") == 503 or serving.ended(), "the end of readiness")
         self.assertEqual(serving.process.wait(30), 0, serving.log())
+        return agreements
 
     def test_on_postgresql_the_node_needs_no_right_to_its_tables_shape(self):
         self.names()
@@ -180,7 +188,8 @@ class Pod(InTheImage):
         self.serves(self.pod("postgresql", *sets, 'migrations.mode="none"'))
 
     def test_on_sqlite_the_database_is_made_once(self):
-        self.serves(self.pod("sqlite"))
+        agreements = self.serves(self.pod("sqlite", 'agreements={"another":"another-agreement"}'))
+        self.assertIn("ico-nca-2031", agreements)
         again = self.pod("sqlite", "database.sqlite.create=false")
         self.assertNotIn("initContainers", again)
         with closing(sqlite3.connect(self.claims["concordat"] / "node.db")) as later:
