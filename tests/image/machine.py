@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 import unittest
+from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parents[2]
@@ -46,13 +47,18 @@ def until(true, what: str):
     raise AssertionError(f"waited in vain for {what}")
 
 
+@cache
+def serve_names():
+    """Starts the name server of the root, for as long as the tests run."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind((NAME_SERVER, 53))
+    threading.Thread(target=answer_names, args=[server], daemon=True).start()
+
+
 def answer_names(server: socket.socket):
     """Answers each question of a name server: an address of version 4 is 127.0.0.1, of others there are none."""
     while True:
-        try:
-            question, asker = server.recvfrom(512)
-        except OSError:
-            return
+        question, asker = server.recvfrom(512)
         end = question.index(b"\0", 12) + 5
         known = question[end - 4 : end - 2] == b"\0\x01"
         head = question[:2] + b"\x81\x80\0\x01" + (b"\0\x01" if known else b"\0\0") + b"\0\0\0\0"
@@ -104,13 +110,6 @@ class InTheImage(unittest.TestCase):
         running = Running(self.root, *command, mounts=mounts or {}, environment=environment or {})
         self.addCleanup(running.stop)
         return running
-
-    def names(self):
-        """Starts the name server of the root."""
-        names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        names.bind((NAME_SERVER, 53))
-        threading.Thread(target=answer_names, args=[names], daemon=True).start()
-        self.addCleanup(names.close)
 
     def postgresql(self, *statements: str) -> int:
         """Starts a database server that asks for passwords, and gives its port; the administrator's is `secret`."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from machine import HERE, PROGRAM, USER, InTheImage, free_port, run, until
+from machine import HERE, PROGRAM, USER, InTheImage, free_port, run, serve_names, until
 
 
 class Image(InTheImage):
@@ -78,7 +78,7 @@ class Image(InTheImage):
         self.assertIn("Read-only file system", denied.log())
 
     def test_it_finds_postgresql_by_its_name_and_answers(self):
-        self.names()
+        serve_names()
         database = self.postgresql()
         volume = self.volume()
         # A developer's node is there for its officers, whom the other one knows as well.
