@@ -42,7 +42,8 @@ class Objects(unittest.TestCase):
             if other:
                 jsonschema.Draft7Validator(other).validate(document)
             else:
-                kubernetes_validate.validate(document, "1.37", strict=True)
+                for version in ("1.29", "1.37"):
+                    kubernetes_validate.validate(document, version, strict=True)
 
     @in_each_scenario
     def test_pods_are_restricted(self, _, documents):
