@@ -17,7 +17,7 @@ from urllib.request import urlopen
 from machine import HERE, PROGRAM, USER, InTheImage, Running, free_port, run, serve_names, until
 
 sys.path.append(str(HERE / "tests/helm"))
-from chart import named, node, render  # noqa: E402
+from chart import named, node, of_kind, render  # noqa: E402
 
 OWNER = """
 CREATE ROLE concordat_owner LOGIN PASSWORD 'owner';
@@ -172,6 +172,19 @@ class Pod(InTheImage):
         self.assertEqual(serving.process.wait(30), 0, serving.log())
         return agreements
 
+    def waits_for_the_job(self, pod: dict):
+        """Runs a pod before its tables are there: it lives, and starts by itself when the Job is done."""
+        (container,) = pod["containers"]
+        waiting = self.container(pod, container)
+        until(lambda: self.probe(container, "liveness") == 200 or waiting.ended(), "a life")
+        self.assertEqual(self.probe(container, "startup"), 503, waiting.log())
+        (job,) = of_kind(self.documents, "Job")
+        migration = self.container(job["spec"]["template"]["spec"], job["spec"]["template"]["spec"]["containers"][0])
+        until(migration.ended, "the migration")
+        self.assertEqual(migration.process.returncode, 0, migration.log())
+        until(lambda: self.probe(container, "startup") == 200 or waiting.ended(), "the start")
+        self.assertEqual(waiting.stop(), 0, waiting.log())
+
     def test_on_postgresql_the_node_needs_no_right_to_its_tables_shape(self):
         serve_names()
         port = self.postgresql(OWNER)
@@ -181,6 +194,7 @@ class Pod(InTheImage):
             'database.postgresql.sslMode="disable"',
             "database.postgresql.rootCertificate=null",
         )
+        self.waits_for_the_job(self.pod("postgresql", *sets, 'migrations.mode="job"'))
         pod = self.pod("postgresql", *sets)
         self.serves(pod)
         # Going back: the tables are of a later version, whose migration this program does not know.
