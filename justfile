@@ -2,6 +2,7 @@
 
 tools := env("CONCORDAT_TOOLS_DIR", env("XDG_CACHE_HOME", home_directory() / ".cache") / "concordat/tools")
 buf := quote(tools / "node_modules/.bin/buf")
+target := env("CARGO_TARGET_DIR", "target")
 
 # List the recipes.
 default:
@@ -41,6 +42,13 @@ demo *arguments:
 clients:
     .ci/install buf protoc python go jq
     .ci/run clients
+
+# Renew what is made for the chart of its values and of the program: its README and a part of its schema.
+chart:
+    .ci/install helm promtool checks
+    cargo build --quiet --locked
+    CONCORDAT={{ target }}/debug/concordat tests/helm/run --renew
+
 # Renew docs/reference.md, which a test compares with the contract, the reasons and the agreements.
 reference:
     cargo run --quiet --locked -- reference > docs/reference.md

@@ -1,0 +1,86 @@
+{{/* What the programs read, but for secrets of their own. */}}
+{{- define "concordat.sharedVolumes" -}}
+- name: config
+  configMap:
+    name: {{ include "concordat.fullname" . }}
+- name: tmp
+  emptyDir:
+    sizeLimit: 64Mi
+{{- with .Values.database.postgresql.rootCertificate }}
+- name: database-root
+  {{- include "concordat.source" . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "concordat.sharedMounts" -}}
+- {name: config, mountPath: /etc/concordat/config, readOnly: true}
+- {name: tmp, mountPath: /tmp}
+{{- if .Values.database.postgresql.rootCertificate }}
+- {name: database-root, mountPath: /etc/concordat/database-root, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{/* A ConfigMap or a Secret as a volume: whole, so that a change of it arrives. Only the group of the pod reads it. */}}
+{{- define "concordat.source" -}}
+{{- if .configMap -}}
+configMap:
+  name: {{ .configMap }}
+  defaultMode: 0440
+{{- else -}}
+secret:
+  secretName: {{ .secret }}
+  defaultMode: 0440
+{{- end -}}
+{{- end -}}
+
+{{/* A container that brings the tables up to date, as the role that owns them. */}}
+{{- define "concordat.migration" -}}
+name: migrate
+image: {{ include "concordat.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+args: [migrate, --config, /etc/concordat/config/node.toml]
+env:
+  - name: CONCORDAT__NODE__DATABASE
+    value: {{ include "concordat.database" (dict "root" . "user" .Values.migrations.user) | quote }}
+  - name: CONCORDAT__NODE__DATABASE_PASSWORD_FILE
+    value: /etc/concordat/migration/{{ .Values.migrations.passwordKey }}
+securityContext:
+  {{- toYaml .Values.securityContext | nindent 2 }}
+resources:
+  {{- toYaml .Values.migrations.resources | nindent 2 }}
+volumeMounts:
+  {{- include "concordat.sharedMounts" . | nindent 2 }}
+  - {name: migration, mountPath: /etc/concordat/migration, readOnly: true}
+{{- end -}}
+
+{{- define "concordat.migrationVolume" -}}
+- name: migration
+  {{- include "concordat.source" (dict "secret" .Values.migrations.existingSecret) | nindent 2 }}
+{{- end -}}
+
+{{/* What every pod of the release says. */}}
+{{- define "concordat.pod" -}}
+serviceAccountName: {{ include "concordat.serviceAccount" . }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- if not (kindIs "invalid" .Values.hostUsers) }}
+hostUsers: {{ .Values.hostUsers }}
+{{- end }}
+securityContext:
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end -}}

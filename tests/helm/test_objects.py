@@ -1,0 +1,202 @@
+"""What the chart makes of each documented scenario: valid, restricted, reachable, without a secret."""
+
+import json
+import re
+import shutil
+import tomllib
+import unittest
+from pathlib import Path
+
+import jsonschema
+import kubernetes_validate
+
+from chart import CHART, ROOT, SCENARIOS, configuration, containers, helm, in_folder, named, node, of_kind, pods
+from chart import program, render
+
+OTHERS = {path.stem: json.loads(path.read_text()) for path in (Path(__file__).parent / "schemas").glob("*.json")}
+SECRET = re.compile(r"(?i)password|secret|token|private.?key")
+
+
+def in_each_scenario(check):
+    """A test of a scenario's name and of what the chart makes of it, done for each."""
+
+    def test(self):
+        for scenario in SCENARIOS:
+            with self.subTest(scenario=scenario):
+                check(self, scenario, render(scenario))
+
+    return test
+
+
+class Objects(unittest.TestCase):
+    def test_helm_finds_no_fault(self):
+        for scenario in SCENARIOS:
+            helm(
+                "lint", "--strict", CHART, "--kube-version", "1.37.0", "--values", CHART / f"ci/{scenario}-values.yaml"
+            )
+
+    @in_each_scenario
+    def test_every_object_is_valid(self, _, documents):
+        for document in documents:
+            other = OTHERS.get(document["kind"].lower())
+            if other:
+                jsonschema.Draft7Validator(other).validate(document)
+            else:
+                for version in ("1.29", "1.37"):
+                    kubernetes_validate.validate(document, version, strict=True)
+
+    @in_each_scenario
+    def test_pods_are_restricted(self, _, documents):
+        kinds = {"configMap", "secret", "emptyDir", "persistentVolumeClaim"}
+        for pod in pods(documents):
+            spec = pod["spec"]
+            self.assertTrue(spec["securityContext"]["runAsNonRoot"])
+            self.assertEqual(spec["securityContext"]["runAsUser"], 65532)
+            self.assertEqual(spec["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
+            self.assertFalse(spec["automountServiceAccountToken"])
+            self.assertFalse(spec["enableServiceLinks"])
+            self.assertFalse({"hostNetwork", "hostPID", "hostIPC"} & set(spec))
+            for volume in spec.get("volumes", []):
+                self.assertEqual(len(kinds & set(volume)), 1, volume)
+            for container in containers(pod):
+                context = container["securityContext"]
+                self.assertFalse(context["allowPrivilegeEscalation"])
+                self.assertTrue(context["readOnlyRootFilesystem"])
+                self.assertEqual(context["capabilities"], {"drop": ["ALL"]})
+                self.assertIn("memory", container["resources"]["limits"])
+
+    @in_each_scenario
+    def test_what_is_mounted_changes_with_its_source(self, _, documents):
+        for pod in pods(documents):
+            volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", [])}
+            for container in containers(pod):
+                for mount in container.get("volumeMounts", []):
+                    self.assertNotIn("subPath", mount)
+                    self.assertIn(mount["name"], volumes)
+            for volume in volumes.values():
+                # Nobody else reads it: the program turns away secret files that everybody can read.
+                self.assertEqual(volume.get("secret", {"defaultMode": 0o440})["defaultMode"], 0o440)
+        checksums = [key for key in node(documents)["metadata"]["annotations"] if key.startswith("checksum/")]
+        self.assertEqual(checksums, ["checksum/config"])
+
+    @in_each_scenario
+    def test_files_of_the_configuration_are_mounted(self, _, documents):
+        mounts = {m["mountPath"]: m for m in node(documents)["spec"]["containers"][0]["volumeMounts"]}
+        volumes = {volume["name"]: volume for volume in node(documents)["spec"]["volumes"]}
+        paths = re.findall(r'"(/etc/concordat/[^"?]*)"', configuration(documents))
+        self.assertGreater(len(paths), 4)
+        for path in paths:
+            folder = path.rpartition("/")[0] if "." in path.rpartition("/")[2] or path.endswith("password") else path
+            self.assertTrue(any(mount == folder or mount.startswith(folder + "/") for mount in mounts), path)
+        for name in mounts.values():
+            self.assertIn(name["name"], volumes)
+
+    @in_each_scenario
+    def test_no_secret_is_rendered(self, _, documents):
+        self.assertEqual(of_kind(documents, "Secret"), [])
+        self.assertNotRegex(configuration(documents), r"postgres://[^@/]*:[^@/]*@")
+        for pod in pods(documents):
+            for container in containers(pod):
+                for variable in container.get("env", []):
+                    if SECRET.search(variable["name"]):
+                        self.assertRegex(variable.get("value", ""), "^/etc/concordat/")
+
+    @in_each_scenario
+    def test_only_the_migration_has_the_owner_of_the_tables(self, scenario, documents):
+        holders = [
+            (container["name"], volume["secret"]["secretName"])
+            for pod in pods(documents)
+            for container in containers(pod)
+            for mount in container.get("volumeMounts", [])
+            for volume in pod["spec"]["volumes"]
+            if volume["name"] == mount["name"] and volume.get("secret", {}).get("secretName", "").endswith("-owner")
+        ]
+        self.assertEqual(holders, [] if scenario == "sqlite" else [("migrate", "concordat-database-owner")])
+
+    @in_each_scenario
+    def test_services_reach_the_node_and_nothing_else(self, _, documents):
+        ports = {port["name"]: port["containerPort"] for port in node(documents)["spec"]["containers"][0]["ports"]}
+        selecting = [service["spec"]["selector"] for service in of_kind(documents, "Service")]
+        selecting += [budget["spec"]["selector"]["matchLabels"] for budget in of_kind(documents, "PodDisruptionBudget")]
+        for selector in selecting:
+            for pod in pods(documents):
+                chosen = selector.items() <= pod["metadata"]["labels"].items()
+                self.assertEqual(chosen, pod is node(documents))
+        for service in of_kind(documents, "Service"):
+            for port in service["spec"]["ports"]:
+                self.assertIn(port["targetPort"], ports)
+                # Metrics and probes are in plain text.
+                if port["targetPort"] == "ops":
+                    self.assertEqual(service["spec"]["clusterIP"], "None")
+        container = node(documents)["spec"]["containers"][0]
+        probes = [container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
+        self.assertEqual([p["path"] for p in probes], ["/startupz", "/livez", "/readyz"])
+        self.assertTrue(all(probe["port"] in ports for probe in probes))
+        self.assertEqual(tomllib.loads(configuration(documents))["ops"]["listen"], f"0.0.0.0:{ports['ops']}")
+        self.assertEqual(tomllib.loads(configuration(documents))["node"]["listen"], f"0.0.0.0:{ports['grpc']}")
+
+    @in_each_scenario
+    def test_a_network_policy_closes_the_rest(self, scenario, documents):
+        (policy,) = of_kind(documents, "NetworkPolicy")
+        self.assertEqual(policy["spec"]["policyTypes"], ["Ingress", "Egress"])
+        ops = [rule for rule in policy["spec"]["ingress"] if rule["ports"][0]["port"] == "ops"]
+        self.assertTrue(ops and all(rule["from"] for rule in ops))
+        out = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+        self.assertEqual(out - {4317}, {53} if scenario == "sqlite" else {53, 5432})
+
+    @in_each_scenario
+    def test_hooks_are_for_tests_alone(self, _, documents):
+        hooks = [d["metadata"]["name"] for d in documents if "helm.sh/hook" in d["metadata"].get("annotations", {})]
+        self.assertEqual(hooks, ["concordat-test-ready"])
+
+    def test_an_sqlite_file_is_one_pods(self):
+        deployment = of_kind(render("sqlite"), "Deployment")[0]["spec"]
+        self.assertEqual((deployment["replicas"], deployment["strategy"]), (1, {"type": "Recreate"}))
+        self.assertEqual(of_kind(render("sqlite"), "PodDisruptionBudget"), [])
+        self.assertEqual(len(of_kind(render("sqlite"), "PersistentVolumeClaim")), 1)
+        # Only for the first installation: a lost volume must not begin a second ledger.
+        again = render("sqlite", "database.sqlite.create=false")
+        self.assertNotIn("initContainers", node(again)["spec"])
+
+    def test_a_job_has_another_name_when_it_does_something_else(self):
+        (job,), (other,) = (
+            of_kind(render("everything", *more), "Job") for more in ((), ('image.tag="2"', 'image.digest=""'))
+        )
+        self.assertNotEqual(job["metadata"]["name"], other["metadata"]["name"])
+
+    def test_two_releases_in_one_namespace_do_not_meet(self):
+        names = [{(d["kind"], d["metadata"]["name"]) for d in render("everything", release=r)} for r in ("ico", "nca")]
+        self.assertFalse(names[0] & names[1])
+
+    @in_each_scenario
+    def test_the_program_takes_each_configuration(self, _, documents):
+        folder, file = in_folder("node.toml", configuration(documents))
+        with folder:
+            checked = program("config", "check", "--offline", "--config", file)
+            self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+
+    def test_the_chart_is_of_the_programs_version(self):
+        version = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+        self.assertRegex((CHART / "Chart.yaml").read_text(), rf"(?m)^appVersion: {re.escape(version)}$")
+
+    def test_the_notes_name_what_there_is(self):
+        folder, _ = in_folder("notes", "")
+        with folder:
+            # Helm shows notes only of what it installs; as a template they are rendered without a cluster.
+            copy = Path(shutil.copytree(CHART, Path(folder.name) / "concordat"))
+            notes = (copy / "templates/NOTES.txt").read_text()
+            (copy / "templates/_notes.tpl").write_text('{{- define "notes" -}}\n' + notes + "\n{{- end -}}\n")
+            (copy / "templates/notes.yaml").write_text(
+                'kind: Notes\nmetadata: {name: notes}\ntext: {{ include "notes" . | toJson }}\n'
+            )
+            for scenario in SCENARIOS:
+                text = named(render(scenario, chart=copy), "Notes", "notes")["text"]
+                commands = re.findall(r"^   (\S.*)$", text, re.M)
+                self.assertEqual(len(commands), 3, text)
+                self.assertIn("deployment/concordat", commands[0])
+                self.assertIn("config /etc/concordat/config/node.toml", commands[1])
+                self.assertEqual("sqlite.create" in text, scenario == "sqlite")
+
+
+if __name__ == "__main__":
+    unittest.main()

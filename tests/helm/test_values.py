@@ -1,0 +1,73 @@
+"""Values that make no node are turned away, with what to do instead; several at once."""
+
+import re
+import unittest
+
+from chart import CHART, SCENARIOS, Turned, helm, render
+
+# What is set beside the scenario, and what the message must say.
+WRONG = [
+    ("postgresql", "replicaCout=3", "'replicaCout' not allowed"),
+    ("postgresql", 'config.node.audiense="x"', "'audiense' not allowed"),
+    (
+        "postgresql",
+        'config.agency=[{"id":"ico","trust_domain":"i","roots_fil":"ico/r.pem"}]',
+        "'roots_fil' not allowed",
+    ),
+    ("postgresql", 'database.type="mysql"', "one of 'postgresql', 'sqlite'"),
+    ("postgresql", 'ingress={"enabled":true}', "an Ingress ends TLS"),
+    ("postgresql", 'autoscaling={"enabled":true}', "answer no more asks"),
+    ("postgresql", 'tls.existingSecret=""', "tls.certManager.enabled"),
+    ("postgresql", "tls.certManager.enabled=true", "Which certificate is it?"),
+    ("postgresql", 'ledgerKey.value="PRIVATE+KEY"', "nothing secret is a value"),
+    ("postgresql", 'ledgerKey.existingSecret=""', "concordat ledger keygen"),
+    ("postgresql", 'nodeSecret.existingSecret=""', "openssl rand"),
+    ("postgresql", 'database.postgresql.password="x"', "nothing secret is a value"),
+    ("postgresql", 'database.postgresql.host=""', "where is the primary?"),
+    ("postgresql", 'migrations.existingSecret=""', "the role that owns the tables"),
+    ("postgresql", 'config.node.audience=""', "config.node.audience"),
+    ("postgresql", 'config.node.database="sqlite:x"', "config.node.database: the chart sets this"),
+    ("postgresql", "config.agency=[]", "none has `holds`"),
+    (
+        "postgresql",
+        'trust={"ico":{"configMap":"a"}}',
+        "`ncsc/roots.pem` must be NAME/KEY, with NAME one of `trust`: ico",
+    ),
+    ("postgresql", 'trust.ico={"configMap":"a","secret":"b"}', "exactly one of"),
+    ("postgresql", "config.ops.shutdown_delay_seconds=60", "set 75 or more"),
+    ("postgresql", "gateway.tlsRoute.enabled=true", "`parentRefs` and `hostnames`"),
+    ("sqlite", "replicaCount=2", "an SQLite file is one pod's"),
+    ("cert-manager", "tls.certManager.issuerRef=null", "`issuerRef.name` and `uri`"),
+    ("cert-manager", "tls.certManager.dnsNames=[]", "what callers dial"),
+    ("cert-manager", 'tls.certManager.uri="https://ncsc.example"', "tls/certManager/uri"),
+]
+
+
+class Values(unittest.TestCase):
+    def test_wrong_values_are_turned_away(self):
+        for scenario, value, message in WRONG:
+            with self.subTest(value=value):
+                render(scenario)
+                with self.assertRaises(Turned) as turned:
+                    render(scenario, value)
+                self.assertIn(message, str(turned.exception))
+
+    def test_all_that_is_missing_is_said_at_once(self):
+        with self.assertRaises(Turned) as turned:
+            helm("template", "concordat", CHART, "--kube-version", "1.37.0")
+        said = str(turned.exception)
+        for value in ("tls", "ledgerKey", "nodeSecret", "database.postgresql.host", "migrations", "config.agency"):
+            self.assertIn(f"\n- {value}", said)
+
+    def test_the_schema_refers_to_itself_alone(self):
+        references = re.findall(r'"\$ref": "([^"]*)"', (CHART / "values.schema.json").read_text())
+        self.assertGreater(len(references), 10)
+        self.assertEqual([reference for reference in references if not reference.startswith("#/$defs/")], [])
+
+    def test_each_scenario_says_what_it_is(self):
+        for scenario in SCENARIOS:
+            self.assertTrue((CHART / f"ci/{scenario}-values.yaml").read_text().startswith("# "))
+
+
+if __name__ == "__main__":
+    unittest.main()
