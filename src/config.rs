@@ -7,6 +7,7 @@ mod sections;
 mod strict;
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -320,11 +321,16 @@ impl AgencySection {
 impl Config {
     /// Reads a file, and what the environment says instead of it.
     pub fn load(file: &Path) -> Result<Self, Error> {
-        Self::load_with(file, std::env::vars())
+        Self::load_with(file, std::env::vars_os())
     }
 
-    /// The same with an environment of one's own.
-    pub fn load_with(file: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
+    /// Reads a file, whatever the environment says: for nodes that a program makes for itself.
+    pub fn load_alone(file: &Path) -> Result<Self, Error> {
+        Self::load_with(file, std::iter::empty())
+    }
+
+    /// The same as [`Self::load`] with an environment of one's own.
+    pub fn load_with(file: &Path, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, Error> {
         let text = fs::read_to_string(file).map_err(|e| Error::new(file, e))?;
         let mut table: toml::Table = text.parse().map_err(|e| Error::new(file, e))?;
         let (schema, mut problems) = (Self::schema(), Vec::new());
@@ -362,6 +368,8 @@ impl Config {
             }
         }
         problems.extend(self.limits.problems());
+        problems.extend(self.database_problem());
+        problems.extend(self.log.problem());
         for agency in &self.agency {
             problems.extend(agency.check().err().map(|problem| format!("agency `{}`: {problem}", agency.id)));
         }

@@ -118,7 +118,7 @@ impl Workspace {
         let tls = TlsSection::new("server.pem", "server.key");
         let file = home.join("node.toml");
         Config::new(node, tls, agencies).write(&file)?;
-        let config = Config::load(&file)?;
+        let config = Config::load_alone(&file)?;
         Store::open(&Options::serve(config.database_url()).creating()).await?.close().await;
         Ok(file)
     }

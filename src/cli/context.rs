@@ -44,9 +44,12 @@ pub(super) fn load(named: Option<&Path>) -> anyhow::Result<(Context, PathBuf)> {
 
 /// The proxy that the environment names for this server (`HTTPS_PROXY`, and `NO_PROXY` for where there is none).
 pub(super) fn proxy(server: &str) -> Option<String> {
-    let said = |name: &str| std::env::vars().find(|(one, value)| one.eq_ignore_ascii_case(name) && !value.is_empty());
-    let (_, proxy) = said("HTTPS_PROXY")?;
-    let except = said("NO_PROXY").map(|(_, hosts)| hosts).unwrap_or_default();
+    let said = |name: &str| {
+        let spelt = [name.to_owned(), name.to_lowercase()].into_iter();
+        spelt.filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty())
+    };
+    let proxy = said("HTTPS_PROXY")?;
+    let except = said("NO_PROXY").unwrap_or_default();
     goes_through(server, &except).then_some(proxy)
 }
 

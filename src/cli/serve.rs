@@ -13,8 +13,8 @@ use concordat::proto::v1::{ActivateAgreementRequest, ListAgreementsRequest};
 use concordat::server::Running;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Verdict;
 use super::output::{BOLD, DIM, line, logs};
+use super::{Usage, Verdict};
 
 /// Run a node.
 #[derive(Debug, Args)]
@@ -23,10 +23,10 @@ use super::output::{BOLD, DIM, line, logs};
   concordat serve --dev
   concordat serve --dev --port 8443 --folder /tmp/concordat-dev")]
 pub(super) struct Arguments {
-    /// The node's configuration.
-    #[arg(long, env = "CONCORDAT_CONFIG", value_name = "FILE", required_unless_present = "dev")]
+    /// The node's configuration; unless given, the one that the environment's CONCORDAT_CONFIG names.
+    #[arg(long, value_name = "FILE", conflicts_with = "dev")]
     config: Option<PathBuf>,
-    /// A developer's own node: throw-away agencies, keys and ledger, on loopback only.
+    /// A developer's own node: throw-away agencies, keys and ledger, on loopback only, whatever the environment says.
     #[arg(long)]
     dev: bool,
     /// The port of the developer's node; 0: any.
@@ -42,7 +42,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         logs("info", LogFormat::Auto);
         start_dev(&arguments.folder, arguments.port).await?
     } else {
-        let file = arguments.config.context("--config: name the node's configuration")?;
+        let named = || std::env::var_os("CONCORDAT_CONFIG").filter(|file| !file.is_empty()).map(PathBuf::from);
+        let missing = || Usage("--config: name the node's configuration, or set CONCORDAT_CONFIG, or say --dev".into());
+        let file = arguments.config.or_else(named).ok_or_else(missing)?;
         let config = Config::load(&file)?;
         logs(&config.log.level, config.log.format);
         Running::start(&config, Clock::system()).await.map_err(anyhow::Error::from_boxed)?
@@ -79,7 +81,8 @@ async fn start_dev(folder: &Path, port: u16) -> anyhow::Result<Running> {
         .add_node("dev", &dev::AGENCIES, dev::loopback(port), None, clock.now())
         .await
         .map_err(anyhow::Error::from_boxed)?;
-    let running = Running::start(&Config::load(&file)?, clock.clone()).await.map_err(anyhow::Error::from_boxed)?;
+    let running =
+        Running::start(&Config::load_alone(&file)?, clock.clone()).await.map_err(anyhow::Error::from_boxed)?;
 
     let purposes =
         ["regulatory-assessment", "regulatory-enforcement", "harm-reduction", "serious-organised-crime", "nis-csirt"];

@@ -42,12 +42,34 @@ impl Config {
         shown
     }
 
-    /// The database as it may be shown: without a password.
+    /// The database as it may be shown: scheme, host, port and database. Who logs in, and whatever a query says, is not for
+    /// logs.
     pub fn database_shown(&self) -> String {
         let url = self.database_url();
-        match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?.1))) {
-            Some((scheme, place)) => format!("{scheme}://…@{place}"),
-            None => url,
+        let Some((scheme, rest)) = url.split_once("://").filter(|_| !url.starts_with("sqlite:")) else { return url };
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        if query.contains('@') {
+            // Then a part of a password may be what looks like the host.
+            return format!("{scheme}://…");
         }
+        let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+        format!("{scheme}://{place}")
+    }
+
+    /// What of the database's keys cannot be meant.
+    pub(super) fn database_problem(&self) -> Option<String> {
+        let url = &self.node.database;
+        if url.starts_with("sqlite:") {
+            let contradiction = "node.migrate: cannot be false with SQLite: nobody else can change the tables of a file that \
+                 the node has for itself, and the node would wait for ever";
+            return (!self.node.migrate).then(|| contradiction.to_owned());
+        }
+        let query = url.split_once('?').map_or("", |(_, query)| query);
+        let mut keys = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(key, _)| key));
+        // A name with an escape in it could be any.
+        let has_password = keys.any(|key| key.eq_ignore_ascii_case("password") || key.contains('%'));
+        let remedy = "node.database: must have no password after the `?`, and no escape in a parameter's name: \
+             `node.database_password_file` names a file with it";
+        has_password.then(|| remedy.to_owned())
     }
 }

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 /// `[events]`
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -28,7 +29,8 @@ impl Default for EventsSection {
 pub struct OpsSection {
     /// Whether there is such a port.
     pub enabled: bool,
-    /// Where it listens. A kubelet asks by the pod's address, so that a port on loopback does not serve it.
+    /// Where it listens, to anybody who can reach it. A kubelet asks by the pod's address, so that a port on loopback does
+    /// not serve it.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
     /// How long the node goes on taking calls after it has said that it is about to stop, in seconds: 0 to 120. As long
@@ -39,7 +41,7 @@ pub struct OpsSection {
 
 impl Default for OpsSection {
     fn default() -> Self {
-        Self { enabled: true, listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9464)), shutdown_delay_seconds: 0 }
+        Self { enabled: true, listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)), shutdown_delay_seconds: 0 }
     }
 }
 
@@ -63,6 +65,21 @@ pub struct LogSection {
 impl Default for LogSection {
     fn default() -> Self {
         Self { format: LogFormat::Auto, level: "info".to_owned() }
+    }
+}
+
+impl LogSection {
+    /// What of it cannot be meant.
+    pub(super) fn problem(&self) -> Option<String> {
+        // A word that is no level would count as the name of a part of the program, and nothing would be written.
+        let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+        let mut bare = self.level.split(',').map(str::trim).filter(|part| !part.contains(['=', '[']));
+        if let Some(word) = bare.find(|word| !is_level(word)) {
+            return Some(format!(
+                "log.level: there is no level `{word}`; there are off, error, warn, info, debug, trace"
+            ));
+        }
+        EnvFilter::try_new(&self.level).err().map(|problem| format!("log.level: {problem}"))
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! The shape is the JSON Schema that is made from the types, so it cannot lag behind them.
 
+use std::ffi::OsString;
+
 use schemars::{JsonSchema, schema_for};
 use serde_json::Value as Json;
 use toml::{Table, Value};
@@ -20,11 +22,18 @@ pub(super) fn schema<T: JsonSchema>() -> Json {
 /// Puts what the environment says in place of what the file says. Lists stay the file's.
 pub(super) fn overlay(
     table: &mut Table,
-    environment: impl Iterator<Item = (String, String)>,
+    environment: impl Iterator<Item = (OsString, OsString)>,
     schema: &Json,
     problems: &mut Vec<String>,
 ) {
-    let mut settings: Vec<(String, String)> = environment.filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    let mut settings: Vec<(String, String)> = Vec::new();
+    // Whatever is in the environment that is not ours need not be text.
+    for (name, value) in environment.filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes())) {
+        match (name.to_str(), value.to_str()) {
+            (Some(name), Some(value)) => settings.push((name.to_owned(), value.to_owned())),
+            _ => problems.push(format!("{} (environment): is not UTF-8", name.display())),
+        }
+    }
     settings.sort();
     for (name, text) in settings {
         let path = name.trim_start_matches(PREFIX).to_lowercase();

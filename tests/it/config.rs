@@ -1,7 +1,9 @@
 //! The configuration is read strictly: what cannot be meant is an error that names the place and what could be.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
 
 use concordat::config::{Config, LogFormat};
 use concordat::proto::ROLES;
@@ -126,7 +128,7 @@ fn the_environment_comes_before_the_file_and_everything_wrong_is_said_at_once() 
     let file = folder.path().join("node.toml");
     fs::write(&file, NODE.replace("REVOCATION", "revocation = \"short-lived\"")).unwrap();
     let load = |settings: &[(&str, &str)]| {
-        let environment = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let environment = settings.iter().map(|(name, value)| ((*name).into(), (*value).into()));
         Config::load_with(&file, environment)
     };
     let mut config = load(&[
@@ -147,6 +149,38 @@ fn the_environment_comes_before_the_file_and_everything_wrong_is_said_at_once() 
     config.tls = allowed.tls;
     assert_eq!(config.database_login().unwrap().as_str(), "postgres://node:s%3Ap%40ce@db/node");
     assert!(!config.database_url().contains("p@ce") && !config.shown().node.database.contains("p@ce"));
+
+    assert_eq!(config.database_shown(), "postgres://db/node");
+    for (shown, database) in [
+        ("postgres://db:5432/node", "postgres://node:p@ce@db:5432/node?sslmode=verify-full&user=x"),
+        ("postgres://…", "postgres://node:p?ce@db/node"),
+        ("postgres://db/node", "postgres://node:p/ce@db/node"),
+    ] {
+        let config = load(&[("CONCORDAT__NODE__DATABASE", database)]).unwrap();
+        assert_eq!((config.database_shown().as_str(), config.shown().node.database.as_str()), (shown, shown));
+    }
+    for (name, value, problem) in [
+        (
+            "CONCORDAT__NODE__DATABASE",
+            "postgres://db/node?sslmode=require&password=p",
+            "node.database: must have no pass",
+        ),
+        ("CONCORDAT__NODE__DATABASE", "postgres://db/node?p%61ssword=p", "node.database: must have no password"),
+        ("CONCORDAT__NODE__MIGRATE", "false", "node.migrate: cannot be false with SQLite"),
+        ("CONCORDAT__LOG__LEVEL", "inof", "log.level: there is no level `inof`"),
+        ("CONCORDAT__LOG__LEVEL", "warn,concordat=loud", "log.level: "),
+        ("CONCORDAT__LIMITS__CALLS_PER_AGENCY", "0", "limits.calls_per_agency: must be 1 to 65536"),
+    ] {
+        let said = load(&[(name, value)]).unwrap_err().to_string();
+        assert!(said.contains(problem), "expected `{problem}`, got: {said}");
+    }
+    load(&[("CONCORDAT__LOG__LEVEL", "warn,concordat=debug")]).unwrap();
+    // What is not ours need not be text; what is ours must be.
+    let no_text = || OsString::from_vec(vec![0xff]);
+    let load_os = |name: &str| Config::load_with(&file, [(name.into(), no_text()), (no_text(), no_text())].into_iter());
+    load_os("SOMEBODY_ELSES").unwrap();
+    let said = load_os("CONCORDAT__NODE__LISTEN").unwrap_err().to_string();
+    assert!(said.contains("CONCORDAT__NODE__LISTEN (environment): is not UTF-8"), "{said}");
 
     let error = load(&[
         ("CONCORDAT__NODE__LISTENS", "127.0.0.1:9"),
@@ -213,8 +247,8 @@ fn each_key_of_the_schema_is_documented_and_its_references_are_local() {
         let is_there =
             [format!("`{key}`"), format!("`[[{key}]]`")].iter().any(|written| page.contains(written.as_str()));
         // What a row of the table says in its words, and sections by their keys.
-        let is_said =
-            page.contains(&format!("`{last}`")) || ["node", "tls", "events", "ops", "log"].contains(&key.as_str());
+        let is_said = page.contains(&format!("`{last}`"))
+            || ["node", "tls", "events", "limits", "ops", "log"].contains(&key.as_str());
         assert!(is_there || is_said, "docs/operations.md does not say what `{key}` is");
     }
 }

@@ -59,7 +59,7 @@ impl Stage {
             files.push((agency, stage.add(agency, (agency == "ico").then_some(&earlier)).await?));
         }
         for (agency, file) in files {
-            let mut config = Config::load(&file)?;
+            let mut config = Config::load_alone(&file)?;
             trust_ledgers(&mut config);
             config.write(&file)?;
             let address = stage.start(agency, config).await?;
@@ -98,7 +98,7 @@ impl Stage {
         let workspace = Workspace::create(&folder, Clock::system().now()).map_err(anyhow::Error::from_boxed)?;
         let mut then = Self { folder, workspace, clock, nodes: Vec::new() };
         let file = then.add("ico", None).await?;
-        then.start("ico", Config::load(&file)?).await?;
+        then.start("ico", Config::load_alone(&file)?).await?;
         let mut records = IncidentServiceClient::new(then.officer("ico", "r.example", &["recorder"], "ico")?);
         for call in cases::of_last_quarter(then.now().micros() / 1_000_000) {
             records.register_incidents(call).await?;

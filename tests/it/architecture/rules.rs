@@ -211,7 +211,17 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         module: "config",
         modules: &["domain", "proto"],
-        crates: &["data_encoding", "schemars", "serde", "serde_json", "strsim", "thiserror", "toml", "zeroize"],
+        crates: &[
+            "data_encoding",
+            "schemars",
+            "serde",
+            "serde_json",
+            "strsim",
+            "thiserror",
+            "toml",
+            "tracing_subscriber",
+            "zeroize",
+        ],
         outside: &["env", "fs", "net"],
     },
     // What is on disk, put in place.
