@@ -202,6 +202,7 @@ impl Permit {
 pub struct Denial {
     reasons: Vec<String>,
     alarm: Option<String>,
+    clause_erred: bool,
 }
 
 impl Denial {
@@ -213,6 +214,11 @@ impl Denial {
     /// Something that an operator must look at: a clause that erred, or more matches than an ask may have.
     pub fn alarm(&self) -> Option<&str> {
         self.alarm.as_deref()
+    }
+
+    /// Whether a clause erred. That there were too many matches says that something is held; this does not.
+    pub fn clause_erred(&self) -> bool {
+        self.clause_erred
     }
 }
 
@@ -226,7 +232,7 @@ pub fn decide(facts: &Facts, agreements: &[&Agreement]) -> Decision {
     };
     if facts.matches.len() > MOST_MATCHES {
         let alarm = format!("an ask matches {} incidents; at most {MOST_MATCHES} are decided", facts.matches.len());
-        return Decision::Open(Denial { reasons: vec![alarm.clone()], alarm: Some(alarm) });
+        return Decision::Open(Denial { reasons: vec![alarm.clone()], alarm: Some(alarm), clause_erred: false });
     }
     let nothing = [Match::nothing(&facts.ask, facts.at, &coverage)];
     let matches = if facts.matches.is_empty() { nothing.as_slice() } else { facts.matches.as_slice() };
@@ -241,7 +247,8 @@ pub fn decide(facts: &Facts, agreements: &[&Agreement]) -> Decision {
         permitted.extend(verdict.permitted);
     }
     if permitted.is_empty() {
-        Decision::Open(Denial { reasons, alarm })
+        let clause_erred = alarm.is_some();
+        Decision::Open(Denial { reasons, alarm, clause_erred })
     } else {
         Decision::Permit(Permit { permitted, reasons })
     }

@@ -72,6 +72,7 @@ pub use deconfliction::{
 pub use disclosures::RecordDisclosure;
 pub use error::Error;
 pub use events::{AcknowledgeEvents, EventPage};
+pub use health::Commits;
 pub use help::RecordHelpOffer;
 pub use inbox::{DeclineRequest, Received};
 pub use incidents::{AmendIncident, IssueReference, RegisterIncident, VerifyNotification};

@@ -1,11 +1,14 @@
 //! The port for whoever runs the node: probes, gRPC health and metrics, in plain text, and nothing else.
 //!
 //! WHY: a kubelet has no certificate of an agency's, and asks by the pod's own address, so that a port on loopback does not
-//! serve it. What is told here is what an operator may know; let nobody but probes and monitoring reach it.
+//! serve it. What is told here is what an operator may know; let nobody but probes and monitoring reach it. Whoever does
+//! reach it can hold connections and keep nobody else's probe waiting.
 
+mod room;
 mod standing;
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +21,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -28,16 +31,17 @@ use tower::ServiceExt;
 use crate::telemetry::Metrics;
 use crate::wire::Readiness;
 
-pub use standing::{Check, Standing};
+use room::{Place, Room};
+pub use standing::{Check, Ill, Standing};
 
 /// What is measured anew for each reading of the metrics.
 pub type Measure = Box<dyn Fn() + Send + Sync>;
 
-/// How many connections are served at once; more wait.
+/// How many connections are served at once; for one more, the oldest has to go.
 const MOST_CONNECTIONS: usize = 64;
-/// How long one may last, so that whoever holds some of them does not keep probes out for ever.
+/// How long one may last.
 const LONGEST: Duration = Duration::from_mins(1);
-/// How long a request may take to arrive, and an answer to be made.
+/// How long a request may take to arrive, the first one of a connection above all, and an answer to be made.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait after a failed accept.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
@@ -49,6 +53,8 @@ pub struct Ops {
     health: Routes,
     /// Put in place once there is something to measure.
     measure: std::sync::OnceLock<Measure>,
+    /// Held while metrics are measured and written, so that nobody reads what another reading has begun to measure.
+    reading: Mutex<()>,
 }
 
 impl std::fmt::Debug for Ops {
@@ -61,7 +67,7 @@ impl Ops {
     /// Of a node that begins.
     pub fn new(standing: Standing, metrics: Arc<Metrics>, readiness: &Readiness) -> Arc<Self> {
         let health = Routes::new(readiness.service()).prepare();
-        Arc::new(Self { standing, metrics, health, measure: std::sync::OnceLock::new() })
+        Arc::new(Self { standing, metrics, health, measure: std::sync::OnceLock::new(), reading: Mutex::default() })
     }
 
     /// From now on this is called before each reading of the metrics.
@@ -80,17 +86,11 @@ impl Ops {
     }
 
     async fn serve(self: Arc<Self>, listener: TcpListener) {
-        let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let room = Room::new(MOST_CONNECTIONS);
         loop {
-            let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((socket, _)) => {
-                    let ops = Arc::clone(&self);
-                    tokio::spawn(async move {
-                        // What it says went wrong is the prober's affair.
-                        drop(timeout(LONGEST, ops.converse(socket)).await);
-                        drop(permit);
-                    });
+                    tokio::spawn(Arc::clone(&self).converse(socket, room.enter()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection to the port for probes couldn't be accepted");
@@ -100,21 +100,41 @@ impl Ops {
         }
     }
 
-    /// HTTP/1.1, or gRPC, which begins with HTTP/2 at once.
-    async fn converse(self: Arc<Self>, socket: TcpStream) {
+    /// HTTP/1.1, or gRPC, which begins with HTTP/2 at once; until it has been here for long enough, says nothing, or has
+    /// to make room.
+    async fn converse(self: Arc<Self>, socket: TcpStream, place: Place) {
         let mut settings = auto::Builder::new(TokioExecutor::new());
         settings.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(16 * 1024);
-        settings.http2().timer(TokioTimer::new()).max_concurrent_streams(16).max_header_list_size(8 * 1024);
+        settings
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(16)
+            .max_header_list_size(8 * 1024)
+            .keep_alive_interval(PATIENCE)
+            .keep_alive_timeout(PATIENCE);
+        let spoken = CancellationToken::new();
         let service = service_fn(|request| {
+            spoken.cancel();
             let ops = Arc::clone(&self);
             async move { Ok::<_, Infallible>(ops.answer(request).await) }
         });
-        if let Err(error) = settings.serve_connection(TokioIo::new(socket), service).await {
-            tracing::debug!(%error, "a connection to the port for probes ended");
+        let silence = async {
+            if timeout(PATIENCE, spoken.cancelled()).await.is_ok() {
+                pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            // What it says went wrong is the prober's affair.
+            ended = settings.serve_connection(TokioIo::new(socket), service) => if let Err(error) = ended {
+                tracing::debug!(%error, "a connection to the port for probes ended");
+            },
+            () = silence => {}
+            () = place.taken() => {}
+            () = sleep(LONGEST) => {}
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let path = request.uri().path();
         if path.starts_with("/grpc.health.v1.Health/") {
             return match timeout(PATIENCE, self.health.clone().oneshot(request)).await {
@@ -128,15 +148,31 @@ impl Ops {
         match path {
             "/livez" => text(StatusCode::OK, "alive\n".to_owned()),
             "/startupz" => told(self.standing.is_started(), "started", &self.standing.waits_for()),
-            "/readyz" => told(self.standing.is_ready(), "ready", &self.standing.waits_for()),
-            "/metrics" => self.metrics(),
+            "/readyz" if self.standing.is_ready() => text(StatusCode::OK, ready(&self.standing)),
+            "/readyz" => told(false, "ready", &self.standing.waits_for()),
+            "/metrics" => self.metrics().await,
             _ => text(StatusCode::NOT_FOUND, "not here\n".to_owned()),
         }
     }
 
-    fn metrics(&self) -> Response<Body> {
+    /// One reading after another. They are made apart: whoever reads often takes nothing from those who ask the node.
+    async fn metrics(self: Arc<Self>) -> Response<Body> {
+        let ops = Arc::clone(&self);
+        let Ok(_reading) = timeout(PATIENCE, self.reading.lock()).await else {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "others read them\n".to_owned());
+        };
+        match tokio::task::spawn_blocking(move || ops.measured()).await {
+            Ok(written) => written,
+            Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "cannot be measured\n".to_owned()),
+        }
+    }
+
+    fn measured(&self) -> Response<Body> {
         for (check, is_well) in self.standing.checks() {
             self.metrics.ready.of([("check", check)]).set(i64::from(is_well));
+        }
+        for (check, is_ill) in self.standing.ills() {
+            self.metrics.degraded.of([("check", check)]).set(i64::from(is_ill));
         }
         if let Some(measure) = self.measure.get() {
             measure();
@@ -146,6 +182,12 @@ impl Ops {
         answer.headers_mut().insert(CONTENT_TYPE, kind);
         answer
     }
+}
+
+/// Yes, and what is not well all the same.
+fn ready(standing: &Standing) -> String {
+    let ills: Vec<&str> = standing.ills().into_iter().filter(|(_, has_it)| *has_it).map(|(name, _)| name).collect();
+    if ills.is_empty() { "ready\n".to_owned() } else { format!("ready; not well: {}\n", ills.join(", ")) }
 }
 
 /// Yes; or no, with what it waits for.

@@ -18,13 +18,13 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::connections::{self, Connections, Limits, Sources};
 use crate::decision::{Agreement, Proposal};
-use crate::domain::{AgencyId, AgencyNames};
-use crate::exchange::{self, Exchange, LedgerKey, Node, Setup, SuspendedSystems};
+use crate::domain::{AgencyId, AgencyNames, EventKind};
+use crate::exchange::{self, Commits, Exchange, LedgerKey, Node, Setup, SuspendedSystems};
 use crate::identity::Tokens;
 use crate::ledger::{Keyring, SigningKey, SigningKeys};
-use crate::ops::{Check, Measure, Ops, Standing};
+use crate::ops::{Check, Ill, Measure, Ops, Standing};
 use crate::rotation::{Rotation, Sets};
-use crate::store::{Options, Store};
+use crate::store::{Options, Schema, Store};
 use crate::telemetry::Metrics;
 use crate::wire::{Desk, RateLimits, Readiness, StreamLimits};
 use crate::{config, proto};
@@ -67,6 +67,10 @@ impl Running {
         let probed = Ops::new(standing.clone(), Arc::clone(&metrics), &readiness);
         let ops = match &config.ops {
             ops if ops.enabled => {
+                if !ops.listen.ip().is_loopback() {
+                    let address = ops.listen;
+                    tracing::warn!(%address, "probes and metrics are answered to whoever reaches `ops.listen`: let monitoring alone reach it");
+                }
                 let listening = probed.listen(ops.listen, gone.token().clone()).await;
                 Some(listening.map_err(|e| format!("cannot listen on {} (`ops.listen`): {e}", ops.listen))?)
             }
@@ -78,7 +82,8 @@ impl Running {
         let exchange = Exchange::start(node(config, clock, Arc::clone(&metrics)).await?);
         standing.set(Check::Schema, true);
         standing.set(Check::Database, true);
-        standing.set(Check::Agreements, exchange.check_agreements().await.is_ok());
+        standing.set_ill(Ill::Agreements, exchange.check_agreements().await.is_err());
+        measure_ledger_keys(&ledger_keys(config)?, &metrics);
         let pseudonym_key = exchange.node().seal().pseudonym_key();
         let tokens = Arc::new(Tokens::new(config.node.audience.clone(), &pseudonym_key, issuers));
         let streams = StreamLimits {
@@ -183,6 +188,17 @@ fn measuring(exchange: Exchange, rotation: Arc<Rotation>, metrics: Arc<Metrics>)
     })
 }
 
+/// When other nodes' ledger keys end: configuration, which is read at start.
+fn measure_ledger_keys(keys: &[LedgerKey], metrics: &Metrics) {
+    for LedgerKey { agency, key, until, .. } in keys {
+        let Some(until) = until else { continue };
+        // Its name and its id: what comes after them is the key itself.
+        let name: Vec<&str> = key.splitn(3, '+').take(2).collect();
+        let labels = vec![("agency", agency.to_string().into()), ("key", name.join("+").into())];
+        metrics.ledger_keys.with(labels).set(until.micros().div_euclid(1_000_000));
+    }
+}
+
 /// How much memory the process holds, as Linux counts it in pages of 4 KiB.
 fn resident_bytes() -> Option<i64> {
     let pages: i64 = fs::read_to_string("/proc/self/statm").ok()?.split_whitespace().nth(1)?.parse().ok()?;
@@ -227,7 +243,8 @@ async fn watch_duties(exchange: Exchange, shutdown: CancellationToken) {
         }
         match exchange.nudges_due().await {
             Ok(nudges) => {
-                for (kind, count) in nudges {
+                // How many requests wait that match something is told to their holders alone.
+                for (kind, count) in nudges.into_iter().filter(|(kind, _)| *kind != EventKind::RequestUnanswered) {
                     tracing::info!(kind = kind.as_str(), count, "nudges are due");
                 }
             }
@@ -251,7 +268,10 @@ async fn watch_store(exchange: Exchange, standing: Standing, shutdown: Cancellat
             changed = faults.changed() => if changed.is_err() { return },
             _ = ticks.tick() => exchange.probe().await,
         }
-        standing.set(Check::Database, faults.borrow_and_update().is_none());
+        faults.mark_unchanged();
+        let commits = exchange.commits_now();
+        standing.set(Check::Database, commits != Commits::None);
+        standing.set_ill(Ill::Disk, commits == Commits::Withdrawals);
     }
 }
 
@@ -265,12 +285,12 @@ async fn watch_standing(exchange: Exchange, rotation: Arc<Rotation>, standing: S
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
         standing.set(Check::Certificate, rotation.has_valid_certificate());
         match exchange.check_agreements().await {
-            Ok(()) => standing.set(Check::Agreements, true),
+            Ok(()) => standing.set_ill(Ill::Agreements, false),
             // The database's own part says so.
             Err(exchange::Error::Store(error)) if error.is_outage() => {}
             Err(error) => {
-                tracing::error!(%error, "the node is not ready: an agreement in force cannot be read");
-                standing.set(Check::Agreements, false);
+                tracing::error!(%error, "nothing is released: an agreement in force cannot be read");
+                standing.set_ill(Ill::Agreements, true);
             }
         }
     }
@@ -279,17 +299,37 @@ async fn watch_standing(exchange: Exchange, rotation: Arc<Rotation>, standing: S
 /// How often it is looked whether somebody else has brought the schema up to date.
 const SCHEMA_EVERY: Duration = Duration::from_secs(1);
 
-/// Returns once the schema is this program's.
-async fn schema_is_current(store: &Store) -> Result<(), Error> {
+/// Returns once the schema is this program's, or a later one's where somebody has gone back to this program on purpose.
+async fn schema_is_usable(store: &Store, config: &Config) -> Result<(), Error> {
+    // Of an SQLite file there is one node, and whoever stopped the later program to start this one meant it.
+    let may_be_later = !config.node.migrate || config.database_url().starts_with("sqlite:");
     let mut ticks = tokio::time::interval(SCHEMA_EVERY);
-    let mut has_told = false;
+    let mut told = String::new();
     loop {
         ticks.tick().await;
-        if store.has_current_schema().await? {
-            return Ok(());
-        }
-        if !std::mem::replace(&mut has_told, true) {
-            tracing::warn!("the schema is of an earlier program: waiting for `concordat migrate`");
+        let problem = match store.schema().await {
+            Ok(Schema::Current) => return Ok(()),
+            Ok(Schema::Later(version)) if may_be_later => {
+                tracing::warn!(version, "the schema is of a later program: this one goes on with it as it is");
+                return Ok(());
+            }
+            Ok(Schema::Later(version)) => {
+                let remedy =
+                    "start that one, or say `node.migrate = false` to go back to this one (docs/operations.md)";
+                return Err(format!("the schema is of a later program (migration {version}): {remedy}").into());
+            }
+            Ok(Schema::Foreign(version)) => {
+                let remedy = "is this the right database, and the right program?";
+                return Err(format!("the schema's migration {version} is not this program's: {remedy}").into());
+            }
+            Ok(Schema::Earlier) => "the schema is of an earlier program, or there is none".to_owned(),
+            // The role may have no rights to tables that nobody has made yet.
+            Err(error) if error.is_outage() => error.to_string(),
+            Err(error) => return Err(error.into()),
+        };
+        if problem != told {
+            tracing::warn!(problem, "waiting for `concordat migrate`");
+            told = problem;
         }
     }
 }
@@ -323,7 +363,7 @@ async fn node(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Result<No
         let hint = "check the database's address; a new SQLite file is made with `concordat ledger init`";
         format!("{}: {e} ({hint})", config.database_shown())
     })?;
-    schema_is_current(&store).await?;
+    schema_is_usable(&store, config).await?;
     let seal = store.unlock(&config.node_secrets()?).await?;
     let checked = store.check_head(&keys, &seal).await?;
     tracing::info!(origin = keys.origin(), size = checked.size, "the ledger's head is the one that was signed");

@@ -33,6 +33,7 @@ mod replay;
 mod requests;
 mod retention;
 mod rewrap;
+mod schema;
 mod secrets;
 mod silence;
 mod sql;
@@ -63,6 +64,7 @@ pub use replay::{Inside, KeptAnswer, WholeEntry};
 pub use requests::{Answer, KnownCall, QuestionRow};
 pub use retention::{Due, Proposed, ReleaseMade};
 pub use rewrap::{Rewrapped, wrapped_tables};
+pub use schema::Schema;
 pub use sql::{Sql, statements};
 pub use themes::ThemeRow;
 pub use write::Write;
@@ -114,6 +116,9 @@ pub enum Error {
     /// The database only follows another one.
     #[error("the database is a standby: nothing is read from one; give the primary's address, or promote it first")]
     Standby,
+    /// The database takes no writes.
+    #[error("the database is read-only")]
+    ReadOnly,
     /// The database fell silent.
     #[error("the database did not answer within {0} s")]
     Silent(u64),

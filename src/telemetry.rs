@@ -2,8 +2,9 @@
 //! what it means; `docs/metrics.md` is made of that.
 //!
 //! Whoever may read metrics may not, for that, read records: no label names an organisation, an incident or an officer,
-//! and nothing here tells one reason for which nothing was released from another. The values of each label are a closed
-//! list, or the agencies, authorities and keys of the node's configuration.
+//! and but for a clause that erred nothing here tells one reason for which nothing was released from another: neither that
+//! a request matches a record, nor that it matches too many. The values of each label are a closed list, or the agencies,
+//! authorities and keys of the node's configuration.
 
 mod call;
 mod page;

@@ -10,11 +10,11 @@ use concordat::config::Config;
 use concordat::ledger::{Keyring, SigningKey, TrustedKey};
 use concordat::seal;
 use concordat::server::signing_keys;
-use concordat::store::{CheckFailed, Options, Store};
+use concordat::store::{CheckFailed, Options, Schema, Store};
 use prost::Message;
 use serde_json::json;
 
-use super::output::{BAD, Format, GOOD, format, line, progress};
+use super::output::{BAD, Format, GOOD, format, line, note, progress};
 use super::{Verdict, verify};
 
 /// Make or check a node's ledger; ask a node for its checkpoints, entries and proofs.
@@ -125,7 +125,7 @@ pub(super) async fn run(arguments: Arguments, stated: Option<Format>) -> anyhow:
     }
 }
 
-/// Brings the database of a node up to date; an SQLite file must be there.
+/// Brings the database of a node up to date; an SQLite file must be there. Of what a later program did nothing is undone.
 pub(super) async fn migrate(argument: &ConfigArgument, stated: Option<Format>) -> anyhow::Result<Verdict> {
     prepare(&Config::load(&argument.config)?, |options| options, stated).await
 }
@@ -135,7 +135,11 @@ async fn prepare(
     how: impl FnOnce(Options) -> Options,
     stated: Option<Format>,
 ) -> anyhow::Result<Verdict> {
-    Store::open(&how(Options::serve(config.database_login()?.as_str()))).await?.close().await;
+    let store = Store::open(&how(Options::serve(config.database_login()?.as_str()))).await?;
+    if let Schema::Later(version) = store.schema().await? {
+        note(&format!("its tables are a later program's (migration {version}), and stay as they are"));
+    }
+    store.close().await;
     let database = config.database_shown();
     match stated {
         Some(Format::Json) => line(&json!({ "ready": database }).to_string()),

@@ -237,7 +237,9 @@ impl<'a> Passage<'a> {
         if let Decision::Open(denial) = &decision
             && let Some(alarm) = denial.alarm()
         {
-            self.node.metrics.decision_faults.inc();
+            if denial.clause_erred() {
+                self.node.metrics.decision_faults.inc();
+            }
             tracing::error!(holder = %gathered.facts.ask.holder, alarm, "an ask was denied by a fault, not by a rule");
         }
         match matter {

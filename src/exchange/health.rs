@@ -37,7 +37,11 @@ impl Health {
             let is_new = fault.as_ref().is_none_or(|before| before.remedy() != error.remedy());
             if is_new {
                 let remedy = error.remedy();
-                tracing::error!(cause = %error, remedy, "the node is not ready: its database takes no commits");
+                if takes_withdrawals(error) {
+                    tracing::error!(cause = %error, remedy, "only what takes a permission away is done");
+                } else {
+                    tracing::error!(cause = %error, remedy, "the node is not ready: its database takes no commits");
+                }
                 *fault = Some(Arc::clone(error));
             }
             is_new
@@ -52,9 +56,25 @@ impl Health {
     fn recovered(&self) {
         let was_down = self.fault.send_if_modified(|fault| fault.take().is_some());
         if was_down {
-            tracing::info!("the node is ready again: its database takes commits");
+            tracing::info!("the database takes every commit again");
         }
     }
+}
+
+/// Whether commits succeed all the same, so that a permission can still be taken away.
+fn takes_withdrawals(fault: &store::Error) -> bool {
+    matches!(fault, store::Error::LowDisk { .. })
+}
+
+/// What a node's database does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commits {
+    /// It takes every commit.
+    All,
+    /// It takes those alone that take a permission away, since its disk is nearly full.
+    Withdrawals,
+    /// It takes none.
+    None,
 }
 
 impl Exchange {
@@ -62,7 +82,7 @@ impl Exchange {
     pub fn measure(&self) {
         let metrics = &self.node.metrics;
         metrics.queue.set(telemetry::count(self.queue.len()));
-        metrics.database_up.set(i64::from(self.queue.health().fault().is_none()));
+        metrics.database_up.set(i64::from(self.commits_now() != Commits::None));
         for (pool, used, idle) in self.node.store.connections() {
             for (state, count) in [("used", used), ("idle", idle)] {
                 metrics.database_connections.of([("pool", pool), ("state", state)]).set(telemetry::count(count));
@@ -81,9 +101,18 @@ impl Exchange {
         Ok(())
     }
 
-    /// The store's fault as it changes: none while the node can do what it is for.
+    /// Rings when what the database does may have changed.
     pub fn faults(&self) -> watch::Receiver<Option<Arc<store::Error>>> {
         self.queue.health().fault.subscribe()
+    }
+
+    /// What the database does, as last seen.
+    pub fn commits_now(&self) -> Commits {
+        match &*self.queue.health().fault.borrow() {
+            None => Commits::All,
+            Some(fault) if takes_withdrawals(fault) => Commits::Withdrawals,
+            Some(_) => Commits::None,
+        }
     }
 
     /// Tries a commit that changes nothing, and notes what came of it. When it succeeds after a failure, calls are

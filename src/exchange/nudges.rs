@@ -117,6 +117,16 @@ pub(super) fn reviews(context: Context<'_>, agreement: &Agreement, version: i64)
     Ok(writes)
 }
 
+/// The nudges that are exported, each as a count. That a request waits for an answer is none of them: only one that matches
+/// does, so the count would tell whoever asked whether something is held.
+const EXPORTED: [EventKind; 5] = [
+    EventKind::ConsentEnds,
+    EventKind::AuthorisationEnds,
+    EventKind::ReviewDue,
+    EventKind::DutyOverdue,
+    EventKind::NoticeUnacknowledged,
+];
+
 impl Exchange {
     /// How many nudges are due and not acknowledged, by kind: no agency, and nothing that they are about.
     pub async fn nudges_due(&self) -> Result<Vec<(EventKind, u64)>> {
@@ -128,9 +138,9 @@ impl Exchange {
                 })
             })
             .await?;
-        self.node.metrics.nudges.clear();
-        for (kind, count) in &due {
-            self.node.metrics.nudges.of([("kind", kind.as_str())]).set(i64::try_from(*count).unwrap_or(i64::MAX));
+        for kind in EXPORTED {
+            let count = due.iter().find(|(of, _)| *of == kind).map_or(0, |(_, count)| *count);
+            self.node.metrics.nudges.of([("kind", kind.as_str())]).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         Ok(due)
     }

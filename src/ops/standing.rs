@@ -4,6 +4,7 @@
 //! and must not take the node from all others. Nor is whether any agreement is in force, since an operator puts the
 //! first one into force by a call to the node.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -17,22 +18,30 @@ pub enum Check {
     Database,
     /// The database's schema is this program's.
     Schema,
-    /// Every agreement in force can be read.
-    Agreements,
 }
 
 impl Check {
-    const ALL: [(Self, &'static str); 4] = [
-        (Self::Certificate, "certificate"),
-        (Self::Database, "database"),
-        (Self::Schema, "schema"),
-        (Self::Agreements, "agreements"),
-    ];
+    const ALL: [(Self, &'static str); 3] =
+        [(Self::Certificate, "certificate"), (Self::Database, "database"), (Self::Schema, "schema")];
+}
+
+/// What keeps a node from releasing, and not from taking a permission away: it stays ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ill {
+    /// An agreement in force cannot be read.
+    Agreements,
+    /// The database's disk is nearly full.
+    Disk,
+}
+
+impl Ill {
+    const ALL: [(Self, &'static str); 2] = [(Self::Agreements, "agreements"), (Self::Disk, "disk")];
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct State {
-    well: std::collections::BTreeSet<Check>,
+    well: BTreeSet<Check>,
+    ills: BTreeSet<Ill>,
     is_started: bool,
     is_stopping: bool,
 }
@@ -51,6 +60,11 @@ impl Standing {
     /// From now on this part is well, or not.
     pub fn set(&self, check: Check, is_well: bool) {
         self.0.send_if_modified(|state| if is_well { state.well.insert(check) } else { state.well.remove(&check) });
+    }
+
+    /// From now on the node has this ill, or not.
+    pub fn set_ill(&self, ill: Ill, has_it: bool) {
+        self.0.send_if_modified(|state| if has_it { state.ills.insert(ill) } else { state.ills.remove(&ill) });
     }
 
     /// The node listens.
@@ -90,9 +104,15 @@ impl Standing {
     }
 
     /// Each part, and whether it is well.
-    pub fn checks(&self) -> [(&'static str, bool); 4] {
+    pub fn checks(&self) -> [(&'static str, bool); 3] {
         let state = self.0.borrow();
         Check::ALL.map(|(check, name)| (name, state.well.contains(&check)))
+    }
+
+    /// Each ill, and whether the node has it.
+    pub fn ills(&self) -> [(&'static str, bool); 2] {
+        let state = self.0.borrow();
+        Ill::ALL.map(|(ill, name)| (name, state.ills.contains(&ill)))
     }
 
     /// What keeps it from being ready: names alone, for whoever probes.
@@ -125,6 +145,11 @@ mod tests {
             standing.set(check, false);
             assert_eq!((standing.is_ready(), standing.waits_for()), (false, vec![name]));
             standing.set(check, true);
+        }
+        for (ill, name) in Ill::ALL {
+            standing.set_ill(ill, true);
+            assert!(standing.is_ready() && standing.ills().contains(&(name, true)), "a withdrawal is still taken");
+            standing.set_ill(ill, false);
         }
         standing.stopping();
         assert_eq!((standing.is_started(), standing.is_ready(), standing.waits_for()), (true, false, vec!["stopping"]));

@@ -60,7 +60,7 @@ impl Fault {
         match error {
             Error::LowDisk { .. } => Some(Self::LowDisk),
             Error::Silent(_) => Some(Self::Unreachable),
-            Error::Standby => Some(Self::ReadOnly),
+            Error::Standby | Error::ReadOnly => Some(Self::ReadOnly),
             Error::Database(error) => Self::of_database(error),
             _ => None,
         }
@@ -152,8 +152,9 @@ impl Store {
     /// Whether a commit succeeds now. It writes the ledger's head as it is, so it changes nothing.
     ///
     /// The caller must run it to its end in a task of its own, as with every use of the store.
+    ///
+    /// [`Error::LowDisk`] means that it does, and that there is little room left for others.
     pub async fn probe(&self) -> Result<()> {
-        self.check_room()?;
         let tried = match self.lock().await {
             Ok(locked) => locked.keep_head().await,
             Err(error) => Err(error),
@@ -165,7 +166,8 @@ impl Store {
             // A session keeps the setting that it began with, so the next one has to be new.
             connection.close().await?;
         }
-        tried
+        tried?;
+        self.check_room()
     }
 }
 

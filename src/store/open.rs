@@ -20,7 +20,7 @@ macro_rules! scripts {
     };
 }
 
-const SQLITE: &[(i64, &str, &str)] = scripts!(
+pub(super) const SQLITE: &[(i64, &str, &str)] = scripts!(
     "sqlite":
     1 "spine" "0001_spine",
     2 "register" "0002_register",
@@ -44,7 +44,7 @@ const SQLITE: &[(i64, &str, &str)] = scripts!(
     21 "keys" "0021_keys",
     22 "document" "0022_document"
 );
-const POSTGRES: &[(i64, &str, &str)] = scripts!(
+pub(super) const POSTGRES: &[(i64, &str, &str)] = scripts!(
     "postgres":
     1 "spine" "0001_spine",
     2 "register" "0002_register",
@@ -79,7 +79,7 @@ pub struct Options {
     /// Whether this is a node: it brings the schema up to date and takes an SQLite file for itself alone. A tool
     /// that only reads does neither.
     pub serves: bool,
-    /// Whether a node brings the schema up to date. If not, [`Store::has_current_schema`] tells when somebody else has.
+    /// Whether the schema is brought up to date. If not, [`Store::schema`] tells when somebody else has.
     pub migrates: bool,
     /// Connections for reading.
     pub readers: u32,
@@ -111,6 +111,8 @@ impl Options {
 
 impl Store {
     /// Opens the database; for a node, brings its schema up to date unless that is somebody else's.
+    ///
+    /// A schema of a later program is left as it is: [`Store::schema`] tells, and whoever opens it decides.
     pub async fn open(options: &Options) -> Result<Self> {
         if let Some(path) = options.url.strip_prefix("sqlite:") {
             Self::open_sqlite(Path::new(path.trim_start_matches("//")), options).await
@@ -193,28 +195,8 @@ impl Store {
     }
 }
 
-impl Store {
-    /// Whether the schema is at least this program's.
-    pub async fn has_current_schema(&self) -> Result<bool> {
-        const APPLIED: &str = "SELECT version FROM _sqlx_migrations WHERE success";
-        let (applied, wanted): (Result<Vec<i64>, _>, _) = match &self.reader {
-            Pool::Sqlite(pool) => (sqlx::query_scalar(APPLIED).fetch_all(pool).await, SQLITE),
-            Pool::Postgres(pool) => (sqlx::query_scalar(APPLIED).fetch_all(&pool.pool()).await, POSTGRES),
-        };
-        match applied {
-            Ok(applied) => Ok(wanted.iter().all(|(version, ..)| applied.contains(version))),
-            Err(sqlx::Error::Database(error)) if is_no_table(&*error) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-fn is_no_table(error: &dyn sqlx::error::DatabaseError) -> bool {
-    error.code().as_deref() == Some("42P01") || error.message().contains("no such table")
-}
-
 /// Whether the server only follows another one.
-async fn is_standby(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+pub(super) async fn is_standby(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(connection).await
 }
 
@@ -234,9 +216,12 @@ fn take(path: &Path) -> Result<std::fs::File> {
 }
 
 /// `sqlx::migrate!` would need the macros that build SQLite a second time.
-fn migrator(scripts: &'static [(i64, &'static str, &'static str)]) -> Migrator {
+pub(super) fn migrator(scripts: &'static [(i64, &'static str, &'static str)]) -> Migrator {
     let migration = |(version, name, sql): &(i64, &'static str, &'static str)| {
         Migration::new(*version, Cow::Borrowed(*name), MigrationType::Simple, SqlStr::from_static(sql), false)
     };
-    Migrator::with_migrations(scripts.iter().map(migration).collect())
+    let mut migrator = Migrator::with_migrations(scripts.iter().map(migration).collect());
+    // What a later program has done stays done, and a step back does nothing to it.
+    migrator.set_ignore_missing(true);
+    migrator
 }

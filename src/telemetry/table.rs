@@ -66,7 +66,7 @@ metrics! {
     asks: Series<Counter>, "concordat_asks_total", ["outcome": "`released`, `open`, `not_covered`, or of a table or a theme `not_published`"],
         "Asks put for the first time, by what every requester may know of them";
     decision_faults: Counter, "concordat_decision_faults_total", [],
-        "Asks denied by a fault and not by a rule: a clause that erred, or more than 16 matches";
+        "Asks denied because a clause erred, and not by a rule";
     clock_stops: Counter, "concordat_clock_stops_total", [],
         "Asks turned away because the clocks disagree";
     calls: Series<Times>, "concordat_call_seconds",
@@ -87,12 +87,15 @@ metrics! {
     entries: Gauge, "concordat_ledger_entries", [],
         "Entries of the ledger, as last seen by this replica";
     database_up: Gauge, "concordat_database_up", [],
-        "1 while the database takes commits, else 0";
+        "1 while the database takes commits, if only those that take a permission away, else 0";
     database_connections: Series<Gauge>, "concordat_database_connections",
         ["pool": "`writer` or `reader`", "state": "`used` or `idle`"],
         "Connections to the database";
-    ready: Series<Gauge>, "concordat_ready", ["check": "`certificate`, `database`, `schema` or `agreements`"],
+    ready: Series<Gauge>, "concordat_ready", ["check": "`certificate`, `database` or `schema`"],
         "1 while this part of readiness is well, else 0";
+    degraded: Series<Gauge>, "concordat_degraded",
+        ["check": "`agreements` (one in force cannot be read) or `disk` (SQLite's has little room)"],
+        "1 while this keeps the node from releasing and not from taking a permission away, else 0. It stays ready";
     certificate: Gauge, "concordat_tls_certificate_not_after_seconds", [],
         "When the node's own certificate ends, in seconds since 1970";
     anchors: Series<Gauge>, "concordat_tls_trust_anchor_not_after_seconds",
@@ -115,8 +118,8 @@ metrics! {
     handshakes: Series<Counter>, "concordat_handshakes_total", ["result": "`accepted` or `refused`"],
         "Connections that were admitted, or turned away before their first request";
     nudges: Series<Gauge>, "concordat_nudges_due",
-        ["kind": "a kind of event that waits for somebody, such as `review-due` or `request-unanswered`"],
-        "Nudges that are due and not acknowledged, looked at every ten minutes";
+        ["kind": "`consent-ends`, `authorisation-ends`, `review-due`, `duty-overdue` or `notice-unacknowledged`"],
+        "Nudges that are due and not acknowledged, looked at every ten minutes. Requests that wait are none of them";
     overdue: Series<Gauge>, "concordat_overdue", ["what": "`duty`, `notice` or `wrongful_release`"],
         "What should have been done by now, at most 1,000 of each, looked at every ten minutes";
     agreements: Gauge, "concordat_agreements_in_force", [],

@@ -197,13 +197,9 @@ class Pod(InTheImage):
         self.waits_for_the_job(self.pod("postgresql", *sets, 'migrations.mode="job"'))
         pod = self.pod("postgresql", *sets)
         self.serves(pod)
-        # Going back: the tables are of a later version, whose migration this program does not know.
+        # Going back, as `helm rollback` does: the tables are of a later version, whose migration this program does not know.
         run("psql", f"postgres://concordat_owner:owner@127.0.0.1:{port}/concordat", "--command", LATER)
-        (migration,) = pod["initContainers"]
-        turned = self.container(pod, migration)
-        until(turned.ended, "an end")
-        self.assertNotEqual(turned.process.returncode, 0)
-        self.serves(self.pod("postgresql", *sets, 'migrations.mode="none"'))
+        self.serves(pod)
 
     def test_on_sqlite_the_database_is_made_once(self):
         agreements = self.serves(self.pod("sqlite", 'agreements={"another":"another-agreement"}'))
@@ -213,10 +209,7 @@ class Pod(InTheImage):
         with closing(sqlite3.connect(self.claims["concordat"] / "node.db")) as later:
             later.execute(LATER)
             later.commit()
-        turned = self.container(again, again["containers"][0])
-        until(turned.ended, "an end")
-        self.assertNotEqual(turned.process.returncode, 0)
-        self.serves(self.pod("sqlite", "database.sqlite.create=false", CONCORDAT__NODE__MIGRATE="false"))
+        self.serves(again)
         # On a volume that was lost nothing begins a second ledger.
         self.claims.clear()
         lost = self.container(again, again["containers"][0])

@@ -15,7 +15,7 @@ use concordat::dev;
 use concordat::proto::v1::GetCheckpointRequest;
 use concordat::proto::v1::ledger_service_client::LedgerServiceClient;
 use concordat::server::Running;
-use concordat::store::{Options, Store};
+use concordat::store::{Options, Schema, Store};
 use sqlx::{Connection as _, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tonic::Code;
@@ -80,6 +80,12 @@ on_both_databases! {
         for path in ["/livez", "/concordat.v1.LedgerService/GetCheckpoint"] {
             assert_eq!(put(ops, "POST", path).unwrap().0, 404, "{path}");
         }
+        // Whoever holds connections and says nothing keeps nobody's probe waiting, and loses them.
+        let mut idle: Vec<TcpStream> = (0..80).map(|_| TcpStream::connect(ops).unwrap()).collect();
+        assert_eq!(answer(ops, "/livez").0, 200);
+        idle[0].set_read_timeout(Some(PATIENT)).unwrap();
+        assert_eq!(idle[0].read(&mut [0]).unwrap_or(0), 0, "the oldest made room");
+        drop(idle);
         let address = ops.to_string();
         for what in ["live", "ready", "startup"] {
             assert_eq!(exit(&concordat(&["probe", what, "--ops", &address])), 0, "{what}");
@@ -133,7 +139,9 @@ on_both_databases! {
         execute(&url, &postgres.each_ref().map(String::as_str), &sqlite.each_ref().map(String::as_str)).await;
         world = stopped.start_with(with_ops).await;
         let ops = world.node.ops.unwrap();
-        assert_eq!(answer(ops, "/readyz"), (503, "not ready: agreements\n".to_owned()));
+        // A permission can still be taken away here, so nobody is sent elsewhere.
+        assert_eq!(answer(ops, "/readyz"), (200, "ready; not well: agreements\n".to_owned()));
+        assert!(answer(ops, "/metrics").1.contains("concordat_degraded{check=\"agreements\"} 1\n"));
         assert_eq!((answer(ops, "/livez").0, answer(ops, "/startupz").0), (200, 200));
         let stopped = world.stop().await;
         execute(&url, &[undo], &[undo]).await;
@@ -181,7 +189,7 @@ on_postgres! {
         assert_eq!(answer(ops, "/livez").0, 200, "waiting is no reason to restart it");
         until_looked(&config.database_url()).await;
         let store = Store::open(&Options::inspect(config.database_url())).await.unwrap();
-        assert!(!store.has_current_schema().await.unwrap(), "it has looked, and changed nothing");
+        assert_eq!(store.schema().await.unwrap(), Schema::Earlier, "it has looked, and changed nothing");
         store.close().await;
         let migrated = tokio::task::spawn_blocking(move || concordat(&["migrate", "--config", text(&file)]));
         let migrated = migrated.await.unwrap();
@@ -190,9 +198,31 @@ on_postgres! {
         assert_eq!(answer(ops, "/readyz"), (200, "ready\n".to_owned()));
         node.stop().await;
         let store = Store::open(&Options::inspect(config.database_url())).await.unwrap();
-        assert!(store.has_current_schema().await.unwrap());
+        assert_eq!(store.schema().await.unwrap(), Schema::Current);
+
+        // A later program has migrated. Going back to this one must be meant.
+        let later = "INSERT INTO _sqlx_migrations SELECT 999999, 'later', installed_on, success, checksum, execution_time
+            FROM _sqlx_migrations WHERE version = 1";
+        execute(&config.database_url(), &[later], &[later]).await;
+        assert_eq!(store.schema().await.unwrap(), Schema::Later(999_999));
         store.close().await;
+        let file = world.workspace.folder().join("node-one/waits.toml");
+        let migrated = tokio::task::spawn_blocking(move || concordat(&["migrate", "--config", text(&file)]));
+        assert_eq!(exit(&migrated.await.unwrap()), 0, "it undoes nothing");
+        let back = Running::start(&config, world.clock.clone()).await.unwrap();
+        back.stop().await;
+        (config.node.migrate, config.ops.enabled) = (true, false);
+        let refused = Running::start(&config, world.clock.clone()).await.unwrap_err().to_string();
+        assert!(refused.contains("of a later program (migration 999999)"), "{refused}");
     }
+}
+
+#[test]
+fn a_developers_node_has_a_configuration_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = text(folder.path());
+    assert_eq!(exit(&concordat(&["serve", "--dev", "--folder", ours, "--config", "node.toml"])), 2);
+    assert_eq!(std::fs::read_dir(ours).unwrap().count(), 0, "nothing was made");
 }
 
 /// A proxy that lets through whoever asks for this address, and how often it did. It says `before` on each connection.

@@ -281,7 +281,8 @@ fn the_last_of_sqlites_disk_is_for_what_takes_a_permission_away() {
 
         disk.fill_to(24 * MEBIBYTE);
         calls.assert_asks_stop().await;
-        world.until_ready(false).await;
+        // Whoever withdraws must still be sent here.
+        world.until_ready(true).await;
         calls.assert_answered(Answered::ReadsAndStops).await;
 
         // Not a byte is left, not even in SQLite's own files.
@@ -293,6 +294,7 @@ fn the_last_of_sqlites_disk_is_for_what_takes_a_permission_away() {
         let withdrawn = world.withdraw_consent(&permitted.held, &permitted.consent).await;
         assert_error(withdrawn, Code::Unavailable, "STORE_UNAVAILABLE");
         assert_eq!(world.size().await, size, "a call that was turned away left an entry");
+        world.until_ready(false).await;
 
         disk.clear();
         world.until_ready(true).await;

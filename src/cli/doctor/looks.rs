@@ -6,7 +6,7 @@ use concordat::clock::Clock;
 use concordat::config::{Config, OpsSection};
 use concordat::decision::Agreement;
 use concordat::rotation::{self, Surveyed};
-use concordat::store::{self, CheckFailed, Options, Reads, Store};
+use concordat::store::{self, CheckFailed, Options, Reads, Schema, Store};
 use concordat::tls::{self, Life};
 use concordat::{domain::Instant, server};
 
@@ -57,28 +57,43 @@ pub(super) async fn at_database(config: &Config, clock: &Clock) -> Vec<Finding> 
         Ok(store) => store,
         Err(error) => return vec![fault("database", &format!("{shown}: {error}"), &error)],
     };
-    let mut findings = vec![match store.check_room() {
+    let writable = store.check_writable().await.and_then(|()| store.check_room());
+    let mut findings = vec![match writable {
         Ok(()) => Finding::well("database", shown),
         Err(error) => fault("database", &error.to_string(), &error),
     }];
-    match store.has_current_schema().await {
-        Ok(true) => {
-            findings.push(Finding::well("schema", "is this program's"));
-            findings.push(at_head(config, &store).await);
-            match read(&store, clock).await {
-                Ok(read) => findings.extend(read),
-                Err(error) => findings.push(fault("ledger", &error.to_string(), &error)),
-            }
+    let (schema, is_usable) = at_schema(&store).await;
+    findings.push(schema);
+    if is_usable {
+        findings.push(at_head(config, &store).await);
+        match read(&store, clock).await {
+            Ok(read) => findings.extend(read),
+            Err(error) => findings.push(fault("ledger", &error.to_string(), &error)),
         }
-        Ok(false) => findings.push(Finding::not_well(
-            "schema",
-            "is of an earlier program, or there is none",
-            "`concordat migrate`, or `concordat ledger init` for a new node; `serve` does it unless `node.migrate` is false",
-        )),
-        Err(error) => findings.push(fault("schema", &error.to_string(), &error)),
     }
     store.close().await;
     findings
+}
+
+/// How the schema is, and whether more can be read.
+async fn at_schema(store: &Store) -> (Finding, bool) {
+    let not_well = |says: String, remedy| (Finding::not_well("schema", says, remedy), false);
+    match store.schema().await {
+        Ok(Schema::Current) => (Finding::well("schema", "is this program's"), true),
+        Ok(Schema::Later(version)) => {
+            let remedy = "start that program; to go back to this one see docs/operations.md, Upgrade";
+            (Finding::new("schema", State::Soon, format!("is of a later program (migration {version})"), remedy), true)
+        }
+        Ok(Schema::Earlier) => not_well(
+            "is of an earlier program, or there is none".to_owned(),
+            "`concordat migrate`, or `concordat ledger init` for a new node; `serve` does it unless `node.migrate` is false",
+        ),
+        Ok(Schema::Foreign(version)) => not_well(
+            format!("its migration {version} is not this program's"),
+            "is it the right database, and the right program? No node starts on it",
+        ),
+        Err(error) => (fault("schema", &error.to_string(), &error), false),
+    }
 }
 
 fn fault(what: &str, says: &str, error: &store::Error) -> Finding {
@@ -167,7 +182,7 @@ pub(super) fn at_ports(config: &Config) -> Vec<Finding> {
         findings.push(port("ops.listen", *listen, serves));
     }
     if serves && let Ok((is_ready, says)) = probe::ask(&here(*listen), "/readyz") {
-        findings.push(if is_ready {
+        findings.push(if is_ready && says == "ready" {
             Finding::well("readiness", says)
         } else {
             Finding::not_well("readiness", says, "see what it waits for, above and in the node's log")

@@ -45,6 +45,23 @@ on_both_databases! {
             assert!(what.contains(&part), "{part} was not looked at: {what:?}");
         }
 
+        // A ledger that nobody has begun is left so, whoever looks at it with whatever secret.
+        let mut unbegun = config.clone();
+        unbegun.node.database = "sqlite:unbegun.db".into();
+        unbegun.node.secret_file = "another.secret".into();
+        unbegun.tls.allow_readable_keys = true;
+        let unbegun_file = world.workspace.folder().join("node-one/unbegun.toml");
+        unbegun.write(&unbegun_file).unwrap();
+        for (place, secret) in ["11".repeat(32), "22".repeat(32)].iter().enumerate() {
+            fs::write(world.workspace.folder().join("node-one/another.secret"), secret).unwrap();
+            if place == 0 {
+                assert_eq!(exit(&concordat(&["ledger", "init", "--config", text(&unbegun_file)])), 0);
+            }
+            let (_, checks) = examined(&unbegun_file, &[]).await;
+            let head = checks.iter().find(|(what, ..)| what == "ledger's head").map(|(_, state, _)| state.as_str());
+            assert_eq!(head, Some("well"), "{checks:?}");
+        }
+
         // The way to a peer that is not one of ours, and one that is closed.
         let (code, checks) = examined(&file, &["--peer", "localhost:1"]).await;
         assert_eq!((code, ills(&checks).len()), (1, 1), "{checks:?}");

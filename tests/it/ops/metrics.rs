@@ -120,13 +120,17 @@ on_both_databases! {
         assert_eq!(is(&rpc("ReleaseService", "unary", "RequestRelease", "InvalidArgument")), "1");
         assert_eq!(is("concordat_ledger_entries"), world.size().await.to_string());
         assert_eq!(is("concordat_agreements_in_force"), "3");
-        assert_eq!(is("concordat_nudges_due{kind=\"request-unanswered\"}"), "1");
+        assert_eq!(is("concordat_nudges_due{kind=\"consent-ends\"}"), "0");
+        assert!(!text.contains("request-unanswered"), "it would tell whether something is held");
         assert_eq!((is("concordat_tls_refused_sets"), is("concordat_database_up")), ("1", "1"));
         assert_eq!(is("concordat_tls_reloads_total{set=\"trust\",agency=\"ncsc\",result=\"refused\"}"), "1");
         let (_, until) = found.iter().find(|(name, _)| name.contains("key=\"other.example+")).unwrap();
         assert_eq!(until, "4102444800", "the key counts until 2100");
-        for check in ["certificate", "database", "schema", "agreements"] {
+        for check in ["certificate", "database", "schema"] {
             assert_eq!(is(&format!("concordat_ready{{check=\"{check}\"}}")), "1", "{check}");
+        }
+        for check in ["agreements", "disk"] {
+            assert_eq!(is(&format!("concordat_degraded{{check=\"{check}\"}}")), "0", "{check}");
         }
         assert_ne!(is("concordat_connections{agency=\"ico\"}"), "0");
         assert_eq!(is("concordat_tls_certificate_not_after_seconds").len(), 10, "seconds since 1970");
