@@ -49,7 +49,7 @@ struct Rewrap {
 #[derive(Debug, Args)]
 struct ConfigArgument {
     /// The node's configuration.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "CONCORDAT_CONFIG", value_name = "FILE")]
     config: PathBuf,
 }
 

@@ -31,7 +31,7 @@ Examples:
 )]
 pub(super) struct Rotate {
     /// The node's configuration.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "CONCORDAT_CONFIG", value_name = "FILE")]
     config: PathBuf,
     /// Every key that signed is lost. The verifier key of one of them, as it was handed out. Then `ledger_key_file` is the
     /// new one, and nothing vouches for it.
@@ -56,7 +56,7 @@ pub(super) struct Retire {
     /// The key's id, as in `concordat ledger keys`.
     id: String,
     /// The node's configuration.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "CONCORDAT_CONFIG", value_name = "FILE")]
     config: PathBuf,
     /// From when on somebody else may have had it: a date or a time in UTC. What it alone signed then decides nothing.
     #[arg(long, value_name = "TIME")]

@@ -25,7 +25,7 @@ Examples:
   concordat ledger replay --config node.toml --from 1000 --until 2000 -o json")]
 pub(super) struct Arguments {
     /// The node's configuration.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "CONCORDAT_CONFIG", value_name = "FILE")]
     config: PathBuf,
     /// The first entry.
     #[arg(long, value_name = "INDEX", default_value_t = 0)]
