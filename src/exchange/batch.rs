@@ -220,7 +220,10 @@ async fn drain(
 /// Does one batch. If it fails as a whole, its items are done singly, so that one cannot spoil the others; an item
 /// whose commit may have gone through finds its entry then.
 async fn process(node: &Arc<Node>, health: &Health, items: Vec<Item>) {
-    if let Err(low) = node.store.check_room() {
+    // Whether a database that takes nothing takes something again, a probe finds out, by a commit.
+    if health.fault().is_none()
+        && let Err(low) = node.store.check_room()
+    {
         health.failed(&Arc::new(low));
     }
     let items = turn_away(health, items);
