@@ -36,7 +36,7 @@ use tonic::service::Routes;
 use crate::identity::Peer;
 use crate::tls::{Acceptor, is_post_quantum};
 
-use account::Account;
+use account::Accounts;
 use conduct::{Answer, Conduct, Watched};
 use handshakes::{Handshakes, Underway};
 use registry::Open;
@@ -226,7 +226,7 @@ impl Node {
             limits,
             spoken: spoken.clone(),
             leaving: leaving.clone(),
-            account: Arc::clone(open.account()),
+            accounts: Arc::clone(open.accounts()),
             conduct: Arc::clone(&conduct),
         };
         let service = seat.service(self.routes.clone());
@@ -268,7 +268,7 @@ struct Seat {
     limits: Limits,
     spoken: CancellationToken,
     leaving: Leaving,
-    account: Arc<Account>,
+    accounts: Arc<Accounts>,
     conduct: Arc<Conduct>,
 }
 
@@ -279,7 +279,7 @@ impl Seat {
             self.spoken.cancel();
             request.extensions_mut().insert(Arc::clone(&self.peer));
             request.extensions_mut().insert(self.leaving.clone());
-            let answer = deadline::answer(routes.clone(), request, self.limits, Arc::clone(&self.account));
+            let answer = deadline::answer(routes.clone(), request, self.limits, Arc::clone(&self.accounts));
             let conduct = Arc::clone(&self.conduct);
             async move { Ok::<Response<Body>, Infallible>(answer.await.map(|body| Answer::watched(body, conduct))) }
         })

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use concordat::client::{Context, OfficerChannel};
 use concordat::clock::Clock;
 use concordat::proto::v1::release_service_client::ReleaseServiceClient;
-use concordat::wire::TAKES_AWAY;
+use concordat::proto::TAKES_AWAY;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::task::JoinSet;

@@ -42,18 +42,20 @@ impl Kept {
         Authority::read(&read(&certificate)?, &read(&key)?).with_context(problem)
     }
 
-    /// The list that the authority published last; none where it has published none.
-    fn list(&self) -> anyhow::Result<Option<List>> {
+    /// The list that the authority published last. `init` makes the first: without one it was lost, and another in its
+    /// place would bring back what was revoked.
+    fn list(&self) -> anyhow::Result<List> {
         let file = self.file("lists.pem");
         if !file.exists() {
-            return Ok(None);
+            let lost = "is not there: put the last list that was published in its place, or what was revoked comes back";
+            return Err(anyhow!("{} {lost}", file.display()));
         }
         let lists = tls::revocation_lists(read(&file)?.as_bytes()).into_iter().collect::<Result<Vec<_>, _>>();
         let lists = lists.with_context(|| file.display().to_string())?;
         let newest = lists.iter().filter_map(|der| List::read(der)).max_by(|one, other| one.number.cmp(&other.number));
         let problem =
             || anyhow!("{}: no list with a number in it: put the last one that was published there", file.display());
-        newest.map(Some).ok_or_else(problem)
+        newest.ok_or_else(problem)
     }
 }
 
@@ -222,10 +224,7 @@ pub(super) fn revoke(revoke: &Revoke, format: Format) -> anyhow::Result<Verdict>
     }
     let now = Clock::system().now();
     let added = serials.len();
-    let list = match kept.list()? {
-        Some(before) => before.next(serials, now),
-        None => List::first().next(serials, now),
-    };
+    let list = kept.list()?.next(serials, now);
     let until = now.plus_seconds(*valid);
     put(&kept.file("lists.pem"), &authority.publish(&list, until, now)?, Readable::ByAll)?;
     let made = json!({

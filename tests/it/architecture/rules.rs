@@ -15,7 +15,7 @@ pub(super) struct Rule {
 pub(super) const RULES: &[Rule] = &[
     Rule {
         module: "connections",
-        modules: &["domain", "identity", "tls"],
+        modules: &["domain", "identity", "proto", "tls"],
         crates: &[
             "arc_swap",
             "bytes",
