@@ -47,7 +47,8 @@ impl Kept {
     fn list(&self) -> anyhow::Result<List> {
         let file = self.file("lists.pem");
         if !file.exists() {
-            let lost = "is not there: put the last list that was published in its place, or what was revoked comes back";
+            let lost =
+                "is not there: put the last list that was published in its place, or what was revoked comes back";
             return Err(anyhow!("{} {lost}", file.display()));
         }
         let lists = tls::revocation_lists(read(&file)?.as_bytes()).into_iter().collect::<Result<Vec<_>, _>>();
