@@ -40,7 +40,7 @@ use crate::identity::Peer;
 use crate::telemetry::{Call, Metrics};
 use crate::tls::{Acceptor, is_post_quantum};
 
-use account::Account;
+use account::Accounts;
 use conduct::{Answer, Conduct, Watched};
 use handshakes::{Handshakes, Underway};
 pub use proxied::Sources;
@@ -255,7 +255,7 @@ impl Node {
             limits,
             spoken: spoken.clone(),
             leaving: leaving.clone(),
-            account: Arc::clone(open.account()),
+            accounts: Arc::clone(open.accounts()),
             conduct: Arc::clone(&conduct),
             metrics: Arc::clone(self.connections.metrics()),
         };
@@ -298,7 +298,7 @@ struct Seat {
     limits: Limits,
     spoken: CancellationToken,
     leaving: Leaving,
-    account: Arc<Account>,
+    accounts: Arc<Accounts>,
     conduct: Arc<Conduct>,
     metrics: Arc<Metrics>,
 }
@@ -311,7 +311,7 @@ impl Seat {
             request.extensions_mut().insert(Arc::clone(&self.peer));
             request.extensions_mut().insert(self.leaving.clone());
             let call = Call::begin(&self.metrics, request.uri().path());
-            let answer = deadline::answer(routes.clone(), request, self.limits, Arc::clone(&self.account));
+            let answer = deadline::answer(routes.clone(), request, self.limits, Arc::clone(&self.accounts));
             let conduct = Arc::clone(&self.conduct);
             async move {
                 let answer = counted::to_its_end(answer.await, call);

@@ -77,6 +77,30 @@ pub const ROLES: &[Role] = include!(concat!(env!("OUT_DIR"), "/roles.rs"));
 /// Who may call an RPC.
 pub type Access = (&'static str, &'static [&'static str], bool);
 
+/// What takes a permission away. A flood of anything else keeps none of these out: they are counted apart.
+pub const TAKES_AWAY: [&str; 15] = [
+    "EndAgreement",
+    "EndMandate",
+    "MarkConsentInError",
+    "NarrowConsent",
+    "PresentWithdrawal",
+    "RecordMerger",
+    "RefuseConsent",
+    "ReportWrongfulRelease",
+    "RevokeAuthorisation",
+    "SuspendAgency",
+    "SuspendCertificate",
+    "SuspendOfficer",
+    "WithdrawConsent",
+    "WithdrawPermission",
+    "WithdrawTheme",
+];
+
+/// Whether a method, named as `Service/Method` or as its path, takes a permission away.
+pub fn takes_away(method: &str) -> bool {
+    method.rsplit_once('/').is_some_and(|(_, name)| TAKES_AWAY.contains(&name))
+}
+
 /// Each RPC's path, the roles of which its caller needs one (none: any officer), and whether only officers of an
 /// agency whose records this node holds may call it.
 pub const ACCESS: &[Access] = include!(concat!(env!("OUT_DIR"), "/access.rs"));

@@ -53,7 +53,7 @@ use crate::rotation::Rotation;
 use admission::vouched;
 pub use advice::show_wording;
 use allowance::Allowance;
-pub use allowance::{RateLimits, TAKES_AWAY};
+pub use allowance::RateLimits;
 pub use health::Readiness;
 pub use signposts::find_signposts;
 pub use status::REASONS;

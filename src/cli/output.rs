@@ -9,8 +9,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use concordat::config::LogFormat;
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing::Level;
-use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -99,17 +98,17 @@ pub(super) fn progress(length: u64, what: &'static str) -> ProgressBar {
 pub(super) fn logs(default: &str, format: LogFormat) {
     let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let ours = filter_fn(|about| *about.level() <= Level::INFO || about.target().starts_with(env!("CARGO_PKG_NAME")));
-    let (filter, lines) = (chosen.and(ours), tracing_subscriber::fmt::layer().with_writer(std::io::stderr));
-    let registry = tracing_subscriber::registry();
+    // Both for all that is written: a filter of one layer's own would be asked for events that then never come.
+    let registry = tracing_subscriber::registry().with(chosen).with(ours);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let is_plain = match format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
         LogFormat::Json => false,
         LogFormat::Pretty => true,
     };
     if is_plain {
-        let colours = std::io::stderr().is_terminal();
-        registry.with(lines.with_target(false).with_ansi(colours).with_filter(filter)).init();
+        registry.with(lines.with_target(false).with_ansi(std::io::stderr().is_terminal())).init();
     } else {
-        registry.with(lines.json().with_ansi(false).with_filter(filter)).init();
+        registry.with(lines.json().with_ansi(false)).init();
     }
 }

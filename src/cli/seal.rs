@@ -91,7 +91,10 @@ async fn rewrap(arguments: &Rewrap, format: Format) -> anyhow::Result<Verdict> {
     let bar = progress(0, "wrapping");
     let rewrapped = store
         .rewrap(&seal, arguments.batch, |done, of| {
-            bar.set_length(of);
+            match of {
+                Some(of) => bar.set_length(of),
+                None => bar.unset_length(),
+            }
             bar.set_position(done);
         })
         .await;

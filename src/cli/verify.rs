@@ -234,6 +234,19 @@ fn signature(key: &TrustedKey) -> String {
     format!("{}, in use{}{}", key.short(), time("from", key.from), time("until", key.until))
 }
 
+fn keys_changed(verified: &Verified, put: &mut impl FnMut(&str, String)) {
+    let Some(change) = &verified.ledger_key else { return };
+    put("keys before", change.before.join(", "));
+    put("keys now", change.after.join(", "));
+    if change.lost {
+        let lost = "those before were lost, and vouch for nothing: have the new ones' fingerprints read out";
+        put("lost", lost.to_owned());
+    }
+    if change.compromised_from_micros > 0 {
+        put("compromised", Instant::from_micros(change.compromised_from_micros).to_string());
+    }
+}
+
 /// What a receipt says, for people.
 pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
     let mut said = serde_json::Map::new();
@@ -245,19 +258,7 @@ pub(super) fn statement(receipt: &Receipt, verified: &Verified) -> Value {
     put("at", Instant::from_micros(verified.entry.at_micros).to_string());
     put("about", verified.entry.kind().as_str_name().trim_start_matches("ENTRY_KIND_").to_lowercase());
     put("signed by", verified.signed_by.iter().map(signature).collect::<Vec<_>>().join("; "));
-    if let Some(change) = &verified.ledger_key {
-        put("keys before", change.before.join(", "));
-        put("keys now", change.after.join(", "));
-        if change.lost {
-            put(
-                "lost",
-                "those before were lost, and vouch for nothing: have the new ones' fingerprints read out".into(),
-            );
-        }
-        if change.compromised_from_micros > 0 {
-            put("compromised", Instant::from_micros(change.compromised_from_micros).to_string());
-        }
-    }
+    keys_changed(verified, &mut put);
     if let Some(act) = &verified.act {
         put("act", format!("{} by {} of {}", act.method, act.officer, act.agency));
         if act.incidents.is_empty() && act.organisations.is_empty() {

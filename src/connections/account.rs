@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use super::Limits;
+use crate::proto::takes_away;
 
 /// One agency's, whatever connections the calls come by.
 #[derive(Debug, Default)]
@@ -19,12 +20,27 @@ pub(super) struct Account {
     bytes: AtomicUsize,
 }
 
+/// An agency's two: what takes a permission away has room of its own, which nothing else takes.
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    usual: Arc<Account>,
+    taking_away: Arc<Account>,
+}
+
+impl Accounts {
+    /// The one for a method, named by its path.
+    pub(super) fn of(&self, path: &str) -> &Arc<Account> {
+        if takes_away(path) { &self.taking_away } else { &self.usual }
+    }
+}
+
 impl Account {
     /// Another call, if there is room for it.
     pub(super) fn begin(self: &Arc<Self>, limits: &Limits) -> Option<Arc<Call>> {
         let call = Call {
             account: Arc::clone(self),
             bytes: AtomicUsize::new(0),
+            is_answered: AtomicBool::new(false),
             most_bytes: limits.request_bytes_per_agency,
             too_much: CancellationToken::new(),
         };
@@ -38,6 +54,7 @@ impl Account {
 pub(super) struct Call {
     account: Arc<Account>,
     bytes: AtomicUsize,
+    is_answered: AtomicBool,
     most_bytes: usize,
     too_much: CancellationToken,
 }
@@ -48,7 +65,16 @@ impl Call {
         self.too_much.cancelled()
     }
 
+    /// Its answer has begun: what its body still brings is read as it is wanted, and waits for nothing.
+    pub(super) fn answered(&self) {
+        self.is_answered.store(true, Ordering::Relaxed);
+        self.account.bytes.fetch_sub(self.bytes.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     fn add(&self, bytes: usize) {
+        if self.is_answered.load(Ordering::Relaxed) {
+            return;
+        }
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         if self.account.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.most_bytes {
             self.too_much.cancel();

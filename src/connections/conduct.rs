@@ -29,6 +29,9 @@ const CHATTER_FOR_AN_ANSWER: u32 = 4;
 /// A frame of data of fewer bytes counts as one of them, unless a request ends with it.
 const LEAST_DATA: usize = 64;
 
+/// How many streams may look open at once: those that it may have, and as many again and more that are being refused.
+const MOST_OPEN: usize = 1_024;
+
 /// What ends a peer's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Breach {
@@ -62,6 +65,8 @@ struct State {
     open: HashMap<u32, Option<Instant>>,
     /// How many answers have nothing to send for now.
     idle: usize,
+    /// Since when more answers wait than have nothing to send.
+    kept_since: Option<Instant>,
     unread_since: Option<Instant>,
     breach: Option<Breach>,
 }
@@ -77,6 +82,7 @@ impl Conduct {
             last: 0,
             open: HashMap::new(),
             idle: 0,
+            kept_since: None,
             unread_since: None,
             breach: None,
         };
@@ -105,10 +111,13 @@ impl Conduct {
 impl State {
     fn receive(&mut self, bytes: &[u8], now: Instant) -> Option<Breach> {
         let Self { received, chatter, last, open, .. } = self;
+        let mut is_beyond = false;
         received.follow(bytes, |frame| match frame.kind {
             HEADERS if frame.stream > *last => {
                 *last = frame.stream;
                 open.insert(frame.stream, None);
+                // More than a connection may have, and some that are being refused: it does not wait for any answer.
+                is_beyond |= open.len() > MOST_OPEN;
             }
             HEADERS => {}
             DATA if frame.length >= LEAST_DATA || frame.flags & END_STREAM != 0 => {}
@@ -119,6 +128,9 @@ impl State {
                 *chatter = chatter.saturating_add(1);
             }
         });
+        if is_beyond {
+            self.breach = Some(Breach::Chatter);
+        }
         if self.chatter > CHATTER {
             let seconds = now.saturating_duration_since(self.counted_at).as_secs();
             let forgotten = u32::try_from(seconds).unwrap_or(u32::MAX).saturating_mul(CHATTER_FORGOTTEN);
@@ -149,11 +161,14 @@ impl State {
 
     fn judge(&mut self, patience: Duration, now: Instant) -> Option<Breach> {
         let long_ago = |at: Instant| now.saturating_duration_since(at) >= patience;
-        let waiting = self.open.values().filter(|last| last.is_some_and(long_ago)).count();
+        let halfway = |at: Instant| now.saturating_duration_since(at) >= patience / 2;
+        let waiting = self.open.values().filter(|last| last.is_some_and(halfway)).count();
+        // More answers than have nothing to say: it is the peer that keeps one of them waiting. One that has just
+        // something to say after a long silence has half of the time from then on.
+        self.kept_since = if waiting > self.idle { self.kept_since.or(Some(now)) } else { None };
         if self.unread_since.is_some_and(long_ago) {
             self.breach = Some(Breach::Unread);
-        } else if waiting > self.idle {
-            // More answers than have nothing to say: it is the peer that keeps one of them waiting.
+        } else if self.kept_since.is_some_and(halfway) {
             self.breach = Some(Breach::Untaken);
         }
         self.breach
@@ -321,7 +336,21 @@ mod tests {
         state.idle = 0;
         state.send(&frame(9, DATA, 0, 3), now + PATIENCE);
         assert_eq!(state.judge(PATIENCE, now + PATIENCE), None);
-        assert_eq!(state.judge(PATIENCE, now + PATIENCE * 2), Some(Breach::Untaken));
+        assert_eq!(state.judge(PATIENCE, now + PATIENCE * 2), None, "from now on it is kept waiting");
+        assert_eq!(state.judge(PATIENCE, now + PATIENCE * 3), Some(Breach::Untaken));
+    }
+
+    #[tokio::test]
+    async fn what_was_silent_for_long_has_its_time_once_it_has_something_to_say() {
+        let conduct = Conduct::new(PATIENCE);
+        let now = begun(&conduct, &[1]);
+        let mut state = conduct.state();
+        state.idle = 1;
+        assert_eq!(state.judge(PATIENCE, now + PATIENCE * 4), None);
+        state.idle = 0;
+        assert_eq!(state.judge(PATIENCE, now + PATIENCE * 4), None);
+        state.send(&frame(9, DATA, 0, 1), now + PATIENCE * 4);
+        assert_eq!(state.judge(PATIENCE, now + PATIENCE * 5 - Duration::from_secs(1)), None);
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use tower::ServiceExt;
 
 use super::Limits;
-use super::account::{Account, Counted};
+use super::account::{Accounts, Counted};
 
 const HEADER: &str = "grpc-timeout";
 
@@ -32,12 +32,12 @@ pub(super) async fn answer<B>(
     routes: Routes,
     mut request: Request<B>,
     limits: Limits,
-    account: Arc<Account>,
+    accounts: Arc<Accounts>,
 ) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes, Error: Into<tonic::codegen::StdError>> + Send + Unpin + 'static,
 {
-    let Some(call) = account.begin(&limits) else { return no_room().into_http() };
+    let Some(call) = accounts.of(request.uri().path()).begin(&limits) else { return no_room().into_http() };
     let deadline = stated(request.headers()).unwrap_or(limits.usual_deadline).min(limits.longest_deadline);
     request.headers_mut().remove(HEADER);
     let request = request.map(|body| Counted { body, call: Arc::clone(&call) });
@@ -45,7 +45,10 @@ where
         biased;
         () = call.too_much() => no_room().into_http(),
         answered = timeout(deadline, routes.oneshot(request)) => match answered {
-            Ok(Ok(response)) => response,
+            Ok(Ok(response)) => {
+                call.answered();
+                response
+            }
             Err(_) => passed().into_http(),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use rustls::pki_types::CertificateDer;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use super::account::Account;
+use super::account::Accounts;
 use super::{Limits, Sources};
 use crate::domain::{AgencyId, Digest};
 use crate::identity::Peer;
@@ -29,7 +29,7 @@ struct State {
     /// Certificates by which nobody may connect, each with the agency whose it is.
     denied: BTreeSet<(AgencyId, String)>,
     /// INVARIANT: of trusted agencies alone, so that they are few.
-    accounts: HashMap<AgencyId, Arc<Account>>,
+    accounts: HashMap<AgencyId, Arc<Accounts>>,
 }
 
 #[derive(Debug, Clone)]
@@ -139,18 +139,25 @@ impl Connections {
         if is_among(&state.denied, peer) {
             return None;
         }
-        let of_agency = state.open.values().filter(|entry| entry.peer.agency() == peer.agency()).count();
-        if of_agency >= self.limits.connections_per_agency {
-            return None;
+        let of_agency = || state.open.values().filter(|entry| entry.peer.agency() == peer.agency());
+        if of_agency().count() >= self.limits.connections_per_agency {
+            // One certificate leaves room for its agency's others: they may be what suspends it.
+            let mut by_certificate: HashMap<&Digest, Vec<&Entry>> = HashMap::new();
+            for entry in of_agency().filter(|entry| !entry.ended.is_cancelled()) {
+                by_certificate.entry(entry.peer.fingerprint()).or_default().push(entry);
+            }
+            let own = by_certificate.get(peer.fingerprint()).map_or(0, Vec::len);
+            let most = by_certificate.into_values().max_by_key(Vec::len).filter(|most| most.len() > own + 1)?;
+            most.into_iter().min_by_key(|entry| entry.opened)?.ended.cancel();
         }
         let id = state.next;
         state.next += 1;
         let ended = CancellationToken::new();
-        let account = Arc::clone(state.accounts.entry(peer.agency().clone()).or_default());
+        let accounts = Arc::clone(state.accounts.entry(peer.agency().clone()).or_default());
         let (peer, opened) = (Arc::clone(peer), Instant::now());
         let entry = Entry { peer, chain, opened, is_post_quantum, ended: ended.clone() };
         state.open.insert(id, entry);
-        Some(Open { connections: Arc::clone(self), id, ended, account })
+        Some(Open { connections: Arc::clone(self), id, ended, accounts })
     }
 
     /// Nothing panics while it is held, and a half-made change isn't possible: poison means nothing here.
@@ -170,13 +177,13 @@ pub(super) struct Open {
     connections: Arc<Connections>,
     id: u64,
     ended: CancellationToken,
-    account: Arc<Account>,
+    accounts: Arc<Accounts>,
 }
 
 impl Open {
     /// What the calls of its agency take.
-    pub(super) fn account(&self) -> &Arc<Account> {
-        &self.account
+    pub(super) fn accounts(&self) -> &Arc<Accounts> {
+        &self.accounts
     }
 
     /// Waits until the connection is to end because nobody vouches for its peer any more.

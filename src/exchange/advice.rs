@@ -294,10 +294,10 @@ async fn categorises(context: Context<'_>, reads: &mut Reads) -> Result<bool> {
 pub(super) async fn check_categorised(
     context: Context<'_>,
     reads: &mut Reads,
-    (path, content): (&str, &Content),
+    (path, written): (&str, &Content),
     present: Option<&Incident>,
 ) -> Result<()> {
-    let Some(named) = said_category(content) else { return Ok(()) };
+    let Some(named) = said_category(written) else { return Ok(()) };
     if categorises(context, reads).await? {
         return Ok(());
     }

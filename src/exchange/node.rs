@@ -1,12 +1,12 @@
 //! What a node is made of.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::clock::Clock;
 use crate::decision::{Agreement, Proposal};
 use crate::domain::{Agency, AgencyId, AgencyNames, AgreementId, Digest, Instant};
-use crate::ledger::{SigningKey, SigningKeys, TrustedKey};
+use crate::ledger::{SigningKeys, TrustedKey};
 use crate::seal::Seal;
 use crate::store::{Locked, Reads, Store};
 use crate::telemetry::Metrics;
@@ -79,16 +79,23 @@ impl Node {
             proposals.insert(agreement.id().clone(), (proposal, agreement));
         }
         let mut peers = setup.peers;
-        // What this ledger's own keys signed is believed, but for one that somebody else may have had.
-        let is_doubtful = |key: &str| setup.history.iter().any(|one| one.key == key && one.compromised.is_some());
-        let past = setup.history.iter().map(|one| one.key.clone());
-        let own: BTreeSet<String> = setup.keys.all().map(SigningKey::verifier_key).chain(past).collect();
-        for key in own.iter().filter(|key| !is_doubtful(key)) {
+        // What this ledger's own keys signed is believed until they went out of use, but for one that somebody else may
+        // have had. One that no entry announced yet may be announced while this node serves.
+        let mut own: BTreeMap<String, Option<Instant>> =
+            setup.keys.all().map(|key| (key.verifier_key(), None)).collect();
+        for TrustedKey { key, until, compromised, .. } in setup.history {
+            if compromised.is_some() {
+                own.remove(&key);
+            } else {
+                own.insert(key, until);
+            }
+        }
+        for (key, until) in own {
             peers.extend(setup.agencies.iter().map(|agency| LedgerKey {
                 agency: agency.id.clone(),
                 key: key.clone(),
                 from: None,
-                until: None,
+                until,
             }));
         }
         Ok(Self {

@@ -128,10 +128,19 @@ fn unannounced(keys: &SigningKeys, missing: &str) -> String {
     )
 }
 
+/// The last checkpoint, as a key signed that nobody else may have had.
 async fn signed(reads: &mut Reads, keys: &Keyring) -> Result<Checked, CheckFailed> {
     let missing = || CheckFailed::Mismatch("there is no signed checkpoint".into());
     let (size, note) = reads.last_checkpoint().await?.ok_or_else(missing)?;
     let Signed { checkpoint, by } = keys.open(&note).map_err(|e| CheckFailed::Mismatch(e.to_string()))?;
+    let history = reads.ledger_keys().await?;
+    let is_doubtful =
+        |by: &TrustedKey| history.iter().chain([by]).any(|one| one.key == by.key && one.compromised.is_some());
+    if by.iter().all(is_doubtful) {
+        return Err(CheckFailed::Mismatch(
+            "the last checkpoint is signed by nothing but a key that was in other hands: that proves nothing".into(),
+        ));
+    }
     if checkpoint.size == size {
         Ok(Checked { size, root: checkpoint.root, signed_by: by })
     } else {

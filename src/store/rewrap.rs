@@ -11,8 +11,8 @@ use crate::seal::{Seal, SecretName, Unopened};
 
 use super::write::Write;
 use super::{
-    Reads, Result, Sql, Store, Tx, advice, consents, engagements, entries, incidents, index, mandates, notices, on,
-    organisations, proposals, publications, requests, row, rows, sql, themes, wrongful,
+    Error, Reads, Result, Sql, Store, Tx, advice, consents, engagements, entries, incidents, index, mandates, notices,
+    on, organisations, proposals, publications, requests, row, rows, sql, themes, wrongful,
 };
 
 /// A column of keys or values that are wrapped with a secret.
@@ -64,6 +64,8 @@ const WRAPPED: &[Wrapped] = &[
 
 /// How many are looked at together where nothing is put back.
 const PAGE: i64 = 1_000;
+/// How often everything is gone through, at most: a node of an older version may seal with an older secret meanwhile.
+const MOST_PASSES: u32 = 3;
 
 #[derive(Debug, sqlx::FromRow)]
 struct WrappedRow {
@@ -101,20 +103,44 @@ pub struct Rewrapped {
 }
 
 impl Store {
-    /// Wraps everything anew with the newest secret, and takes the others off the list of those in use: when this returns,
-    /// nothing needs them. So many rows at most are put back in one transaction; `progress` is told how many rows were looked at, and of about how many.
+    /// Wraps everything anew with the newest secret, and gives the others up: when this returns, all of it was read and
+    /// nothing needs them. So many rows at most are put back in one transaction; `progress` is told how many rows were
+    /// looked at, and of about how many, if that could be counted.
     ///
-    /// A node may be serving meanwhile. One that still seals with another secret can write nothing from the first moment.
+    /// A node may be serving meanwhile. One that still seals with another secret can write nothing from the first
+    /// moment.
     pub async fn rewrap(
         &self,
         seal: &Seal,
         batch: u32,
-        mut progress: impl FnMut(u64, u64) + Send,
+        mut progress: impl FnMut(u64, Option<u64>) + Send,
     ) -> Result<Rewrapped> {
         let mut locked = self.lock().await?;
         locked.close_other_secrets(seal).await?;
         locked.done().await?;
-        let all = self.reads().await?.count_wrapped().await?;
+        // Only for whoever waits: on large tables a database may give up counting.
+        let all = self.reads().await?.count_wrapped().await.ok();
+        let newest = seal.newest()?;
+        let (mut wrapped, mut left) = (0, 0);
+        for _ in 0..MOST_PASSES {
+            wrapped += self.wrap_all(seal, batch, |seen| progress(seen, all.map(|all| all.max(seen)))).await?;
+            left = self.count_where(|sealed| !newest.is_on(sealed)).await?;
+            if left == 0 {
+                let mut locked = self.lock().await?;
+                let dropped = locked.give_up_closed_secrets(seal).await?;
+                locked.done().await?;
+                return Ok(Rewrapped { wrapped, dropped });
+            }
+        }
+        Err(Error::Keys(format!(
+            "{left} keys are still not wrapped with the secret {newest}: a node goes on sealing with an older one. All \
+             replicas must run this version with {newest} as their `secret_file`; then run it again. No secret was \
+             given up"
+        )))
+    }
+
+    /// Goes through everything once; how many were wrapped anew.
+    async fn wrap_all(&self, seal: &Seal, batch: u32, mut progress: impl FnMut(u64) + Send) -> Result<u64> {
         let (mut seen, mut wrapped) = (0, 0);
         for column in WRAPPED {
             let mut last = (String::new(), -1);
@@ -124,16 +150,14 @@ impl Store {
                 last = (end.id.clone(), end.number);
                 seen += found.len() as u64;
                 wrapped += self.put_back(column, &found, seal).await?;
-                progress(seen, all.max(seen));
+                progress(seen);
             }
         }
-        let mut locked = self.lock().await?;
-        let dropped = locked.drop_closed_secrets(seal).await?;
-        locked.done().await?;
-        Ok(Rewrapped { wrapped, dropped })
+        Ok(wrapped)
     }
 
-    /// One batch. What was erased or replaced since it was read is left as it is.
+    /// One batch. What was erased or replaced since it was read is left as it is. Fails, under the lock, if another
+    /// secret came into use meanwhile: whoever wraps anew with that one has gone past these rows, perhaps.
     async fn put_back(&self, column: &Wrapped, found: &[WrappedRow], seal: &Seal) -> Result<u64> {
         let mut anew = Vec::new();
         for row in found {
@@ -146,6 +170,7 @@ impl Store {
         }
         let count = anew.len() as u64;
         let mut locked = self.lock().await?;
+        locked.check_wraps_anew(seal).await?;
         let set = serde_json::Value::from(anew).to_string();
         locked.write(vec![Write::change_any(column.table, column.write, vec![set.into()])]).await?;
         locked.done().await?;
@@ -155,7 +180,12 @@ impl Store {
     /// How many keys and values need the secret of this name; of the first one, what names none needs it, too.
     pub(super) async fn count_sealed_with(&self, name: SecretName, is_first: bool) -> Result<u64> {
         let named = self.reads().await?.listed().await?;
-        let needs = |sealed: &[u8]| name.is_on(sealed) || is_first && !named.iter().any(|one| one.is_on(sealed));
+        let is_named = |sealed: &[u8]| named.iter().any(|one| one.is_on(sealed));
+        self.count_where(|sealed| name.is_on(sealed) || is_first && !is_named(sealed)).await
+    }
+
+    /// How many of everything that is wrapped are so. It only reads, a page at a time.
+    async fn count_where(&self, is_so: impl Fn(&[u8]) -> bool + Send + Sync) -> Result<u64> {
         let mut count = 0;
         for column in WRAPPED {
             let mut last = (String::new(), -1);
@@ -163,7 +193,7 @@ impl Store {
                 let found = column.after(&mut self.reads().await?, &last, PAGE).await?;
                 let Some(end) = found.last() else { break };
                 last = (end.id.clone(), end.number);
-                count += found.iter().filter(|row| needs(&row.sealed)).count() as u64;
+                count += found.iter().filter(|row| is_so(&row.sealed)).count() as u64;
             }
         }
         Ok(count)

@@ -39,7 +39,7 @@ impl Desk {
         peer: &Peer,
         header: Option<&str>,
     ) -> Result<Caller, Status> {
-        self.0.allowance.count(method, peer.agency())?;
+        self.0.allowance.count(method, peer)?;
         let caller = self.identify(method, peer, header)?;
         self.0.allowance.count_of(method, caller.actor())?;
         Ok(caller)

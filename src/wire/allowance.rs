@@ -10,26 +10,9 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use super::status::too_often;
-use crate::domain::{Actor, AgencyId};
-
-/// What takes a permission away. A flood of anything else keeps none of these out: they are counted apart.
-pub const TAKES_AWAY: [&str; 15] = [
-    "EndAgreement",
-    "EndMandate",
-    "MarkConsentInError",
-    "NarrowConsent",
-    "PresentWithdrawal",
-    "RecordMerger",
-    "RefuseConsent",
-    "ReportWrongfulRelease",
-    "RevokeAuthorisation",
-    "SuspendAgency",
-    "SuspendCertificate",
-    "SuspendOfficer",
-    "WithdrawConsent",
-    "WithdrawPermission",
-    "WithdrawTheme",
-];
+use crate::domain::{Actor, AgencyId, Digest};
+use crate::identity::Peer;
+use crate::proto::takes_away;
 
 /// For how many seconds' worth of calls may be made at once.
 const AT_ONCE: u32 = 10;
@@ -51,7 +34,8 @@ pub struct RateLimits {
 pub(super) struct Allowance {
     agencies: Counters<AgencyId>,
     officers: Counters<String>,
-    taking_away: Counters<AgencyId>,
+    /// By certificate: before anybody is identified, whoever has stolen one uses up no more than its own.
+    taking_away: Counters<Digest>,
 }
 
 impl Allowance {
@@ -64,9 +48,14 @@ impl Allowance {
     }
 
     /// Counts a call of `Service/Method` that comes by one of the agency's systems, whoever makes it.
-    pub(super) fn count(&self, method: &str, agency: &AgencyId) -> Result<(), Status> {
-        let counters = if takes_away(method) { &self.taking_away } else { &self.agencies };
-        counters.count(agency, Instant::now()).map_err(|wait| too_often("agency", wait))
+    pub(super) fn count(&self, method: &str, peer: &Peer) -> Result<(), Status> {
+        let now = Instant::now();
+        let counted = if takes_away(method) {
+            self.taking_away.count(peer.fingerprint(), now)
+        } else {
+            self.agencies.count(peer.agency(), now)
+        };
+        counted.map_err(|wait| too_often("agency", wait))
     }
 
     /// Counts the same call as this officer's.
@@ -77,10 +66,6 @@ impl Allowance {
         // The pseudonym is of one officer of one agency.
         self.officers.count(&officer.pseudonym, Instant::now()).map_err(|wait| too_often("officer", wait))
     }
-}
-
-fn takes_away(method: &str) -> bool {
-    method.split_once('/').is_some_and(|(_, name)| TAKES_AWAY.contains(&name))
 }
 
 /// For each of them, until when what it called has used up its time: a call takes so much of it.

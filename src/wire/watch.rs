@@ -2,7 +2,7 @@
 //!
 //! A stream is pulled: the next reading begins when the connection has room for its message. So nothing that was read
 //! waits behind a slow reader while the caller loses its authority, and a reader that has stopped costs a small state
-//! and no reading, until its connection has reached its age.
+//! and no reading, until it has taken nothing for so long that its connection is cut.
 
 use std::collections::HashMap;
 use std::fmt;

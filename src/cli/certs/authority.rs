@@ -10,7 +10,7 @@ use concordat::identity::{SpiffeId, check_leaf, is_trust_domain};
 use concordat::pki::{Authority, List, Profile};
 use concordat::tls;
 use rustls::pki_types::CertificateDer;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::files::{Readable, check_free, put, read};
 use super::inspect::facts;
@@ -42,18 +42,21 @@ impl Kept {
         Authority::read(&read(&certificate)?, &read(&key)?).with_context(problem)
     }
 
-    /// The list that the authority published last; none where it has published none.
-    fn list(&self) -> anyhow::Result<Option<List>> {
+    /// The list that the authority published last. `init` makes the first: without one it was lost, and another in its
+    /// place would bring back what was revoked.
+    fn list(&self) -> anyhow::Result<List> {
         let file = self.file("lists.pem");
         if !file.exists() {
-            return Ok(None);
+            let lost =
+                "is not there: put the last list that was published in its place, or what was revoked comes back";
+            return Err(anyhow!("{} {lost}", file.display()));
         }
         let lists = tls::revocation_lists(read(&file)?.as_bytes()).into_iter().collect::<Result<Vec<_>, _>>();
         let lists = lists.with_context(|| file.display().to_string())?;
         let newest = lists.iter().filter_map(|der| List::read(der)).max_by(|one, other| one.number.cmp(&other.number));
         let problem =
             || anyhow!("{}: no list with a number in it: put the last one that was published there", file.display());
-        newest.map(Some).ok_or_else(problem)
+        newest.ok_or_else(problem)
     }
 }
 
@@ -193,37 +196,36 @@ fn put_issued(
 }
 
 fn is_for_callers(leaf: &CertificateDer<'_>) -> bool {
-    facts::certificate(leaf)["usages"].as_array().is_some_and(|usages| usages.iter().any(|usage| usage == "clientAuth"))
+    let facts = facts::certificate(leaf);
+    let usages = facts.get("usages").and_then(Value::as_array);
+    usages.is_some_and(|usages| usages.iter().any(|usage| usage == "clientAuth"))
 }
 
 pub(super) fn revoke(revoke: &Revoke, format: Format) -> anyhow::Result<Verdict> {
     let Revoke { certificates, serial, valid, kept } = revoke;
     let authority = kept.read()?;
     let root = tls::certificates(authority.root_pem().as_bytes())?;
-    let issuer = root.first().map(|root| facts::certificate(root)["subject"].clone());
+    let issuer = root.first().and_then(|root| facts::certificate(root).get("subject").cloned()).unwrap_or_default();
     let mut serials = Vec::new();
     for file in certificates {
         let read = tls::certificates(read(file)?.as_bytes()).with_context(|| file.display().to_string())?;
         let said = read.first().map(|der| facts::certificate(der)).unwrap_or_default();
-        if Some(&said["issuer"]) != issuer.as_ref() {
-            let (theirs, ours) = (&said["issuer"], issuer.unwrap_or_default());
+        let theirs = said.get("issuer").cloned().unwrap_or_default();
+        if theirs != issuer {
             let problem = format!(
-                "{} was issued by {theirs}, and this authority is {ours}: name its authority's folder",
+                "{} was issued by {theirs}, and this authority is {issuer}: name its authority's folder",
                 file.display()
             );
             return Err(Usage(problem).into());
         }
-        serials.push(named(said["serial"].as_str().unwrap_or_default())?);
+        serials.push(named(said.get("serial").and_then(Value::as_str).unwrap_or_default())?);
     }
     for text in serial {
         serials.push(named(text)?);
     }
     let now = Clock::system().now();
-    let (last, added) = (kept.list()?, serials.len());
-    let list = match last {
-        Some(last) => last.next(serials, now),
-        None => List::first().next(serials, now),
-    };
+    let added = serials.len();
+    let list = kept.list()?.next(serials, now);
     let until = now.plus_seconds(*valid);
     put(&kept.file("lists.pem"), &authority.publish(&list, until, now)?, Readable::ByAll)?;
     let made = json!({

@@ -97,7 +97,7 @@ fn of_file(
     let (name, mut found) = (file.display().to_string(), Vec::new());
     for (place, der) in chain.iter().enumerate() {
         let facts = facts::certificate(der);
-        let is_authority = facts["authority"] == true;
+        let is_authority = facts.get("authority") == Some(&Value::Bool(true));
         let (kind, said) = match (is_authority, place) {
             (true, _) => ("authority", judge.root(der, now)),
             (false, 0) => ("certificate", judge.system(&chain, &facts, key, now)?),

@@ -109,20 +109,21 @@ pub(super) fn fingerprints(given: &[String], format: Format) -> anyhow::Result<V
 
 pub(super) async fn rotate(arguments: &Rotate, format: Format) -> anyhow::Result<Verdict> {
     let compromised = time(arguments.compromised_from.as_ref())?;
-    change(&arguments.config, format, |configured, known| match &arguments.lost {
-        Some(lost) => Ok(KeyChange::Lost { verifier_key: receipts::keyring(std::slice::from_ref(lost))?
-            .keys().first().map(|key| key.key.clone()).unwrap_or_default(), compromised }),
-        None => {
-            let fresh: Vec<&String> =
-                configured.iter().filter(|id| known.iter().all(|key| key.id() != id.as_str())).collect();
-            match fresh.as_slice() {
-                [id] => Ok(KeyChange::Begin((*id).clone())),
-                [] => bail!(
-                    "every configured key signs or signed already: make a new one with `concordat ledger keygen`, name its \
-                     file in `other_ledger_key_files` and restart every node of the ledger first"
-                ),
-                several => bail!("several configured keys never signed: {several:?}. Leave one of them"),
-            }
+    change(&arguments.config, format, |configured, known| {
+        if let Some(lost) = &arguments.lost {
+            let given = receipts::keyring(std::slice::from_ref(lost))?;
+            let verifier_key = given.keys().first().map(|key| key.key.clone()).unwrap_or_default();
+            return Ok(KeyChange::Lost { verifier_key, compromised });
+        }
+        let fresh: Vec<&String> =
+            configured.iter().filter(|id| known.iter().all(|key| key.id() != id.as_str())).collect();
+        match fresh.as_slice() {
+            [id] => Ok(KeyChange::Begin((*id).clone())),
+            [] => bail!(
+                "every configured key signs or signed already: make a new one with `concordat ledger keygen`, name its \
+                 file in `other_ledger_key_files` and restart every node of the ledger first"
+            ),
+            several => bail!("several configured keys never signed: {several:?}. Leave one of them"),
         }
     })
     .await

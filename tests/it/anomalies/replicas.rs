@@ -21,7 +21,7 @@ use crate::cli::execute;
 use crate::harness::{World, on_postgres, request_id};
 
 /// The statement by which a writer takes the ledger's head.
-const HEAD: &str = "SELECT size, at, frontier, (EXTRACT%FOR UPDATE";
+const HEAD: &str = "SELECT size, at, frontier, secrets, signers,%FOR UPDATE";
 /// A writer's first entry: by then everything was read and decided.
 const ENTRY: &str = "INSERT INTO entry (%";
 /// The last facts that are read.

@@ -15,7 +15,7 @@ pub(super) struct Rule {
 pub(super) const RULES: &[Rule] = &[
     Rule {
         module: "connections",
-        modules: &["domain", "identity", "telemetry", "tls"],
+        modules: &["domain", "identity", "proto", "telemetry", "tls"],
         crates: &[
             "arc_swap",
             "bytes",

@@ -47,9 +47,10 @@ on_both_databases! {
             let organisation = world.register_organisation(agency, vec![]).await;
             let request = v1::RegisterIncidentRequest { content: Some(said(category)), ..world.incident_at(&organisation) };
             let registered = world.incidents(agency).register_incident(request).await;
-            match is_taken {
-                true => assert!(!registered.unwrap().into_inner().incident_id.is_empty()),
-                false => assert_invalid(registered, "content.assessment.ncsc_category"),
+            if is_taken {
+                assert!(!registered.unwrap().into_inner().incident_id.is_empty());
+            } else {
+                assert_invalid(registered, "content.assessment.ncsc_category");
             }
         }
         // Nor by an amendment; what stands there stays, and what is new needs an agreement in force.

@@ -36,7 +36,7 @@ impl Desk {
         let token = context.token_maker(folder, clock).unwrap().token().unwrap();
         let mut line = Way { node: world.node.address, config: Arc::clone(&config) }.open(&[]).await;
         line.send(&window(0, 0x7fff_0000)).await;
-        Self { line, token: token.to_string(), next: 1 }
+        Self { line, token: token.clone(), next: 1 }
     }
 
     fn put(&mut self, ask: &v1::RequestReleaseRequest) -> (u32, Vec<u8>) {

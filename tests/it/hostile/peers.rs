@@ -98,6 +98,9 @@ fn opened(number: usize, flags: u8) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | flags, stream(number), &call())
 }
 
+/// What is sent over and over, by name: the frames for each number.
+type Flood = (&'static str, fn(usize) -> Vec<u8>);
+
 /// What each attack is, and what has come of it when it returns.
 async fn floods(way: &Way) {
     // Opened and taken back, over and over (CVE-2023-44487).
@@ -106,7 +109,7 @@ async fn floods(way: &Way) {
     assert!(line.ended().await.goaway.is_none_or(|code| code == CALM), "rapid reset");
 
     // Errors for which it is the node that resets (CVE-2025-8671).
-    let wrong: [(&str, fn(usize) -> Vec<u8>); 3] = [
+    let wrong: [Flood; 3] = [
         ("window overflow", |n| [opened(n, END_STREAM), window(stream(n), 0x7fff_ffff)].concat()),
         ("a window of nothing", |n| [opened(n, END_STREAM), window(stream(n), 0)].concat()),
         ("no path", |n| frame(HEADERS, END_HEADERS | END_STREAM, stream(n), &field(0, ":method", "POST"))),
@@ -119,7 +122,7 @@ async fn floods(way: &Way) {
     }
 
     // Frames that cost the node an answer each, or nothing at all.
-    let nothing: [(&str, fn(usize) -> Vec<u8>); 4] = [
+    let nothing: [Flood; 4] = [
         ("pings", |_| frame(PING, 0, 0, &[7; 8])),
         ("settings", |_| frame(SETTINGS, 0, 0, &[])),
         ("priorities", |n| frame(PRIORITY, 0, stream(n % 100), &[0, 0, 0, 0, 1])),

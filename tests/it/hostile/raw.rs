@@ -89,7 +89,7 @@ pub(super) fn call_of(path: &str) -> Vec<u8> {
 pub(super) struct Heard {
     /// How many frames of each kind.
     pub(super) frames: [usize; 16],
-    /// The code of the last GOAWAY, and of the last RST_STREAM.
+    /// The code of the last GOAWAY, and of the last `RST_STREAM`.
     pub(super) goaway: Option<u32>,
     pub(super) reset: Option<u32>,
     pub(super) closed: bool,

@@ -8,6 +8,7 @@ use concordat::proto::v1::new_incident::Organisation;
 use concordat::seal::Secret;
 use concordat::store::{Options, Store, wrapped_tables};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
+use tokio::runtime::Handle;
 
 use crate::builders::{assert_released, content, identifier};
 use crate::cli::{command, text};
@@ -84,7 +85,90 @@ impl World {
     }
 }
 
+/// What some other program does to a database.
+fn tell(url: &str, statement: &'static str) {
+    let told = async {
+        if url.starts_with("postgres") {
+            let mut connection = PgConnection::connect(url).await.unwrap();
+            sqlx::query(statement).execute(&mut connection).await.unwrap();
+        } else {
+            let mut connection = SqliteConnection::connect(url).await.unwrap();
+            sqlx::query(statement).execute(&mut connection).await.unwrap();
+        }
+    };
+    tokio::task::block_in_place(|| Handle::current().block_on(told));
+}
+
+/// What a node of a version before secrets had names does: it seals with the old one, and names none.
+const SEAL_NAMELESS: &str = "UPDATE organisation SET wrapped_key = substr(kept.wrapped_key, 9) FROM kept
+    WHERE kept.id = organisation.id AND organisation.wrapped_key IS NOT NULL";
+
 on_both_databases! {
+    /// Another secret comes into use, and an older version seals, while everything is wrapped anew.
+    async fn no_secret_is_given_up_that_something_needs_and_none_comes_back(world: World) {
+        world.register_many_from("ncsc", 1_000).await;
+        let old = world.did(&["seal", "status"])["secrets"][0]["name"].as_str().unwrap().to_owned();
+        let new = world.new_secret("new.secret", 1);
+        let back = |config: &mut concordat::config::Config| {
+            config.node.secret_file = "node.secret".into();
+            config.node.other_secret_files = vec!["new.secret".into()];
+        };
+        world = world.stop().await.start_with(|config| {
+            config.node.secret_file = "new.secret".into();
+            config.node.other_secret_files = vec!["node.secret".into()];
+        }).await;
+
+        // Nodes seal with the newer one; a configuration from before does not take it away from them.
+        let newer = world.config.clone();
+        back(&mut world.config);
+        assert!(world.declined(&["seal", "rewrap"]).contains(&format!("{new} came into use after {old}")));
+        assert!(!world.did(&["seal", "status"]).to_string().contains("\"open\":false"));
+        world.config = newer;
+
+        let url = world.config.database_url();
+        let store = Store::open(&Options::inspect(url.clone())).await.unwrap();
+        let seal = store.unlock(&world.config.node_secrets().unwrap()).await.unwrap();
+        tell(&url, "CREATE TABLE kept AS SELECT id, wrapped_key FROM organisation");
+        let left = world.sealed_otherwise(&new).await;
+
+        // A third secret comes into use after the first batch: what is sealed with it is not for this run to judge.
+        let comes = "UPDATE ledger_head SET secrets = secrets || ' 0303030303030303'
+            WHERE secrets NOT LIKE '%03030303'";
+        let ended = store.rewrap(&seal, 8, |_, _| tell(&url, comes)).await.unwrap_err().to_string();
+        assert!(ended.contains("0303030303030303 came into use after"), "{ended}");
+        assert!(left > 3 * 48);
+        assert_eq!(world.sealed_otherwise(&new).await, 3 * 48, "the first batch is of entries; no other was put back");
+        tell(&url, "UPDATE ledger_head SET secrets = replace(secrets, ' 0303030303030303', '')");
+
+        // A replica of an older version never ends: the old secret stays, and the operator is told why.
+        let ended = store.rewrap(&seal, 256, |_, _| tell(&url, SEAL_NAMELESS)).await.unwrap_err().to_string();
+        assert!(ended.contains("48 keys are still not wrapped") && ended.contains("All replicas must run"), "{ended}");
+        let status = world.did(&["seal", "status"])["secrets"].clone();
+        assert_eq!((status[0]["name"].as_str(), status[0]["open"].as_bool()), (Some(old.as_str()), Some(false)));
+        assert_eq!((world.found(1_001).await, world.found(1_047).await), (1, 1));
+
+        // What it sealed last, behind the place where the run was, is found in the next pass.
+        let mut most = 0;
+        let done = store.rewrap(&seal, 256, |seen, _| {
+            if seen > most {
+                most = seen;
+                tell(&url, SEAL_NAMELESS);
+            }
+        }).await.unwrap();
+        assert_eq!(done.dropped.iter().map(ToString::to_string).collect::<Vec<_>>(), [old.as_str()]);
+        assert_eq!((done.wrapped, world.sealed_otherwise(&new).await), (96, 0));
+        tell(&url, "DROP TABLE kept");
+        store.close().await;
+
+        // It was given up for good: without it the node starts, with it as `secret_file` never again.
+        let stopped = world.stop().await;
+        let error = stopped.refuses(back).await;
+        assert!(error.contains(&format!("nothing is sealed with the secret {old}")), "{error}");
+        world = stopped.start_with(|config| config.node.other_secret_files.clear()).await;
+        assert_eq!(world.did(&["seal", "status"])["secrets"].as_array().unwrap().len(), 1);
+        assert_eq!(world.found(1_001).await, 1);
+    }
+
     /// The whole order of docs/keys.md, with `kill -9` in the middle of it, again and again.
     async fn a_secret_is_replaced_and_wrapping_anew_survives_kill(world: World) {
         let permitted = world.permitted("ncsc").await;

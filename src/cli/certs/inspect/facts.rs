@@ -77,12 +77,12 @@ fn usages(certificate: &X509Certificate<'_>) -> Vec<String> {
             (usage.key_cert_sign(), "keyCertSign"),
             (usage.crl_sign(), "cRLSign"),
         ];
-        all.extend(stated.into_iter().filter_map(|(is_stated, name)| is_stated.then(|| name.to_owned())));
+        all.extend(stated.into_iter().filter(|(is_stated, _)| *is_stated).map(|(_, name)| name.to_owned()));
     }
     if let Ok(Some(usage)) = certificate.extended_key_usage() {
         let usage = usage.value;
         let stated = [(usage.client_auth, "clientAuth"), (usage.server_auth, "serverAuth"), (usage.any, "any")];
-        all.extend(stated.into_iter().filter_map(|(is_stated, name)| is_stated.then(|| name.to_owned())));
+        all.extend(stated.into_iter().filter(|(is_stated, _)| *is_stated).map(|(_, name)| name.to_owned()));
     }
     all
 }

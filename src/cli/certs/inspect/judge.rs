@@ -65,7 +65,7 @@ impl Judge {
         let authorities = tls::certificates(read(roots)?.as_bytes()).with_context(|| roots.display().to_string())?;
         let named = authorities.iter().find_map(|der| {
             let facts = super::facts::certificate(der);
-            let names = facts["names"].as_array().cloned().unwrap_or_default();
+            let names = facts.get("names").and_then(Value::as_array).cloned().unwrap_or_default();
             names.iter().find_map(|name| Some(name.as_str()?.strip_prefix("spiffe://")?.to_owned()))
         });
         let trust_domain = named.ok_or_else(|| {
