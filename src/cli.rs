@@ -190,7 +190,7 @@ async fn run_fixed(contract: &Contract, commands: &mut clap::Command, matches: &
     match cli.command {
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
-        Command::Doctor(arguments) => doctor::run(arguments, output::format(stated)).await,
+        Command::Doctor(arguments) => Box::pin(doctor::run(arguments, output::format(stated))).await,
         Command::Config(arguments) => config::run(&arguments, stated),
         Command::Migrate(argument) => ledger::migrate(&argument, stated).await,
         Command::Probe(arguments) => probe::run(&arguments, stated),

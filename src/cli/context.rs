@@ -46,7 +46,7 @@ pub(super) fn load(named: Option<&Path>) -> anyhow::Result<(Context, PathBuf)> {
 pub(super) fn proxy(server: &str) -> Option<String> {
     let said = |name: &str| {
         let spelt = [name.to_owned(), name.to_lowercase()].into_iter();
-        spelt.filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty())
+        spelt.filter_map(|name| std::env::var_os(name)?.into_string().ok()).find(|value| !value.is_empty())
     };
     let proxy = said("HTTPS_PROXY")?;
     let except = said("NO_PROXY").unwrap_or_default();
@@ -62,6 +62,13 @@ fn goes_through(server: &str, except: &str) -> bool {
         name == "*" || host == name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
     });
     !is_here && !is_excepted
+}
+
+/// `concordat/context.toml` where the user's settings are.
+fn default() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))?;
+    Some(folder.join("concordat/context.toml"))
 }
 
 #[cfg(test)]
@@ -86,11 +93,4 @@ mod tests {
             assert!(!goes_through(server, except), "{server} {except}");
         }
     }
-}
-
-/// `concordat/context.toml` where the user's settings are.
-fn default() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let folder = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")))?;
-    Some(folder.join("concordat/context.toml"))
 }

@@ -23,7 +23,7 @@ use super::{Usage, Verdict};
   concordat serve --dev
   concordat serve --dev --port 8443 --folder /tmp/concordat-dev")]
 pub(super) struct Arguments {
-    /// The node's configuration; unless given, the one that the environment's CONCORDAT_CONFIG names.
+    /// The node's configuration; unless given, the one that the environment's `CONCORDAT_CONFIG` names.
     #[arg(long, value_name = "FILE", conflicts_with = "dev")]
     config: Option<PathBuf>,
     /// A developer's own node: throw-away agencies, keys and ledger, on loopback only, whatever the environment says.

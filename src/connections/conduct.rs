@@ -350,7 +350,10 @@ mod tests {
         state.idle = 0;
         assert_eq!(state.judge(PATIENCE, now + PATIENCE * 4), None);
         state.send(&frame(9, DATA, 0, 1), now + PATIENCE * 4);
-        assert_eq!(state.judge(PATIENCE, now + PATIENCE * 5 - Duration::from_secs(1)), None);
+        for eighth in 1..8 {
+            assert_eq!(state.judge(PATIENCE, now + PATIENCE * 4 + PATIENCE / 8 * eighth), None, "{eighth} eighths");
+        }
+        assert_eq!(state.judge(PATIENCE, now + PATIENCE * 5), Some(Breach::Untaken));
     }
 
     #[tokio::test]

@@ -72,7 +72,7 @@ fn limits_have_bounds_and_each_is_named() {
         ("longest_deadline_seconds = 301", "limits.longest_deadline_seconds: must be 1 to 300"),
         ("calls_per_agency = 0", "limits.calls_per_agency: must be 1 to 65536"),
         ("officer_calls_per_second = 0", "limits.officer_calls_per_second: must be 1 to 1000000"),
-        ("calls_per_second = 7", "unknown field `calls_per_second`"),
+        ("calls_per_second = 7", "limits: there is no key `calls_per_second`"),
     ] {
         let said = limits(line).unwrap_err();
         assert!(said.contains(problem), "{line}: {said}");

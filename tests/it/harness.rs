@@ -85,7 +85,7 @@ impl World {
         let mut config = Config::load(&file).unwrap();
         change(&mut config);
         let (clock, hand) = Clock::set_to(Instant::from_micros(now.micros() - 100 * 86_400 * 1_000_000));
-        let node = Running::start(&config, clock.clone()).await.unwrap();
+        let node = Box::pin(Running::start(&config, clock.clone())).await.unwrap();
         let (workspace, folder) = (Arc::new(workspace), Arc::new(folder));
         Self { workspace, config, hand, clock, node, folder, name: "one".to_owned() }
     }
@@ -110,7 +110,7 @@ impl World {
         };
         let mut config = Config::load(&file).unwrap();
         trust(&mut config, "ico", "one");
-        let node = Running::start(&config, self.clock.clone()).await.unwrap();
+        let node = Box::pin(Running::start(&config, self.clock.clone())).await.unwrap();
         let (hand, clock, folder) = (self.hand.clone(), self.clock.clone(), Arc::clone(&self.folder));
         let there = Self { workspace, config, hand, clock, node, folder, name: other.to_owned() };
         for id in ["ico-ncsc-2023", "ico-nca-2024", "nis-regulations-2018"] {
@@ -224,14 +224,18 @@ impl Stopped {
 
     /// Tries to start the node on the ledger as it is now.
     pub(crate) async fn try_start(&self) -> Result<Running, concordat::server::Error> {
-        Running::start(&self.config, self.clock.clone()).await
+        Box::pin(Running::start(&self.config, self.clock.clone())).await
     }
 
     /// Why the node does not start with such a configuration.
     pub(crate) async fn refuses(&self, change: impl FnOnce(&mut Config)) -> String {
         let mut config = self.config.clone();
         change(&mut config);
-        Running::start(&config, self.clock.clone()).await.err().map(|error| error.to_string()).unwrap_or_default()
+        Box::pin(Running::start(&config, self.clock.clone()))
+            .await
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
     }
 
     /// Starts the node with a configuration that the test changes first.

@@ -111,7 +111,7 @@ on_both_databases! {
             assert!(rows.contains(whole.unwrap_or(name)), "`{name}` is not on the page");
         }
 
-        let is = |sample: &str| found.get(sample).map(String::as_str).unwrap_or_else(|| panic!("no `{sample}` in:\n{text}"));
+        let is = |sample: &str| found.get(sample).map_or_else(|| panic!("no `{sample}` in:\n{text}"), String::as_str);
         for (outcome, times) in [("released", "1"), ("not_covered", "1"), ("open", "1")] {
             assert_eq!(is(&format!("concordat_asks_total{{outcome=\"{outcome}\"}}")), times, "{outcome}");
         }
