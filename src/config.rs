@@ -21,7 +21,7 @@ use crate::domain::{Agency, AgencyId, AgencyName, AgencyNames, Instant, Invalid,
 use crate::proto::ROLES;
 
 pub use limits::LimitsSection;
-pub use sections::{EventsSection, LogFormat, LogSection, OpsSection};
+pub use sections::{EventsSection, LogFormat, LogSection, OpsSection, TracesSection};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +75,9 @@ pub struct Config {
     /// What is written to stderr.
     #[serde(default)]
     pub log: LogSection,
+    /// Where traces are sent.
+    #[serde(default)]
+    pub traces: TracesSection,
     /// Every agency that may call it, its own included.
     pub agency: Vec<AgencySection>,
     #[serde(skip)]
@@ -370,6 +373,7 @@ impl Config {
         problems.extend(self.limits.problems());
         problems.extend(self.database_problem());
         problems.extend(self.log.problem());
+        problems.extend(self.traces.problem());
         for agency in &self.agency {
             problems.extend(agency.check().err().map(|problem| format!("agency `{}`: {problem}", agency.id)));
         }
@@ -391,6 +395,7 @@ impl Config {
             limits: LimitsSection::default(),
             ops: OpsSection::off(),
             log: LogSection::default(),
+            traces: TracesSection::default(),
             agency,
             folder: PathBuf::new(),
         }

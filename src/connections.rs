@@ -37,7 +37,7 @@ use tonic::body::Body;
 use tonic::service::Routes;
 
 use crate::identity::Peer;
-use crate::telemetry::{Call, Metrics};
+use crate::telemetry::{Call, Metrics, Traces};
 use crate::tls::{Acceptor, is_post_quantum};
 
 use account::Accounts;
@@ -258,6 +258,7 @@ impl Node {
             accounts: Arc::clone(open.accounts()),
             conduct: Arc::clone(&conduct),
             metrics: Arc::clone(self.connections.metrics()),
+            traces: Arc::clone(self.connections.traces()),
         };
         let service = seat.service(self.routes.clone());
         let mut connection = pin!(http2_settings().serve_connection(TokioIo::new(stream), service));
@@ -301,6 +302,7 @@ struct Seat {
     accounts: Arc<Accounts>,
     conduct: Arc<Conduct>,
     metrics: Arc<Metrics>,
+    traces: Arc<Traces>,
 }
 
 impl Seat {
@@ -310,7 +312,7 @@ impl Seat {
             self.spoken.cancel();
             request.extensions_mut().insert(Arc::clone(&self.peer));
             request.extensions_mut().insert(self.leaving.clone());
-            let call = Call::begin(&self.metrics, request.uri().path());
+            let call = Call::begin(&self.metrics, &self.traces, request.uri().path(), request.headers());
             let answer = deadline::answer(routes.clone(), request, self.limits, Arc::clone(&self.accounts));
             let conduct = Arc::clone(&self.conduct);
             async move {

@@ -25,7 +25,7 @@ use crate::ledger::{Keyring, SigningKey, SigningKeys};
 use crate::ops::{Check, Ill, Measure, Ops, Standing};
 use crate::rotation::{Rotation, Sets};
 use crate::store::{Options, Schema, Store};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 use crate::wire::{Desk, RateLimits, Readiness, StreamLimits};
 use crate::{config, proto};
 
@@ -46,6 +46,7 @@ pub struct Running {
     /// Where it answers probes, if it does.
     pub ops: Option<SocketAddr>,
     exchange: Exchange,
+    traces: Arc<Traces>,
     standing: Standing,
     shutdown: CancellationToken,
     /// Ends the answers to probes when it is dropped: last of all.
@@ -90,8 +91,12 @@ impl Running {
             heartbeat: Duration::from_secs(config.events.heartbeat_seconds),
             per_agency: config.events.streams_per_agency,
         };
-        let connections =
-            Arc::new(Connections::new(limits(config)).counted_in(Arc::clone(&metrics)).behind(proxy_sources(config)?));
+        let traces = Arc::new(match &config.traces.endpoint {
+            Some(collector) => Traces::to(collector, exchange.node().origin())?,
+            None => Traces::default(),
+        });
+        let connections = Connections::new(limits(config)).counted_in(Arc::clone(&metrics));
+        let connections = Arc::new(connections.traced_to(Arc::clone(&traces)).behind(proxy_sources(config)?));
         let rotation = Arc::new(Rotation::new(
             config.clone(),
             sets,
@@ -131,7 +136,20 @@ impl Running {
         tokio::spawn(watch_standing(exchange.clone(), Arc::clone(&rotation), standing.clone(), shutdown.clone()));
         tracing::info!(%address, origin = exchange.node().origin(), "serving");
         let delay = Duration::from_secs(config.ops.shutdown_delay_seconds);
-        Ok(Self { address, connections, rotation, tokens, ops, exchange, standing, shutdown, gone, serving, delay })
+        Ok(Self {
+            address,
+            connections,
+            rotation,
+            tokens,
+            ops,
+            exchange,
+            traces,
+            standing,
+            shutdown,
+            gone,
+            serving,
+            delay,
+        })
     }
 
     /// The node's use cases, for whoever runs in the same process.
@@ -147,6 +165,7 @@ impl Running {
         self.shutdown.cancel();
         drop(self.serving.await);
         self.exchange.node().store().close().await;
+        self.traces.end().await;
         drop(self.gone);
     }
 }

@@ -9,6 +9,7 @@
 mod call;
 mod page;
 mod table;
+mod traces;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use prometheus_client::registry::{Metric, Registry};
 pub use call::{Call, Code};
 pub use page::page;
 pub use table::{METRICS, Metrics, Row};
+pub use traces::Traces;
 
 /// A metric's labels: names from the table, each with its value.
 pub type Labels = Vec<(&'static str, Cow<'static, str>)>;

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use http::uri::Authority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
@@ -80,6 +81,25 @@ impl LogSection {
             ));
         }
         EnvFilter::try_new(&self.level).err().map(|problem| format!("log.level: {problem}"))
+    }
+}
+
+/// `[traces]`: one span for each call, by OTLP over gRPC.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TracesSection {
+    /// The collector's URL, such as `http://127.0.0.1:4317`, in plain text: one on this machine or in this cluster. Without
+    /// it there are no traces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+}
+
+impl TracesSection {
+    /// What of it cannot be meant.
+    pub(super) fn problem(&self) -> Option<String> {
+        let endpoint = self.endpoint.as_deref()?;
+        let is_one = endpoint.strip_prefix("http://").is_some_and(|rest| rest.parse::<Authority>().is_ok());
+        (!is_one).then(|| format!("traces.endpoint: `{endpoint}` is not a collector: write http://127.0.0.1:4317"))
     }
 }
 

@@ -11,13 +11,14 @@ use super::account::Accounts;
 use super::{Limits, Sources};
 use crate::domain::{AgencyId, Digest};
 use crate::identity::Peer;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 
 /// All open connections.
 #[derive(Debug, Default)]
 pub struct Connections {
     limits: Limits,
     metrics: Arc<Metrics>,
+    traces: Arc<Traces>,
     sources: Sources,
     state: Mutex<State>,
 }
@@ -62,10 +63,21 @@ impl Connections {
         Self { metrics, ..self }
     }
 
+    /// The same, with each call traced to there.
+    #[must_use]
+    pub fn traced_to(self, traces: Arc<Traces>) -> Self {
+        Self { traces, ..self }
+    }
+
     /// The same, where connections from these sources begin with a header of the PROXY protocol.
     #[must_use]
     pub fn behind(self, sources: Sources) -> Self {
         Self { sources, ..self }
+    }
+
+    /// Where the spans of calls go.
+    pub(super) fn traces(&self) -> &Arc<Traces> {
+        &self.traces
     }
 
     /// From where connections begin with a header.

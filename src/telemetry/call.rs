@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::HeaderMap;
+use opentelemetry_sdk::trace::Span;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 
-use super::{Labels, Metrics};
+use super::{Labels, Metrics, Traces, traces};
 use crate::proto::DESCRIPTORS;
 
 /// An RPC as its labels name it.
@@ -113,14 +115,16 @@ pub struct Call {
     rpc: Rpc,
     began: Instant,
     code: Code,
+    span: Option<Span>,
 }
 
 impl Call {
-    /// Counts a call of the RPC with this path as begun.
-    pub fn begin(metrics: &Arc<Metrics>, path: &str) -> Self {
+    /// Counts a call of the RPC with this path as begun, and begins its span.
+    pub fn begin(metrics: &Arc<Metrics>, traces: &Traces, path: &str, headers: &HeaderMap) -> Self {
         let rpc = metrics.rpc(path);
         metrics.started.with(rpc.labels()).inc();
-        Self { metrics: Arc::clone(metrics), rpc, began: Instant::now(), code: Code::CANCELLED }
+        let span = traces.begin(rpc.service, rpc.method, headers);
+        Self { metrics: Arc::clone(metrics), rpc, began: Instant::now(), code: Code::CANCELLED, span }
     }
 
     /// The answer's status, once it is known.
@@ -131,6 +135,9 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
+        if let Some(span) = &mut self.span {
+            traces::note(span, self.code.0);
+        }
         let mut labels = self.rpc.labels();
         if self.rpc.kind == "unary" {
             self.metrics.handling.with(labels.clone()).took(self.began.elapsed());

@@ -248,7 +248,7 @@ fn each_key_of_the_schema_is_documented_and_its_references_are_local() {
             [format!("`{key}`"), format!("`[[{key}]]`")].iter().any(|written| page.contains(written.as_str()));
         // What a row of the table says in its words, and sections by their keys.
         let is_said = page.contains(&format!("`{last}`"))
-            || ["node", "tls", "events", "limits", "ops", "log"].contains(&key.as_str());
+            || ["node", "tls", "events", "limits", "ops", "log", "traces"].contains(&key.as_str());
         assert!(is_there || is_said, "docs/operations.md does not say what `{key}` is");
     }
 }

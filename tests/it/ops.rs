@@ -2,6 +2,7 @@
 
 mod doctor;
 mod metrics;
+mod traces;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -78,7 +78,17 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         module: "telemetry",
         modules: &["proto"],
-        crates: &["prometheus_client", "prost", "prost_types"],
+        crates: &[
+            "http",
+            "opentelemetry",
+            "opentelemetry_otlp",
+            "opentelemetry_sdk",
+            "prometheus_client",
+            "prost",
+            "prost_types",
+            "tokio",
+            "tracing",
+        ],
         outside: &["time"],
     },
     // The one clock.
@@ -213,6 +223,7 @@ pub(super) const RULES: &[Rule] = &[
         modules: &["domain", "proto"],
         crates: &[
             "data_encoding",
+            "http",
             "schemars",
             "serde",
             "serde_json",
