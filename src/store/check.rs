@@ -88,7 +88,7 @@ impl Store {
         let ring = Keyring::parse(lines.iter().map(String::as_str)).map_err(Error::from)?;
         let Signed { checkpoint: trusted, by } = ring.open(note).map_err(|e| {
             CheckFailed::Mismatch(format!(
-                "{e}. If it was signed with a newer key than this database knows, that key belongs into \
+                "as it stands the ledger's keys did not sign it ({e}). A key that is newer than this database belongs into \
                  `node.other_ledger_key_files`"
             ))
         })?;
@@ -102,9 +102,8 @@ impl Store {
         if !is_begun || size < trusted.size {
             let last = if size == 0 { String::new() } else { format!(", the last of {}", head.at) };
             return Err(CheckFailed::Mismatch(format!(
-                "the database is older than this checkpoint: it has {size} entries{last}, and {} were signed. {} are \
-                 missing, withdrawals perhaps among them. It is not served: restore a newer copy \
-                 (docs/operations.md, Restore)",
+                "the database is older than this checkpoint: it has {size} entries{last}, and {} were signed. Missing: {}, \
+                 withdrawals perhaps among them. It is not served: restore a newer copy (docs/operations.md, Restore)",
                 trusted.size,
                 trusted.size - size,
             )));

@@ -60,7 +60,7 @@ on_both_databases! {
         let lacks = format!("it has {of_older} entries");
         for checkpoint in ["kept", "kept.json"] {
             let problem = stopped.refuses(restored(&older, Some(checkpoint))).await;
-            assert!(problem.contains(&lacks) && problem.contains(&format!("{of_kept} were signed. 1 are")), "{problem}");
+            assert!(problem.contains(&lacks) && problem.contains(&format!("{of_kept} were signed. Missing: 1,")), "{problem}");
             assert_eq!(problem.contains("as the file says"), checkpoint == "kept.json", "{problem}");
         }
         // What it is for: without the checkpoint nothing tells the copy from the ledger, and the withdrawal is forgotten.
@@ -88,9 +88,9 @@ on_both_databases! {
         let signed = |name: &str, seed: u8| SigningKey::from_seed(name, &[seed; 32]).unwrap().sign_checkpoint(1, [7; 32]).unwrap();
         let own = SigningKey::parse(&std::fs::read_to_string(folder.join("ledger.key")).unwrap()).unwrap();
         for (content, problem) in [
-            (signed(ORIGIN, 9), "no trusted key signed"),
+            (signed(ORIGIN, 9), "keys did not sign it"),
             (signed("other.example", 9), "a checkpoint of the ledger `other.example`"),
-            (note.replacen(&format!("\n{of_kept}\n"), "\n1\n", 1), "does not verify"),
+            (note.replacen(&format!("\n{of_kept}\n"), "\n1\n", 1), "keys did not sign it"),
             (own.sign_checkpoint(1, [7; 32]).unwrap(), "another history"),
             ("{}".to_owned(), "no checkpoint"),
             (String::new(), "cannot be read"),
