@@ -49,6 +49,9 @@ on_both_databases! {
             assert_eq!(exit(&printed), 0, "{printed:?}");
             std::fs::write(world.beside(name), printed.stdout).unwrap();
         }
+        let note = std::fs::read_to_string(world.beside("kept")).unwrap();
+        let receipt = serde_json::json!({ "receipt": { "origin": ORIGIN, "checkpoint": note } });
+        std::fs::write(world.beside("kept.receipt"), receipt.to_string()).unwrap();
         let answer = world.put(&held, world.ask(&held)).await.unwrap();
         assert_open(answer.outcome.as_ref().unwrap());
         let (backed_up, newer) = world.back_up("newer.db").await;
@@ -58,7 +61,7 @@ on_both_databases! {
 
         let stopped = world.stop().await;
         let lacks = format!("it has {of_older} entries");
-        for checkpoint in ["kept", "kept.json"] {
+        for checkpoint in ["kept", "kept.json", "kept.receipt"] {
             let problem = stopped.refuses(restored(&older, Some(checkpoint))).await;
             assert!(problem.contains(&lacks) && problem.contains(&format!("{of_kept} were signed. Missing: 1,")), "{problem}");
             assert_eq!(problem.contains("as the file says"), checkpoint == "kept.json", "{problem}");
@@ -84,7 +87,6 @@ on_both_databases! {
         store.close().await;
 
         // What is no checkpoint of this ledger is shown to no node, whatever the database has.
-        let note = std::fs::read_to_string(&kept).unwrap();
         let signed = |name: &str, seed: u8| SigningKey::from_seed(name, &[seed; 32]).unwrap().sign_checkpoint(1, [7; 32]).unwrap();
         let own = SigningKey::parse(&std::fs::read_to_string(folder.join("ledger.key")).unwrap()).unwrap();
         for (content, problem) in [
