@@ -76,6 +76,11 @@ long:
     CONCORDAT_TESTS=all CONCORDAT_LONG=1 cargo test --locked --test it -- --include-ignored
     tests/control
 
+# The operators' drills: restores, an upgrade and back, and restarts under load (as many as are given, on each database).
+drills restarts="200":
+    .ci/install postgres
+    CONCORDAT_RESTARTS={{ restarts }} cargo test --locked --test it -- backup upgrade restarts --nocapture
+
 # Races against a gate that reads before it locks, which they must find.
 control:
     tests/control

@@ -116,6 +116,10 @@ pub struct NodeSection {
     /// Other keys of the ledger. Which of all these sign is the ledger's to say: `concordat ledger rotate-key`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_ledger_key_files: Vec<PathBuf>,
+    /// Checkpoints of this ledger that were kept apart from its database, which must have every entry of each: an older copy
+    /// is not served.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted_checkpoint_files: Vec<PathBuf>,
     /// A folder of agreements besides the bundled ones: proposals until an operator activates them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreements: Option<PathBuf>,
@@ -378,6 +382,15 @@ impl Config {
             problems.extend(agency.check().err().map(|problem| format!("agency `{}`: {problem}", agency.id)));
         }
         problems
+    }
+
+    /// The same, with these files among the trusted checkpoints, which are seen from where we are.
+    pub fn trusting(mut self, checkpoints: &[PathBuf]) -> Result<Self, Error> {
+        for file in checkpoints {
+            let seen = std::path::absolute(file).map_err(|e| Error::new(file, e))?;
+            self.node.trusted_checkpoint_files.push(seen);
+        }
+        Ok(self)
     }
 
     /// Writes a configuration for [`Config::load`].

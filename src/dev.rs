@@ -110,6 +110,7 @@ impl Workspace {
             secret_file: "node.secret".into(),
             other_secret_files: Vec::new(),
             ledger_key_file: "ledger.key".into(),
+            trusted_checkpoint_files: Vec::new(),
             other_ledger_key_files: Vec::new(),
             agreements: None,
             database_password_file: None,

@@ -14,6 +14,7 @@ pub(crate) use entry::visible;
 pub use entry::{Draft, Entry, Kind, Salts, Slots, commit_to};
 pub use keyring::{Keyring, Signed, TrustedKey, Worth};
 pub use receipt::{Invalidity, Verified, verify};
+pub(crate) use tree::is_prefix;
 pub use tree::{Growth, Nodes, leaf_hash, prove_consistency, prove_inclusion};
 
 /// Why the ledger's arithmetic could not be done.

@@ -1,5 +1,7 @@
 //! The composition root: from a configuration to a node that serves.
 
+mod trusted;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
@@ -28,6 +30,8 @@ use crate::store::{Options, Schema, Store};
 use crate::telemetry::{Metrics, Traces};
 use crate::wire::{Desk, RateLimits, Readiness, StreamLimits};
 use crate::{config, proto};
+
+pub use trusted::Trusted;
 
 /// Why a node does not start.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -359,7 +363,10 @@ pub fn problems(config: &Config) -> Vec<String> {
     let mut problems = Vec::new();
     let mut tell = |problem: Option<Error>| problems.extend(problem.map(|problem| problem.to_string()));
     tell(config.node_secrets().err().map(Into::into));
-    tell(signing_keys(config).err());
+    match signing_keys(config) {
+        Ok(keys) => tell(Trusted::read(config, keys.origin()).err().map(Into::into)),
+        Err(problem) => tell(Some(problem)),
+    }
     tell(config.database_login().err().map(Into::into));
     tell(ledger_keys(config).err());
     tell(proxy_sources(config).err());
@@ -383,6 +390,11 @@ async fn node(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Result<No
         format!("{}: {e} ({hint})", config.database_shown())
     })?;
     schema_is_usable(&store, config).await?;
+    // Before anything is written: an empty database would begin the ledger a second time.
+    for trusted in Trusted::read(config, keys.origin())? {
+        let size = trusted.check(&store, &keys).await?;
+        tracing::info!(size, file = %trusted.file.display(), "the ledger has every entry of a trusted checkpoint");
+    }
     let seal = store.unlock(&config.node_secrets()?).await?;
     let checked = store.check_head(&keys, &seal).await?;
     tracing::info!(origin = keys.origin(), size = checked.size, "the ledger's head is the one that was signed");

@@ -21,7 +21,8 @@ agencies' roots vouches for: no program between here and there ends TLS.
 
 Examples:
   concordat doctor --config /etc/concordat/node.toml
-  concordat doctor --config node.toml --peer concordat.ncsc.example:8443 -o json")]
+  concordat doctor --config node.toml --peer concordat.ncsc.example:8443 -o json
+  concordat doctor --config restored.toml --trust-checkpoint kept/checkpoint")]
 pub(super) struct Arguments {
     /// The node's configuration.
     #[arg(long, env = "CONCORDAT_CONFIG", value_name = "FILE")]
@@ -29,6 +30,10 @@ pub(super) struct Arguments {
     /// Another agency's node, to which the way is to be proved. Can be given several times.
     #[arg(long, value_name = "HOST:PORT")]
     peer: Vec<String>,
+    /// A checkpoint of this ledger that was kept elsewhere, besides the configured ones: are its entries all here? May be
+    /// given several times.
+    #[arg(long, value_name = "FILE")]
+    trust_checkpoint: Vec<PathBuf>,
 }
 
 /// How something is.
@@ -78,7 +83,8 @@ impl Finding {
 }
 
 pub(super) async fn run(arguments: Arguments, format: Format) -> anyhow::Result<Verdict> {
-    let findings = match Config::load(&arguments.config) {
+    let loaded = Config::load(&arguments.config).and_then(|config| config.trusting(&arguments.trust_checkpoint));
+    let findings = match loaded {
         Err(error) => {
             let remedy = "correct it; `concordat config check` says the same without looking further";
             error.problems().iter().map(|problem| Finding::not_well("configuration", problem, remedy)).collect()

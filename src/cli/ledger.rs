@@ -3,11 +3,12 @@
 mod keys;
 mod replay;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use concordat::config::Config;
-use concordat::ledger::{Keyring, SigningKey, TrustedKey};
+use concordat::ledger::{Checkpoint, Keyring, SigningKey, TrustedKey, read_checkpoint};
 use concordat::seal;
 use concordat::server::signing_keys;
 use concordat::store::{CheckFailed, Options, Schema, Store};
@@ -38,6 +39,16 @@ The node may be serving meanwhile: what it appends after the check began is left
 Example:
   concordat ledger check --config /etc/concordat/node.toml")]
     Check(CheckArguments),
+    /// Print the last signed checkpoint from the database: what is kept apart from backups.
+    #[command(
+        after_help = "What it prints is for `concordat serve --trust-checkpoint`: a restored database that lacks an entry
+of it is not served. The node may be serving meanwhile. An officer anywhere gets the same by `concordat ledger get-checkpoint`.
+
+Examples:
+  concordat ledger checkpoint --config node.toml > kept.new && mv kept.new kept/checkpoint
+  concordat ledger checkpoint --config node.toml -o json"
+    )]
+    Checkpoint(ConfigArgument),
     /// Print the keys that sign or signed the ledger, as a keyring to hand out.
     #[command(after_help = "Example:
   concordat ledger keys --config node.toml -o table > ncsc.keyring")]
@@ -95,6 +106,7 @@ pub(super) async fn run(arguments: Arguments, stated: Option<Format>) -> anyhow:
     match arguments.command {
         Command::Init(argument) => prepare(&Config::load(&argument.config)?, Options::creating, stated).await,
         Command::Check(arguments) => check(&arguments, format(stated)).await,
+        Command::Checkpoint(argument) => checkpoint(&argument.config, stated).await,
         Command::Keys(argument) => keys::list(&argument.config, format(stated)).await,
         Command::Fingerprint { key } => keys::fingerprints(&key, format(stated)),
         Command::RotateKey(arguments) => keys::rotate(&arguments, format(stated)).await,
@@ -144,6 +156,28 @@ async fn prepare(
     match stated {
         Some(Format::Json) => line(&json!({ "ready": database }).to_string()),
         _ => line(&format!("{database} is ready")),
+    }
+    Ok(Verdict::Well)
+}
+
+/// The note itself unless JSON is stated: it is kept in a file, whatever stdout is. As JSON it is what `get-checkpoint` says.
+async fn checkpoint(config: &Path, stated: Option<Format>) -> anyhow::Result<Verdict> {
+    let config = Config::load(config)?;
+    let store = Store::open(&Options::inspect(config.database_login()?.as_str())).await?;
+    let mut reads = store.reads().await?;
+    let found = reads.last_checkpoint().await?;
+    let (_, at) = reads.size().await?;
+    drop(reads);
+    store.close().await;
+    let (_, note) = found.context("no node has begun this ledger yet")?;
+    if stated == Some(Format::Json) {
+        let Checkpoint { origin, size, root } = read_checkpoint(&note)?;
+        let root = data_encoding::BASE64.encode(&root);
+        let said =
+            json!({ "origin": origin, "size": size.to_string(), "root": root, "note": note, "at": at.to_string() });
+        line(&json!({ "checkpoint": said }).to_string());
+    } else {
+        line(note.trim_end_matches('\n'));
     }
     Ok(Verdict::Well)
 }

@@ -20,12 +20,18 @@ use super::{Usage, Verdict};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   concordat serve --config /etc/concordat/node.toml
+  concordat serve --config node.toml --trust-checkpoint kept/checkpoint
   concordat serve --dev
   concordat serve --dev --port 8443 --folder /tmp/concordat-dev")]
 pub(super) struct Arguments {
     /// The node's configuration; unless given, the one that the environment's `CONCORDAT_CONFIG` names.
     #[arg(long, value_name = "FILE", conflicts_with = "dev")]
     config: Option<PathBuf>,
+    /// A checkpoint of this ledger that was kept apart from its database: a note, or what a command printed that has one.
+    /// A database that lacks an entry of it is not served. May be given several times; in the configuration it is
+    /// `node.trusted_checkpoint_files`.
+    #[arg(long, value_name = "FILE", conflicts_with = "dev")]
+    trust_checkpoint: Vec<PathBuf>,
     /// A developer's own node: throw-away agencies, keys and ledger, on loopback only, whatever the environment says.
     #[arg(long)]
     dev: bool,
@@ -45,7 +51,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
         let named = || std::env::var_os("CONCORDAT_CONFIG").filter(|file| !file.is_empty()).map(PathBuf::from);
         let missing = || Usage("--config: name the node's configuration, or set CONCORDAT_CONFIG, or say --dev".into());
         let file = arguments.config.or_else(named).ok_or_else(missing)?;
-        let config = Config::load(&file)?;
+        let config = Config::load(&file)?.trusting(&arguments.trust_checkpoint)?;
         logs(&config.log.level, config.log.format);
         Running::start(&config, Clock::system()).await.map_err(anyhow::Error::from_boxed)?
     };

@@ -148,6 +148,16 @@ pub fn prove_consistency(size: u64, from: u64) -> (Vec<u64>, Proof) {
     (wanted.rows(), Box::new(prove))
 }
 
+/// Whether the proof shows that the tree of `from` entries and this root is a prefix of the other, which is larger or the
+/// same. A tree without entries is a prefix of any.
+pub(crate) fn is_prefix(proof: &[Vec<u8>], (from, its_root): (u64, [u8; 32]), (size, root): (u64, [u8; 32])) -> bool {
+    if from == 0 {
+        return its_root == tlog::EMPTY_HASH.0;
+    }
+    let hashes: Option<Vec<Hash>> = proof.iter().map(|hash| hash.as_slice().try_into().ok().map(Hash)).collect();
+    hashes.is_some_and(|proof| tlog::check_tree(&proof, size, Hash(root), from, Hash(its_root)).is_ok())
+}
+
 /// Whether the proof leads from the leaf to the root.
 pub(super) fn is_included(proof: &[Vec<u8>], size: u64, root: [u8; 32], index: u64, leaf: &[u8]) -> bool {
     let hashes: Option<Vec<Hash>> = proof.iter().map(|hash| hash.as_slice().try_into().ok().map(Hash)).collect();

@@ -1,6 +1,6 @@
 //! Whether the stored ledger is the one that was signed.
 
-use crate::ledger::{Growth, Keyring, Signed, SigningKey, SigningKeys, TrustedKey};
+use crate::ledger::{Growth, Keyring, Signed, SigningKey, SigningKeys, TrustedKey, is_prefix};
 use crate::seal::Seal;
 
 use super::{Error, Reads, Result, Store, Tx, inconsistent, index, locked, on, row, rows, sql, stored};
@@ -74,6 +74,50 @@ impl Store {
             return Err(CheckFailed::Mismatch(problem));
         }
         Ok(Some(Checked { size, root, signed_by }))
+    }
+
+    /// A checkpoint that was kept elsewhere: the ledger's keys signed it, and its entries are the first ones here. Gives how
+    /// many it has. Changes nothing. On any other answer the database is an older copy or another history, and must not be
+    /// served. Whether the ledger's head is the one that was signed is for [`Self::check_head`].
+    pub async fn check_extends(&self, note: &str, keys: &SigningKeys) -> Result<u64, CheckFailed> {
+        let mut reads = self.reads().await?;
+        let history = reads.ledger_keys().await?;
+        let configured = keys.all().map(SigningKey::verifier_key);
+        let configured = configured.filter(|key| history.iter().all(|known| known.key != *key));
+        let lines: Vec<String> = history.iter().map(ToString::to_string).chain(configured).collect();
+        let ring = Keyring::parse(lines.iter().map(String::as_str)).map_err(Error::from)?;
+        let Signed { checkpoint: trusted, by } = ring.open(note).map_err(|e| {
+            CheckFailed::Mismatch(format!(
+                "as it stands the ledger's keys did not sign it ({e}). A key that is newer than this database belongs into \
+                 `node.other_ledger_key_files`"
+            ))
+        })?;
+        if by.iter().all(|key| key.compromised.is_some()) {
+            let problem =
+                "it is signed by nothing but a key that was in other hands, which proves nothing: take another";
+            return Err(CheckFailed::Mismatch(problem.to_owned()));
+        }
+        let head = reads.head().await?;
+        let (size, is_begun) = (head.growth.size(), reads.last_checkpoint().await?.is_some());
+        if !is_begun || size < trusted.size {
+            let last = if size == 0 { String::new() } else { format!(", the last of {}", head.at) };
+            return Err(CheckFailed::Mismatch(format!(
+                "the database is older than this checkpoint: it has {size} entries{last}, and {} were signed. Missing: {}, \
+                 withdrawals perhaps among them. It is not served: restore a newer copy (docs/operations.md, Restore)",
+                trusted.size,
+                trusted.size - size,
+            )));
+        }
+        let proof = if trusted.size == 0 { Vec::new() } else { reads.consistency(size, trusted.size).await? };
+        let root = head.growth.root().map_err(Error::from)?;
+        if is_prefix(&proof, (trusted.size, trusted.root), (size, root)) {
+            return Ok(trusted.size);
+        }
+        Err(CheckFailed::Mismatch(format!(
+            "the database has {size} entries, and its first {} are not those that this checkpoint signs: it is another \
+             history of the ledger. It is not served: keep it and the checkpoint as they are (docs/operations.md, Restore)",
+            trusted.size
+        )))
     }
 
     /// Recomputes the whole tree from the leaves and compares it with every stored hash and the last checkpoint.

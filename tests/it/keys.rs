@@ -14,31 +14,31 @@ use crate::cli::{concordat, exit, text};
 use crate::harness::World;
 
 impl World {
-    fn beside(&self, name: &str) -> PathBuf {
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.workspace.folder().join("node-one").join(name)
     }
 
-    fn put_private(&self, name: &str, content: &str) {
+    pub(crate) fn put_private(&self, name: &str, content: &str) {
         std::fs::write(self.beside(name), content).unwrap();
         std::fs::set_permissions(self.beside(name), std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     /// Runs a command on the node's configuration as it is now.
-    fn operator(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn operator(&self, arguments: &[&str]) -> Output {
         self.config.write(&self.beside("node.toml")).unwrap();
         let file = self.beside("node.toml");
         concordat(&[arguments, &["--config", text(&file)]].concat())
     }
 
     /// What such a command says when it does what it should.
-    fn did(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn did(&self, arguments: &[&str]) -> Value {
         let output = self.operator(arguments);
         assert_eq!(exit(&output), 0, "{arguments:?}: {output:?}");
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
     /// What such a command says when it does nothing.
-    fn declined(&self, arguments: &[&str]) -> String {
+    pub(crate) fn declined(&self, arguments: &[&str]) -> String {
         let output = self.operator(arguments);
         assert_eq!(exit(&output), 3, "{arguments:?}: {output:?}");
         String::from_utf8(output.stderr).unwrap()

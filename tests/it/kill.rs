@@ -3,6 +3,8 @@
 //! After each kill the ledger checks, each acknowledged release is in it as it was acknowledged, and asking again,
 //! whether it was acknowledged or not, gives exactly one entry for each `request_id`.
 
+mod restarts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -4,6 +4,7 @@
 mod advice;
 mod anomalies;
 mod architecture;
+mod backup;
 mod bad_input;
 mod builders;
 mod canary;

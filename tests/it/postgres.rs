@@ -44,8 +44,19 @@ rm -rf "$folder"
 /// `None` where no server can be started: then what is left out is said once on standard error, and with
 /// `CONCORDAT_TESTS=all` it is a failure.
 pub(crate) fn database() -> Option<String> {
+    shared().map(Server::database)
+}
+
+/// The URL of a copy of such a database, in which nobody works meanwhile.
+pub(crate) fn copy(url: &str) -> String {
+    let (place, _) = url.split_once('?').expect("a URL of ours names the socket's folder");
+    let (_, name) = place.rsplit_once('/').expect("and a database");
+    shared().expect("the server that has the database").made_of(name)
+}
+
+fn shared() -> Option<&'static Server> {
     static SHARED: OnceLock<Result<Server, String>> = OnceLock::new();
-    present(SHARED.get_or_init(|| Server::start(Durability::None)).as_ref()).map(Server::database)
+    present(SHARED.get_or_init(|| Server::start(Durability::None)).as_ref())
 }
 
 /// A server of the caller's own that keeps each committed transaction through a crash, or `None` as for [`database`].
@@ -195,11 +206,16 @@ impl Server {
 
     /// The URL of a fresh, empty database.
     pub(crate) fn database(&self) -> String {
+        self.made_of("template0")
+    }
+
+    /// The URL of a fresh database that has what this one has.
+    fn made_of(&self, template: &str) -> String {
         static MADE: AtomicU32 = AtomicU32::new(1);
         let name = format!("test_{}", MADE.fetch_add(1, Ordering::Relaxed));
         let mut createdb = command(&self.programs.join("createdb"), None);
         createdb.arg("--host").arg(self.folder.path()).args(["--port=5432", "--username", SUPERUSER]);
-        run(createdb.args(["--template=template0", &name])).expect("a running server makes databases");
+        run(createdb.args(["--template", template, &name])).expect("a running server makes databases");
         self.url_of(&name)
     }
 }

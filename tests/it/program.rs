@@ -82,10 +82,24 @@ impl Program {
         self.child.wait().unwrap().code()
     }
 
+    /// Stops it as an operator does, and waits until it has. Gives everything that it logged.
+    pub(crate) fn terminate(mut self) -> String {
+        assert!(Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap().success());
+        let code = self.child.wait().unwrap().code();
+        let log = self.logged();
+        assert_eq!(code, Some(0), "{log}");
+        log
+    }
+
     /// As an operating system kills: nothing of the program runs any more. Gives everything that it logged.
     pub(crate) fn kill(mut self) -> String {
         self.child.kill().unwrap();
         assert!(self.child.wait().unwrap().code().is_none(), "it ended by itself");
+        self.logged()
+    }
+
+    /// Everything that it logged, once it has ended.
+    fn logged(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }

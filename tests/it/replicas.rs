@@ -7,6 +7,7 @@ mod judge;
 mod officers;
 mod proxy;
 mod races;
+mod rolling;
 mod stage;
 mod start;
 

@@ -16,6 +16,9 @@ node.toml, from `config` and from what the chart knows. Everything below a secti
 {{- $_ := set $own.node "migrate" false -}}
 {{- $_ := set $own.node "database_password_file" (printf "/etc/concordat/database/%s" .Values.database.postgresql.passwordKey) -}}
 {{- end -}}
+{{- with .Values.trustedCheckpoint.key -}}
+{{- $_ := set $own.node "trusted_checkpoint_files" (list (printf "/etc/concordat/trusted-checkpoint/%s" .)) -}}
+{{- end -}}
 {{- if .Values.agreements -}}
 {{- $_ := set $own.node "agreements" "/etc/concordat/agreements" -}}
 {{- end -}}
@@ -139,7 +142,7 @@ postgres://{{ $.user | urlquery }}@{{ .host }}:{{ .port }}/{{ .name | urlquery }
 {{- if not .Values.config.node.audience }}
 - config.node.audience: say what officers' tokens for this node carry as `aud`.
 {{- end }}
-{{- range $key := list "listen" "database" "database_password_file" "secret_file" "ledger_key_file" "agreements" "migrate" }}
+{{- range $key := list "listen" "database" "database_password_file" "secret_file" "ledger_key_file" "trusted_checkpoint_files" "agreements" "migrate" }}
 {{- if hasKey $values.config.node $key }}
 - config.node.{{ $key }}: the chart sets this.
 {{- end }}

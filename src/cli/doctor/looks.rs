@@ -6,6 +6,7 @@ use concordat::clock::Clock;
 use concordat::config::{Config, OpsSection};
 use concordat::decision::Agreement;
 use concordat::rotation::{self, Surveyed};
+use concordat::server::Trusted;
 use concordat::store::{self, CheckFailed, Options, Reads, Schema, Store};
 use concordat::tls::{self, Life};
 use concordat::{domain::Instant, server};
@@ -66,6 +67,7 @@ pub(super) async fn at_database(config: &Config, clock: &Clock) -> Vec<Finding> 
     findings.push(schema);
     if is_usable {
         findings.push(at_head(config, &store).await);
+        findings.extend(at_trusted(config, &store).await);
         match read(&store, clock).await {
             Ok(read) => findings.extend(read),
             Err(error) => findings.push(fault("ledger", &error.to_string(), &error)),
@@ -122,6 +124,25 @@ async fn at_head(config: &Config, store: &Store) -> Finding {
             "stop the node and keep the database as it is; see docs/operations.md, `ledger check`",
         ),
     }
+}
+
+/// Whether the database has every entry of what was kept of the ledger. A file that cannot be read was told of already.
+async fn at_trusted(config: &Config, store: &Store) -> Vec<Finding> {
+    let Ok(keys) = server::signing_keys(config) else { return Vec::new() };
+    let mut findings = Vec::new();
+    for trusted in Trusted::read(config, keys.origin()).unwrap_or_default() {
+        let what = "trusted checkpoint";
+        findings.push(match trusted.check(store, &keys).await {
+            Ok(size) => Finding::well(what, format!("all its {size} entries are here ({})", trusted.file.display())),
+            Err(CheckFailed::Store(error)) => fault(what, &error.to_string(), &error),
+            Err(problem) => Finding::not_well(
+                what,
+                problem.to_string(),
+                "no node serves this database: restore a newer copy; see docs/operations.md, Restore",
+            ),
+        });
+    }
+    findings
 }
 
 /// How far this machine's clock may lag behind the ledger, and how far it may be from the database's: as the node has it.

@@ -31,22 +31,22 @@ const CLIENTS: usize = 6;
 /// A call that takes longer is put at another replica.
 const IMPATIENCE: Duration = Duration::from_secs(15);
 
-struct Scene {
-    site: Site,
-    stage: Stage,
+pub(super) struct Scene {
+    pub(super) site: Site,
+    pub(super) stage: Stage,
     case: Case,
-    /// Where the replicas are now: one that was killed comes back on another port.
-    addresses: Mutex<Vec<SocketAddr>>,
-    over: AtomicBool,
-    answers: watch::Sender<usize>,
+    /// Where the replicas are now: one that was stopped comes back on another port.
+    pub(super) addresses: Mutex<Vec<SocketAddr>>,
+    pub(super) over: AtomicBool,
+    pub(super) answers: watch::Sender<usize>,
 }
 
 /// A requester and a recorder on connections to one replica.
-type Officers = (ReleaseServiceClient<OfficerChannel>, OrganisationServiceClient<OfficerChannel>);
+pub(super) type Officers = (ReleaseServiceClient<OfficerChannel>, OrganisationServiceClient<OfficerChannel>);
 
 /// A call, by its idempotency key.
 #[derive(Debug)]
-enum Call {
+pub(super) enum Call {
     Ask(String),
     Register(String),
 }
@@ -59,8 +59,18 @@ fn assert_passing(status: &Status) {
 }
 
 impl Scene {
-    fn connect(&self, replica: usize) -> Officers {
-        let at = self.addresses.lock().unwrap()[replica % REPLICAS];
+    /// One incident that is released for the asking, and the replicas where it is.
+    pub(super) async fn new(site: Site, replicas: &[Program]) -> Self {
+        let stage = Stage::new(&site, replicas, 1, 1).await;
+        let case = stage.open(0).await;
+        let addresses = Mutex::new(replicas.iter().map(|replica| replica.address).collect());
+        let (over, answers) = (AtomicBool::new(false), watch::Sender::new(0));
+        Self { site, stage, case, addresses, over, answers }
+    }
+
+    pub(super) fn connect(&self, replica: usize) -> Officers {
+        let addresses = self.addresses.lock().unwrap();
+        let at = addresses[replica % addresses.len()];
         let requester = self.site.officer(at, "ico", "req", &["requester"]);
         let recorder = self.site.officer(at, "ncsc", "rec", &["recorder"]);
         (ReleaseServiceClient::new(requester), OrganisationServiceClient::new(recorder))
@@ -76,8 +86,9 @@ impl Scene {
             }
             let call = self.call(turn);
             let until = Instant::now() + PATIENCE;
-            while !self.put(&call, &mut officers).await {
-                assert!(Instant::now() < until, "{call:?} is never answered");
+            while let Err(why) = self.put(&call, &mut officers).await {
+                assert!(Instant::now() < until, "{call:?} is never answered: {why}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
                 replica += 1;
                 officers = self.connect(replica);
             }
@@ -86,7 +97,7 @@ impl Scene {
     }
 
     /// A new call: mostly an ask, now and then a change.
-    fn call(&self, turn: usize) -> Call {
+    pub(super) fn call(&self, turn: usize) -> Call {
         let key = request_id();
         if turn % 4 == 3 {
             return Call::Register(key);
@@ -95,8 +106,8 @@ impl Scene {
         Call::Ask(key)
     }
 
-    /// Puts a call once. True if it was answered.
-    async fn put(&self, call: &Call, (releases, organisations): &mut Officers) -> bool {
+    /// Puts a call once. Fails if it was not answered.
+    pub(super) async fn put(&self, call: &Call, (releases, organisations): &mut Officers) -> Result<(), String> {
         let answer = async {
             match call {
                 Call::Ask(key) => {
@@ -116,12 +127,13 @@ impl Scene {
             Ok::<(), Status>(())
         };
         match timeout(IMPATIENCE, answer).await {
-            Ok(Ok(())) => return true,
-            Ok(Err(status)) => assert_passing(&status),
-            Err(_) => {}
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(status)) => {
+                assert_passing(&status);
+                Err(status.to_string())
+            }
+            Err(_) => Err("no answer".to_owned()),
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        false
     }
 
     /// Every replica answers a new ask, by itself.
@@ -129,8 +141,9 @@ impl Scene {
         for replica in 0..REPLICAS {
             let call = self.call(0);
             let until = Instant::now() + PATIENCE;
-            while !self.put(&call, &mut self.connect(replica)).await {
-                assert!(Instant::now() < until, "replica {replica} is not ready again");
+            while let Err(why) = self.put(&call, &mut self.connect(replica)).await {
+                assert!(Instant::now() < until, "replica {replica} is not ready again: {why}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
     }
@@ -160,16 +173,7 @@ fn nothing_acknowledged_is_lost_when_replicas_are_killed_and_the_database_crashe
     runtime().block_on(async {
         let site = Site::on(&server.database()).await;
         let mut replicas = site.start(REPLICAS);
-        let stage = Stage::new(&site, &replicas, 1, 1).await;
-        let case = stage.open(0).await;
-        let scene = Arc::new(Scene {
-            site,
-            stage,
-            case,
-            addresses: Mutex::new(replicas.iter().map(|replica| replica.address).collect()),
-            over: AtomicBool::new(false),
-            answers: watch::Sender::new(0),
-        });
+        let scene = Arc::new(Scene::new(site, &replicas).await);
         let client = |number| {
             let scene = Arc::clone(&scene);
             tokio::spawn(async move { scene.client(number).await })
