@@ -375,6 +375,7 @@ impl Config {
             }
         }
         problems.extend(self.limits.problems());
+        problems.extend(self.silence_problem());
         problems.extend(self.database_problem());
         problems.extend(self.log.problem());
         problems.extend(self.traces.problem());
@@ -391,6 +392,17 @@ impl Config {
             self.node.trusted_checkpoint_files.push(seen);
         }
         Ok(self)
+    }
+
+    /// A stream that has nothing to tell sends heartbeats alone, so whether its peer takes what is sent shows only by them.
+    fn silence_problem(&self) -> Option<String> {
+        let (untaken, heartbeat) = (self.limits.untaken_seconds, self.events.heartbeat_seconds);
+        (untaken < heartbeat).then(|| {
+            format!(
+                "limits.untaken_seconds ({untaken}) must not be less than events.heartbeat_seconds ({heartbeat}): between two \
+                 heartbeats nothing is sent that a peer could leave untaken; raise the one or lower the other"
+            )
+        })
     }
 
     /// Writes a configuration for [`Config::load`].

@@ -56,7 +56,7 @@ const DESCRIPTORS_OF_OURS: usize = 64;
 /// What one peer may take of this node.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Handshakes at the same time; for another one, the oldest of the address with the most of them has to go.
+    /// Handshakes at the same time; for another one, the oldest of the source with the most of them has to go.
     pub handshakes: usize,
     /// How long a handshake may take.
     pub handshake: Duration,
@@ -182,7 +182,7 @@ impl Node {
         let pushed_out = underway.pushed_out();
         let shaken = tokio::select! {
             shaken = self.shake_hands(socket, &mut address, &mut underway) => shaken,
-            () = pushed_out => Err(io::Error::other("others wait, and its address has the most handshakes")),
+            () = pushed_out => Err(io::Error::other("others wait, and no source has more handshakes than its own")),
         };
         drop(underway);
         let (stream, peer) = match shaken {

@@ -76,7 +76,7 @@ pub use health::Commits;
 pub use help::RecordHelpOffer;
 pub use inbox::{DeclineRequest, Received};
 pub use incidents::{AmendIncident, IssueReference, RegisterIncident, VerifyNotification};
-pub use ledger_keys::change_ledger_keys;
+pub use ledger_keys::{KeysInUse, change_ledger_keys};
 pub use mandates::{EndMandate, MandateView, RecordMandate, SaidUnder};
 pub use naming::AskToName;
 pub use node::{Node, Setup};

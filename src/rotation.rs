@@ -11,14 +11,13 @@ mod read;
 mod set;
 mod status;
 mod survey;
+mod turns;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::pki_types::UnixTime;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Instant as Moment, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{AgencySection, Config};
@@ -32,7 +31,9 @@ use ageing::Ageing;
 use set::{Candidate, Contents, Set};
 pub use survey::{Surveyed, survey};
 
+pub use set::MOST_BYTES;
 pub use status::{AgencyStatus, FilesStatus, ListStatus, NodeStatus, Status, TokenKeyStatus};
+pub use turns::Turns;
 
 /// Why files cannot be put in place.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -245,21 +246,10 @@ impl Rotation {
 
     /// Looks every few seconds, and at once on SIGHUP, until the node stops.
     pub async fn watch(self: Arc<Self>, shutdown: CancellationToken) {
-        let every = Duration::from_secs(self.config.tls.reload_seconds);
-        let mut ticks = interval_at(Moment::now() + every, every);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut asked = signal(SignalKind::hangup()).inspect_err(|error| tracing::warn!(%error, "no SIGHUP")).ok();
-        loop {
-            let hangup = async {
-                match &mut asked {
-                    Some(asked) => asked.recv().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                _ = ticks.tick() => {}
-                _ = hangup => tracing::info!("SIGHUP: certificates and keys are looked at"),
+        let mut turns = Turns::every(Duration::from_secs(self.config.tls.reload_seconds));
+        while let Some(asked) = shutdown.run_until_cancelled(turns.wait()).await {
+            if asked {
+                tracing::info!("SIGHUP: certificates and keys are looked at");
             }
             // A file that makes its reader panic is one that cannot be used.
             let this = Arc::clone(&self);

@@ -1,5 +1,6 @@
 //! The composition root: from a configuration to a node that serves.
 
+mod keys;
 mod trusted;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,7 +87,10 @@ impl Running {
         standing.set(Check::Certificate, true);
         let exchange = Exchange::start(node(config, clock, Arc::clone(&metrics)).await?);
         standing.set(Check::Schema, true);
-        standing.set(Check::Database, true);
+        // The ledger was opened with them.
+        for check in [Check::Database, Check::LedgerKey, Check::NodeSecret] {
+            standing.set(check, true);
+        }
         standing.set_ill(Ill::Agreements, exchange.check_agreements().await.is_err());
         measure_ledger_keys(&ledger_keys(config)?, &metrics);
         let pseudonym_key = exchange.node().seal().pseudonym_key();
@@ -138,6 +142,7 @@ impl Running {
         tokio::spawn(watch_duties(exchange.clone(), shutdown.clone()));
         tokio::spawn(watch_store(exchange.clone(), standing.clone(), shutdown.clone()));
         tokio::spawn(watch_standing(exchange.clone(), Arc::clone(&rotation), standing.clone(), shutdown.clone()));
+        tokio::spawn(keys::watch(exchange.clone(), config.clone(), standing.clone(), shutdown.clone()));
         tracing::info!(%address, origin = exchange.node().origin(), "serving");
         let delay = Duration::from_secs(config.ops.shutdown_delay_seconds);
         Ok(Self {
@@ -424,8 +429,13 @@ pub fn signing_keys(config: &Config) -> Result<SigningKeys, Error> {
         SigningKey::parse(&config.read_secret(file)?).map_err(|e| Error::from(config::Error::new(file, e)))
     };
     let first = read(&config.node.ledger_key_file)?;
-    let others = config.node.other_ledger_key_files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let others = key_files(config).skip(1).map(read).collect::<Result<Vec<_>, _>>()?;
     Ok(SigningKeys::new(first, others)?)
+}
+
+/// The files of the ledger's signing keys.
+fn key_files(config: &Config) -> impl Iterator<Item = &PathBuf> {
+    std::iter::once(&config.node.ledger_key_file).chain(&config.node.other_ledger_key_files)
 }
 
 fn proxy_sources(config: &Config) -> Result<Sources, Error> {

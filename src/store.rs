@@ -63,7 +63,7 @@ pub use remains::{Kept, Remains};
 pub use replay::{Inside, KeptAnswer, WholeEntry};
 pub use requests::{Answer, KnownCall, QuestionRow};
 pub use retention::{Due, Proposed, ReleaseMade};
-pub use rewrap::{Rewrapped, wrapped_tables};
+pub use rewrap::{Rewrapped, Unopenable, wrapped_tables};
 pub use schema::Schema;
 pub use sql::{Sql, statements};
 pub use themes::ThemeRow;

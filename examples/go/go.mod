@@ -3,6 +3,7 @@ module concordat.example/concordat
 go 1.26.0
 
 require (
+	github.com/BurntSushi/toml v1.6.0
 	golang.org/x/mod v0.42.0
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261019180522-ce908d29299b
 	google.golang.org/grpc v1.85.0

@@ -5,19 +5,14 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"flag"
 	"fmt"
 	"log"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -26,20 +21,14 @@ import (
 
 //go:generate buf generate ../../proto
 
-// A call that failed in one of these ways is put again as it was; its request_id makes that safe.
-const retries = `{"methodConfig": [{"name": [{}], "retryPolicy": {
-	"maxAttempts": 4, "initialBackoff": "0.25s", "maxBackoff": "4s", "backoffMultiplier": 2,
-	"retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"]}}]}`
-
 func main() {
 	log.SetFlags(0)
-	server := flag.String("server", "", "the node's `host:port`")
-	folder := flag.String("folder", ".", "the folder of roots.pem, ico/client.pem and ico/client.key")
+	context := flag.String("context", "", "the context `file` of an officer of the ICO")
 	key := flag.String("key", "", "the `file` with the ledger's verifier key")
 	response := flag.String("response", "", "verify the response in this `file` too")
 	flag.Parse()
 	verifierKey := strings.TrimSpace(string(read(*key)))
-	if err := run(*server, *folder, verifierKey, os.Getenv("CONCORDAT_TOKEN")); err != nil {
+	if err := run(&Renewing{file: *context}, verifierKey); err != nil {
 		log.Fatal(err)
 	}
 	if *response != "" {
@@ -56,8 +45,8 @@ func main() {
 }
 
 // run asks twice: once well, once with a field that is wrong.
-func run(server, folder, verifierKey, token string) error {
-	connection, err := connect(server, folder, token)
+func run(officer *Renewing, verifierKey string) error {
+	connection, err := officer.Connection()
 	if err != nil {
 		return err
 	}
@@ -102,41 +91,6 @@ func run(server, folder, verifierKey, token string) error {
 	fmt.Println(explain(err))
 	return nil
 }
-
-// connect makes a channel with the system's certificate that sends the officer's token with each call.
-func connect(server, folder, token string) (*grpc.ClientConn, error) {
-	// At each handshake as it is on disk then, so that a renewed certificate needs no restart. The token is bound to it: a
-	// program that runs for longer gets a new token with a new certificate, and a new connection for both.
-	load := func() (*tls.Certificate, error) {
-		certificate, err := tls.LoadX509KeyPair(filepath.Join(folder, "ico/client.pem"), filepath.Join(folder, "ico/client.key"))
-		return &certificate, err
-	}
-	if _, err := load(); err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(read(filepath.Join(folder, "roots.pem"))) {
-		return nil, fmt.Errorf("no certificate in roots.pem")
-	}
-	transport := credentials.NewTLS(&tls.Config{
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() },
-		RootCAs:              roots,
-		MinVersion:           tls.VersionTLS13,
-	})
-	return grpc.NewClient(server,
-		grpc.WithTransportCredentials(transport),
-		grpc.WithPerRPCCredentials(bearer(token)),
-		grpc.WithDefaultServiceConfig(retries))
-}
-
-// bearer is a token that somebody else made; it lives for minutes, so a program that runs for longer gets new ones.
-type bearer string
-
-func (token bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	return map[string]string{"authorization": "Bearer " + string(token)}, nil
-}
-
-func (bearer) RequireTransportSecurity() bool { return true }
 
 // explain gives an error's code and message, its reason and the problem of each wrong field.
 func explain(err error) string {

@@ -52,9 +52,11 @@ Examples:
     /// Revoke certificates: publish the authority's next list. Without any, the list is published anew.
     #[command(
         after_help = "Each list has a higher number than the one before. Publish one before half of its life is over, and
-give it to every node that knows the agency, in the place of the one before.
+give it to every node that knows the agency, in the place of the one before. What no node would take is not written: the
+list before stays.
 
-Exit code: 0 published, 1 the list or a certificate cannot be read, 2 wrong usage, 3 could not write.
+Exit code: 0 published, 2 wrong usage, 3 not published: the list or a certificate cannot be read, no node would take the new
+list, or it could not be written.
 
 Examples:
   concordat certs revoke stolen.pem

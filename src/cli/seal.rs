@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use concordat::config::Config;
-use concordat::store::{Options, Store};
+use concordat::store::{Options, Store, Unopenable};
 use serde_json::json;
 
 use super::Verdict;
-use super::output::{DIM, Format, GOOD, line, progress};
+use super::output::{BAD, DIM, Format, GOOD, line, note, progress};
 
 /// Say with which secrets a node's records are sealed; seal all of them with the newest.
 #[derive(Debug, Args)]
@@ -29,10 +29,15 @@ enum Command {
 may be serving meanwhile, but all of them must have been restarted with the new `secret_file`: one that still seals with
 an older secret can commit nothing from now on.
 
-Exit code: 0 done: the older secrets are needed no more, 2 wrong usage, 3 not done: run it again.
+Rows that no secret opens (damaged, or put in another's place) are left as they are and named; everything else is wrapped
+anew. While there are any, no secret is given up.
 
-Example:
-  concordat seal rewrap --config /etc/concordat/node.toml"
+Exit code: 0 done: the older secrets are needed no more, 1 done but for rows that no secret opens: no secret was given up,
+2 wrong usage, 3 not done: run it again.
+
+Examples:
+  concordat seal rewrap --config /etc/concordat/node.toml
+  concordat seal rewrap --give-up-unopened 2     # two rows are lost for good"
     )]
     Rewrap(Rewrap),
 }
@@ -44,6 +49,9 @@ struct Rewrap {
     /// How many rows to wrap in one transaction: fewer keep a serving node waiting for less time.
     #[arg(long, value_name = "ROWS", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     batch: u32,
+    /// How many rows that no secret opens are given up for lost: exactly as many as there are. Then the older secrets go.
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    give_up_unopened: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -90,7 +98,7 @@ async fn rewrap(arguments: &Rewrap, format: Format) -> anyhow::Result<Verdict> {
     let newest = seal.newest()?;
     let bar = progress(0, "wrapping");
     let rewrapped = store
-        .rewrap(&seal, arguments.batch, |done, of| {
+        .rewrap(&seal, arguments.batch, arguments.give_up_unopened, |done, of| {
             match of {
                 Some(of) => bar.set_length(of),
                 None => bar.unset_length(),
@@ -107,9 +115,25 @@ async fn rewrap(arguments: &Rewrap, format: Format) -> anyhow::Result<Verdict> {
         for name in dropped {
             line(&format!("{DIM}nothing stored needs {name} any more: take it out of `other_secret_files`{DIM:#}"));
         }
+        for Unopenable { table, row } in &rewrapped.unopened {
+            line(&format!("{BAD}no secret opens{BAD:#} {table} {row}"));
+        }
     } else {
-        let newest = newest.to_string();
-        line(&json!({ "wrapped": rewrapped.wrapped, "newest": newest, "needed_no_more": dropped }).to_string());
+        let row = |Unopenable { table, row }: &Unopenable| json!({ "table": table, "row": row });
+        let unopened: Vec<_> = rewrapped.unopened.iter().map(row).collect();
+        let (wrapped, newest) = (rewrapped.wrapped, newest.to_string());
+        line(
+            &json!({ "wrapped": wrapped, "newest": newest, "needed_no_more": dropped, "unopened": unopened })
+                .to_string(),
+        );
     }
-    Ok(Verdict::Well)
+    let count = rewrapped.unopened.len();
+    if count == 0 || arguments.give_up_unopened.is_some() {
+        return Ok(Verdict::Well);
+    }
+    note(&format!(
+        "{count} rows are opened by no secret, so none was given up. Put them back from a backup and run it again; or, if they \
+         are lost for good: --give-up-unopened {count}"
+    ));
+    Ok(Verdict::NotWell)
 }

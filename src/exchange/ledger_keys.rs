@@ -9,6 +9,35 @@ use crate::proto::v1::{LedgerKeyStatement, Receipt};
 use crate::seal::{self, Seal};
 use crate::store::{Error, KeyChange, Result, Store};
 
+use super::Exchange;
+
+/// What a node's own keys are to be, as the database says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeysInUse {
+    /// The ids of the keys that sign the ledger.
+    pub signers: Vec<String>,
+    /// Whether things may be sealed with this node's newest secret, and it has every other that something stored may need.
+    pub may_seal: bool,
+}
+
+impl Exchange {
+    /// Reads which keys sign the ledger and signed it, and which secrets are in use: another replica, or an operator beside
+    /// the node, may have changed them. When this returns, receipts of this node's own ledger are believed by it.
+    pub async fn look_at_keys(&self) -> super::Result<KeysInUse> {
+        let look = self.read(|node, reads| {
+            Box::pin(async move {
+                let (signers, history) = (reads.signers().await?, reads.ledger_keys().await?);
+                Ok((KeysInUse { signers, may_seal: reads.may_seal(node.seal()).await? }, history))
+            })
+        });
+        let (in_use, history) = look.await?;
+        if self.node.learn(history) {
+            tracing::info!("the keys that sign the ledger, or signed it, are others than before");
+        }
+        Ok(in_use)
+    }
+}
+
 /// Changes the keys that sign a ledger, by an entry that opens to every one of these agencies.
 ///
 /// When this returns, the change is durable, and the entry's checkpoint is signed by exactly those keys that sign from here

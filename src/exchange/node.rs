@@ -49,8 +49,10 @@ pub struct Node {
     pub(super) seal: Seal,
     pub(super) keys: SigningKeys,
     pub(super) clock: Clock,
-    /// The keys of the ledgers that agencies' receipts may come from; this node's own is among them.
-    pub(super) peers: Vec<LedgerKey>,
+    /// The keys of other nodes' ledgers that agencies' receipts may come from.
+    peers: Vec<LedgerKey>,
+    /// The same of this node's own ledger, as its history was when it was read last.
+    own_keys: RwLock<Vec<LedgerKey>>,
     pub(super) metrics: Arc<Metrics>,
     /// Texts that were read once, by digest. A digest names one text for ever, so this can be kept across the lock.
     compiled: RwLock<HashMap<Digest, Arc<Agreement>>>,
@@ -68,6 +70,35 @@ const MOST_BEHIND_MICROS: i64 = 2_000_000;
 /// How far the service's clock may be from the database's.
 const MOST_APART_MICROS: i64 = 5_000_000;
 
+/// By which keys receipts of a node's own ledger are believed, for each agency whose records it holds.
+///
+/// What a key signed is believed until it went out of use, but for one that somebody else may have had: nothing is. One that no
+/// entry announced yet may be announced while the node serves.
+fn own_keys<'a>(
+    agencies: impl Iterator<Item = &'a AgencyId>,
+    keys: &SigningKeys,
+    history: Vec<TrustedKey>,
+) -> Vec<LedgerKey> {
+    let mut own: BTreeMap<String, Option<Instant>> = keys.all().map(|key| (key.verifier_key(), None)).collect();
+    for TrustedKey { key, until, compromised, .. } in history {
+        if compromised.is_some() {
+            own.remove(&key);
+        } else {
+            own.insert(key, until);
+        }
+    }
+    let of = |agency: &AgencyId| {
+        let key = |(key, until): (&String, &Option<Instant>)| LedgerKey {
+            agency: agency.clone(),
+            key: key.clone(),
+            from: None,
+            until: *until,
+        };
+        own.iter().map(key).collect::<Vec<_>>()
+    };
+    agencies.flat_map(of).collect()
+}
+
 impl Node {
     /// Reads the proposals; one that cannot be used is an error.
     pub fn new(setup: Setup) -> Result<Self, crate::decision::LoadError> {
@@ -78,26 +109,7 @@ impl Node {
             compiled.insert(agreement.digest(), Arc::clone(&agreement));
             proposals.insert(agreement.id().clone(), (proposal, agreement));
         }
-        let mut peers = setup.peers;
-        // What this ledger's own keys signed is believed until they went out of use, but for one that somebody else may
-        // have had. One that no entry announced yet may be announced while this node serves.
-        let mut own: BTreeMap<String, Option<Instant>> =
-            setup.keys.all().map(|key| (key.verifier_key(), None)).collect();
-        for TrustedKey { key, until, compromised, .. } in setup.history {
-            if compromised.is_some() {
-                own.remove(&key);
-            } else {
-                own.insert(key, until);
-            }
-        }
-        for (key, until) in own {
-            peers.extend(setup.agencies.iter().map(|agency| LedgerKey {
-                agency: agency.id.clone(),
-                key: key.clone(),
-                from: None,
-                until,
-            }));
-        }
+        let own_keys = own_keys(setup.agencies.iter().map(|agency| &agency.id), &setup.keys, setup.history);
         Ok(Self {
             agencies: setup.agencies.into_iter().map(|agency| (agency.id.clone(), agency)).collect(),
             known: setup.known,
@@ -106,10 +118,32 @@ impl Node {
             seal: setup.seal,
             keys: setup.keys,
             clock: setup.clock,
-            peers,
+            peers: setup.peers,
+            own_keys: RwLock::new(own_keys),
             metrics: setup.metrics,
             compiled: RwLock::new(compiled),
         })
+    }
+
+    /// The keys of the ledgers that agencies' receipts may come from; this node's own are among them.
+    pub(super) fn ledger_keys(&self) -> Vec<LedgerKey> {
+        let own = self.own_keys.read().unwrap_or_else(PoisonError::into_inner);
+        self.peers.iter().chain(own.iter()).cloned().collect()
+    }
+
+    /// From now on receipts of this node's own ledger are believed as this history has it. Whether that is otherwise than
+    /// before.
+    pub(super) fn learn(&self, history: Vec<TrustedKey>) -> bool {
+        let learnt = own_keys(self.agencies.keys(), &self.keys, history);
+        let mut own = self.own_keys.write().unwrap_or_else(PoisonError::into_inner);
+        let is_new = *own != learnt;
+        *own = learnt;
+        is_new
+    }
+
+    /// Whether this node can sign with the key of this id.
+    pub fn has_key(&self, id: &str) -> bool {
+        self.keys.find(id).is_some()
     }
 
     /// Whether this node holds the agency's records.

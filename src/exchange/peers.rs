@@ -9,7 +9,7 @@ use crate::proto::v1::{Receipt, ReleasedStatement, Slot};
 use super::Node;
 
 /// A key that signs, or signed, the ledger of an agency's node.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerKey {
     /// The agency whose records that node holds.
     pub agency: AgencyId,
@@ -105,7 +105,7 @@ impl Node {
             "is of the ledger `{}`, for which this node has no key: an operator adds one under [[agency.ledger]]",
             receipt.origin.chars().filter(|c| !c.is_control()).take(100).collect::<String>()
         );
-        for LedgerKey { agency, key, from, until } in &self.peers {
+        for LedgerKey { agency, key, from, until } in self.ledger_keys() {
             let ring = Keyring::parse([key.as_str()]).map_err(|e| invalid(e.to_string()))?;
             if !ring.knows(&receipt.origin) {
                 continue;
@@ -114,7 +114,7 @@ impl Node {
                 Ok(verified) => {
                     let at = Instant::from_micros(verified.entry.at_micros);
                     if from.is_none_or(|from| from <= self.clock.now()) && until.is_none_or(|until| at < until) {
-                        agencies.push(agency.clone());
+                        agencies.push(agency);
                         said = Some(verified);
                     } else {
                         "is signed with a key that is not in use yet, or was not any more at its time"

@@ -16,13 +16,22 @@ pub enum Check {
     Certificate,
     /// The database takes commits.
     Database,
+    /// Every key that signs the ledger is here and can be read from its file.
+    LedgerKey,
+    /// Things may be sealed with the node's secret, and every one is here that something stored may need.
+    NodeSecret,
     /// The database's schema is this program's.
     Schema,
 }
 
 impl Check {
-    const ALL: [(Self, &'static str); 3] =
-        [(Self::Certificate, "certificate"), (Self::Database, "database"), (Self::Schema, "schema")];
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Certificate, "certificate"),
+        (Self::Database, "database"),
+        (Self::LedgerKey, "ledger_key"),
+        (Self::NodeSecret, "node_secret"),
+        (Self::Schema, "schema"),
+    ];
 }
 
 /// What keeps a node from releasing, and not from taking a permission away: it stays ready.
@@ -104,7 +113,7 @@ impl Standing {
     }
 
     /// Each part, and whether it is well.
-    pub fn checks(&self) -> [(&'static str, bool); 3] {
+    pub fn checks(&self) -> [(&'static str, bool); 5] {
         let state = self.0.borrow();
         Check::ALL.map(|(check, name)| (name, state.well.contains(&check)))
     }

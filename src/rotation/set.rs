@@ -15,7 +15,7 @@ use crate::domain::{Digest, Instant};
 use crate::identity::fingerprint;
 
 /// The largest file that is read: revocation lists of half a million certificates.
-const MOST_BYTES: u64 = 16 * 1024 * 1024;
+pub const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What the files of a set held at one moment, or why they could not be read.
 pub(super) struct Contents(Vec<(PathBuf, io::Result<Content>)>);

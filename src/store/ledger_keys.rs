@@ -17,7 +17,8 @@ const LEDGER_KEY: Table =
 pub enum KeyChange {
     /// The key of this id signs as well.
     Begin(String),
-    /// The key of this id signs no more.
+    /// The key of this id signs no more. It may have ended already, if it was found since that somebody else had it, or had
+    /// it earlier than was known: then only from when on that was moves, and only back.
     End {
         /// Its id.
         id: String,
@@ -54,7 +55,7 @@ struct KeyRow {
 
 impl Reads {
     /// The ids of the keys that sign.
-    pub(super) async fn signers(&mut self) -> Result<Vec<String>> {
+    pub(crate) async fn signers(&mut self) -> Result<Vec<String>> {
         let ids = row!(self, sql::SIGNERS, (Option<String>,)).and_then(|(ids,)| ids).unwrap_or_default();
         Ok(ids.split_whitespace().map(str::to_owned).collect())
     }
@@ -113,11 +114,14 @@ impl Locked {
                 (Some(keys.first().id()), signing.clone(), *compromised)
             }
         };
-        if let Some(absent) = going.iter().find(|id| !signing.contains(id)) {
-            return Err(Error::Keys(format!("the key {absent} does not sign; those that do: {}", signing.join(", "))));
+        let mut writes = Vec::new();
+        let ended = going.iter().find(|id| !signing.contains(id));
+        if let Some(id) = ended {
+            let key = known.iter().find(|one| one.id() == id);
+            let unknown = || Error::Keys(format!("the key {id} does not sign; those that do: {}", signing.join(", ")));
+            writes.push(found_compromised(key.ok_or_else(unknown)?, compromised)?);
         }
         let mut after: Vec<String> = signing.iter().filter(|id| !going.contains(id)).cloned().collect();
-        let mut writes = Vec::new();
         if let Some(id) = coming {
             let key = keys.find(&id).ok_or_else(|| Error::Keys(format!("the key {id} is not configured")))?;
             let verifier_key = key.verifier_key();
@@ -135,16 +139,35 @@ impl Locked {
             return Err(Error::Keys("no key would sign any more: begin with a new one first".to_owned()));
         }
         let verifier_key = |id: &String| known.iter().find(|one| one.id() == id).map(|one| one.key.clone());
-        for id in &going {
+        for id in going.iter().filter(|id| signing.contains(id)) {
             let compromised = compromised.map(Instant::micros);
             let cells = vec![at.micros().into(), compromised.into(), verifier_key(id).into()];
             writes.push(Write::change_one("ledger_key", sql::END_LEDGER_KEY, cells));
         }
         self.write(writes).await?;
         self.set_signers(&after).await?;
-        let before = signing.iter().filter_map(verifier_key).collect();
+        let before = signing.iter().chain(ended).filter_map(verifier_key).collect();
         let signs =
             |id: &String| keys.find(id).map(crate::ledger::SigningKey::verifier_key).or_else(|| verifier_key(id));
         Ok(KeysChanged { before, after: after.iter().filter_map(signs).collect(), checkpoint })
+    }
+}
+
+/// Of a key that ended: that somebody else may have had it from this time on. Nothing is believed for longer by it.
+fn found_compromised(key: &TrustedKey, from: Option<Instant>) -> Result<Write> {
+    let ended = key.until.map(|until| format!(" since {until}")).unwrap_or_default();
+    let id = key.id();
+    match (from, key.compromised) {
+        (None, _) => Err(Error::Keys(format!(
+            "the key {id} does not sign any more{ended}. If it was found that somebody else may have had it: say from when \
+             on, with --compromised-from"
+        ))),
+        (Some(from), Some(known)) if known <= from => Err(Error::Keys(format!(
+            "the key {id} is known to have been in other hands from {known} on: that time can only become an earlier one"
+        ))),
+        (Some(from), _) => {
+            let cells = vec![from.micros().into(), key.key.clone().into()];
+            Ok(Write::change_one("ledger_key", sql::COMPROMISE_LEDGER_KEY, cells))
+        }
     }
 }

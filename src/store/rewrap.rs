@@ -81,6 +81,16 @@ impl Wrapped {
         Ok(rows!(reads, self.read, WrappedRow, last.0.as_str(), last.1, most))
     }
 
+    /// A row of it, by its key alone.
+    fn unopenable(&self, row: &WrappedRow) -> Unopenable {
+        let row = match (row.id.as_str(), row.number) {
+            ("", number) => number.to_string(),
+            (id, 0) => id.to_owned(),
+            (id, version) => format!("{id} {version}"),
+        };
+        Unopenable { table: self.table, row }
+    }
+
     /// None if it is sealed with the newest secret already.
     fn anew(&self, row: &WrappedRow, seal: &Seal) -> Result<Option<Vec<u8>>, Unopened> {
         match self.anew {
@@ -98,14 +108,37 @@ impl Wrapped {
 pub struct Rewrapped {
     /// How many were wrapped anew this time.
     pub wrapped: u64,
-    /// The secrets that nothing needs any more.
+    /// The secrets that nothing needs any more, or nothing that could be opened.
     pub dropped: Vec<SecretName>,
+    /// What none of the secrets opens, by table and key. It is as it was.
+    pub unopened: Vec<Unopenable>,
+}
+
+/// Something that is wrapped, and that none of the secrets opens: a row that was damaged, or put in another's place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unopenable {
+    /// The table.
+    pub table: &'static str,
+    /// The row's key, which says nothing about what is in it.
+    pub row: String,
+}
+
+/// What is not wrapped with the newest secret.
+#[derive(Debug, Default)]
+struct Left {
+    /// How much of it one of the secrets opens.
+    opens: u64,
+    unopened: Vec<Unopenable>,
 }
 
 impl Store {
-    /// Wraps everything anew with the newest secret, and gives the others up: when this returns, all of it was read and
-    /// nothing needs them. So many rows at most are put back in one transaction; `progress` is told how many rows were
-    /// looked at, and of about how many, if that could be counted.
+    /// Wraps everything anew with the newest secret, and gives the others up: when this returns with `dropped`, all of it
+    /// was read and nothing needs them. So many rows at most are put back in one transaction; `progress` is told how many
+    /// rows were looked at, and of about how many, if that could be counted.
+    ///
+    /// What none of the secrets opens keeps nothing else from being wrapped anew. While there is any, no secret is given up:
+    /// what was damaged may be put back from a copy, and needs its secret then. Whoever gives it up for lost says how much
+    /// it is by `lost`; fails if it is another count.
     ///
     /// A node may be serving meanwhile. One that still seals with another secret can write nothing from the first
     /// moment.
@@ -113,6 +146,7 @@ impl Store {
         &self,
         seal: &Seal,
         batch: u32,
+        lost: Option<u64>,
         mut progress: impl FnMut(u64, Option<u64>) + Send,
     ) -> Result<Rewrapped> {
         let mut locked = self.lock().await?;
@@ -121,19 +155,30 @@ impl Store {
         // Only for whoever waits: on large tables a database may give up counting.
         let all = self.reads().await?.count_wrapped().await.ok();
         let newest = seal.newest()?;
-        let (mut wrapped, mut left) = (0, 0);
+        let (mut wrapped, mut opens) = (0, 0);
         for _ in 0..MOST_PASSES {
             wrapped += self.wrap_all(seal, batch, |seen| progress(seen, all.map(|all| all.max(seen)))).await?;
-            left = self.count_where(|sealed| !newest.is_on(sealed)).await?;
-            if left == 0 {
-                let mut locked = self.lock().await?;
-                let dropped = locked.give_up_closed_secrets(seal).await?;
-                locked.done().await?;
-                return Ok(Rewrapped { wrapped, dropped });
+            let left = self.left(seal).await?;
+            opens = left.opens;
+            if opens > 0 {
+                continue;
             }
+            let count = left.unopened.len() as u64;
+            if lost.is_some_and(|lost| lost != count) {
+                return Err(Error::Keys(format!(
+                    "there are {count} rows that no secret opens: no secret was given up"
+                )));
+            }
+            let mut dropped = Vec::new();
+            if count == 0 || lost.is_some() {
+                let mut locked = self.lock().await?;
+                dropped = locked.give_up_closed_secrets(seal).await?;
+                locked.done().await?;
+            }
+            return Ok(Rewrapped { wrapped, dropped, unopened: left.unopened });
         }
         Err(Error::Keys(format!(
-            "{left} keys are still not wrapped with the secret {newest}: a node goes on sealing with an older one. All \
+            "{opens} keys are still not wrapped with the secret {newest}: a node goes on sealing with an older one. All \
              replicas must run this version with {newest} as their `secret_file`; then run it again. No secret was \
              given up"
         )))
@@ -156,12 +201,13 @@ impl Store {
         Ok(wrapped)
     }
 
-    /// One batch. What was erased or replaced since it was read is left as it is. Fails, under the lock, if another
-    /// secret came into use meanwhile: whoever wraps anew with that one has gone past these rows, perhaps.
+    /// One batch. What was erased or replaced since it was read is left as it is, and so is what no secret opens. Fails,
+    /// under the lock, if another secret came into use meanwhile: whoever wraps anew with that one has gone past these rows,
+    /// perhaps.
     async fn put_back(&self, column: &Wrapped, found: &[WrappedRow], seal: &Seal) -> Result<u64> {
         let mut anew = Vec::new();
         for row in found {
-            if let Some(sealed) = column.anew(row, seal)? {
+            if let Ok(Some(sealed)) = column.anew(row, seal) {
                 anew.push(json!([row.id, row.number, HEXLOWER.encode(&row.sealed), HEXLOWER.encode(&sealed)]));
             }
         }
@@ -184,19 +230,37 @@ impl Store {
         self.count_where(|sealed| name.is_on(sealed) || is_first && !is_named(sealed)).await
     }
 
-    /// How many of everything that is wrapped are so. It only reads, a page at a time.
+    /// How many of everything that is wrapped are so.
     async fn count_where(&self, is_so: impl Fn(&[u8]) -> bool + Send + Sync) -> Result<u64> {
         let mut count = 0;
+        self.look_through(|_, row| count += u64::from(is_so(&row.sealed))).await?;
+        Ok(count)
+    }
+
+    /// What is not wrapped with the newest secret.
+    async fn left(&self, seal: &Seal) -> Result<Left> {
+        let mut left = Left::default();
+        let look = |column: &Wrapped, row: &WrappedRow| match column.anew(row, seal) {
+            Ok(None) => {}
+            Ok(Some(_)) => left.opens += 1,
+            Err(Unopened) => left.unopened.push(column.unopenable(row)),
+        };
+        self.look_through(look).await?;
+        Ok(left)
+    }
+
+    /// Everything that is wrapped, a page at a time. It only reads.
+    async fn look_through(&self, mut look: impl FnMut(&Wrapped, &WrappedRow) + Send) -> Result<()> {
         for column in WRAPPED {
             let mut last = (String::new(), -1);
             loop {
                 let found = column.after(&mut self.reads().await?, &last, PAGE).await?;
                 let Some(end) = found.last() else { break };
                 last = (end.id.clone(), end.number);
-                count += found.iter().filter(|row| is_so(&row.sealed)).count() as u64;
+                found.iter().for_each(|row| look(column, row));
             }
         }
-        Ok(count)
+        Ok(())
     }
 }
 

@@ -110,6 +110,13 @@ impl Reads {
         row!(self, sql::SECRETS, SecretsRow).ok_or_else(|| inconsistent("ledger_head", "1", "is missing"))
     }
 
+    /// Whether things may be sealed with the newest of these secrets, and every one is here that something stored may need.
+    pub(crate) async fn may_seal(&mut self, seal: &Seal) -> Result<bool> {
+        let list = in_use(&self.secrets().await?, seal)?;
+        let is_here = |name| seal.names().any(|here| here == name);
+        Ok(list.check_open(seal).is_ok() && list.names().all(is_here))
+    }
+
     /// All names on the list.
     pub(super) async fn listed(&mut self) -> Result<Vec<SecretName>> {
         let text = self.secrets().await?.secrets.unwrap_or_default();

@@ -91,7 +91,7 @@ metrics! {
     database_connections: Series<Gauge>, "concordat_database_connections",
         ["pool": "`writer` or `reader`", "state": "`used` or `idle`"],
         "Connections to the database";
-    ready: Series<Gauge>, "concordat_ready", ["check": "`certificate`, `database` or `schema`"],
+    ready: Series<Gauge>, "concordat_ready", ["check": "`certificate`, `database`, `ledger_key`, `node_secret` or `schema`"],
         "1 while this part of readiness is well, else 0";
     degraded: Series<Gauge>, "concordat_degraded",
         ["check": "`agreements` (one in force cannot be read) or `disk` (SQLite's has little room)"],

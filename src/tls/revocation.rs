@@ -154,8 +154,8 @@ impl Life {
     }
 }
 
-/// What no two authorities share.
-fn key_of(authority: &X509Certificate<'_>) -> Vec<u8> {
+/// What no two authorities share: the `SubjectPublicKeyInfo`.
+pub(super) fn key_of(authority: &X509Certificate<'_>) -> Vec<u8> {
     authority.public_key().raw.to_vec()
 }
 
@@ -204,6 +204,11 @@ impl RevocationList {
         Err(Unlistable::RolledBack { issuer: self.issuer.clone(), number, last })
     }
 
+    /// The key of its authority, as [`key_of`] has it.
+    pub(super) fn authority(&self) -> &[u8] {
+        &self.authority
+    }
+
     /// Whether it is by the authority with this certificate.
     pub fn is_by(&self, authority: &X509Certificate<'_>) -> bool {
         self.authority == key_of(authority)
@@ -248,7 +253,7 @@ fn signer<'a>(
     }
     let (mut is_known, mut signs) = (false, None);
     for (own, authority) in named {
-        match is_signed(der, list, &authority) {
+        match is_signed(der, list.tbs_cert_list.as_ref(), &list.signature_value.data, &authority) {
             Some(true) => signs = Some((own, authority)),
             Some(false) => is_known = true,
             None => {}
@@ -264,9 +269,9 @@ fn signer<'a>(
     }
 }
 
-/// Whether the authority's key signed the list; none if no handshake takes such a signature by such a key.
-fn is_signed(der: &[u8], list: &CertificateRevocationList<'_>, authority: &X509Certificate<'_>) -> Option<bool> {
-    let stated = list.tbs_cert_list.as_ref();
+/// Whether the authority's key signed a list or a certificate, of which these are the part that is signed and the
+/// signature; none if no handshake takes such a signature by such a key.
+pub(super) fn is_signed(der: &[u8], stated: &[u8], signature: &[u8], authority: &X509Certificate<'_>) -> Option<bool> {
     let (_, whole) = Any::from_der(der).ok()?;
     let (_, algorithm) = Any::from_der(whole.data.get(stated.len()..)?).ok()?;
     let key = authority.public_key();
@@ -279,7 +284,7 @@ fn is_signed(der: &[u8], list: &CertificateRevocationList<'_>, authority: &X509C
     let first = fitting.next()?;
     let verifies = std::iter::once(first)
         .chain(fitting)
-        .any(|known| known.verify_signature(&key.subject_public_key.data, stated, &list.signature_value.data).is_ok());
+        .any(|known| known.verify_signature(&key.subject_public_key.data, stated, signature).is_ok());
     Some(verifies)
 }
 

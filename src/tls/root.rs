@@ -4,6 +4,7 @@ use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
+use super::revocation::{is_signed, key_of};
 use crate::domain::{Digest, Instant};
 use crate::identity;
 
@@ -20,6 +21,8 @@ pub struct Root {
     pub from: Instant,
     /// Until when it does, exclusive.
     pub until: Instant,
+    /// Its `SubjectPublicKeyInfo`.
+    pub(super) key: Vec<u8>,
 }
 
 impl Root {
@@ -33,6 +36,7 @@ impl Root {
             subject: certificate.subject().to_string(),
             from: at(validity.not_before.timestamp()),
             until: at(validity.not_after.timestamp()),
+            key: key_of(&certificate),
         })
     }
 
@@ -40,4 +44,13 @@ impl Root {
     pub fn is_valid(&self, at: Instant) -> bool {
         self.from <= at && at < self.until
     }
+}
+
+/// Whether the authority with the second certificate issued the first: then whoever has the key of the first names whatever
+/// the second vouches for.
+pub(super) fn is_issued_by(below: &CertificateDer<'_>, above: &CertificateDer<'_>) -> bool {
+    let read = |der| X509Certificate::from_der(der).map(|(_, certificate)| certificate);
+    let (Ok(issued), Ok(issuer)) = (read(below), read(above)) else { return false };
+    let (stated, signature) = (issued.tbs_certificate.as_ref(), &issued.signature_value.data);
+    issued.issuer().as_raw() == issuer.subject().as_raw() && is_signed(below, stated, signature, &issuer) == Some(true)
 }

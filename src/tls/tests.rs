@@ -264,7 +264,63 @@ fn trust_that_cannot_hold_is_not_built() {
     assert!(problem(vec![with(&|_| {}), with(&|_| {})]).contains("configured twice"));
     let mut shared = trusted("ncsc", &ncsc);
     shared.roots.extend(trusted("ico", &ico).roots);
-    assert!(problem(vec![with(&|_| {}), shared]).contains("root certificate 2 is also another agency's"));
+    let both = "ncsc and ico: whoever has the key of CN=ico development authority could name systems of both";
+    assert!(problem(vec![with(&|_| {}), shared]).starts_with(both));
+}
+
+#[test]
+fn no_key_vouches_for_two_agencies_in_whatever_certificates_it_is() {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let params = |name: &str| {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.subject_alt_names = vec![uri("spiffe://some.example")];
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params
+    };
+    let with_roots = |agency: &str, roots: &[&rcgen::Certificate]| TrustedAgency {
+        agency: AgencyId::known(agency),
+        trust_domain: format!("{agency}.example"),
+        roots: roots.iter().map(|root| root.der().clone()).collect(),
+        revocation: Revocation::ShortLived,
+    };
+    let problem = |agencies: Vec<TrustedAgency>| match Trust::new(agencies) {
+        Ok(_) => "none".to_owned(),
+        Err(problem) => problem.to_string(),
+    };
+    let itself = |name: &str| params(name).self_signed(&key).expect("a certificate");
+    let (first, second) = (itself("the first"), itself("the second"));
+    let twice = with_roots("ico", &[&first, &second]);
+    assert_eq!(problem(vec![twice.clone()]), "none", "one agency's authority may have several certificates");
+    let both = "could name systems of both: each agency needs an authority of its own";
+    let shared = problem(vec![with_roots("ico", &[&first]), with_roots("ncsc", &[&second])]);
+    assert_eq!(shared, format!("ncsc and ico: whoever has the key of CN=the second {both}"));
+
+    // An authority below another agency's root, as a root of its own.
+    let above = rcgen::Issuer::new(params("the first"), key);
+    let other = rcgen::KeyPair::generate().expect("a key");
+    let below = params("below").signed_by(&other, &above).expect("a certificate");
+    for order in [["ico", "ncsc"], ["ncsc", "ico"]] {
+        let agencies = order.map(|agency| with_roots(agency, &[if agency == "ico" { &first } else { &below }]));
+        let [one, then] = order;
+        let said = format!("{then} and {one}: whoever has the key of CN=below {both}");
+        assert_eq!(problem(agencies.into()), said);
+    }
+    let unrelated = params("below").self_signed(&other).expect("a certificate");
+    assert_eq!(problem(vec![with_roots("ico", &[&first]), with_roots("ncsc", &[&unrelated])]), "none");
+
+    // An authority below the roots of both: nobody vouches by it without its list.
+    let [ico, ncsc] = ["ico", "ncsc"].map(|agency| {
+        let root_key = rcgen::KeyPair::generate().expect("a key");
+        let root = params(agency).self_signed(&root_key).expect("a certificate");
+        let above = rcgen::Issuer::new(params(agency), root_key);
+        let below = params("below").signed_by(&other, &above).expect("a certificate");
+        let below = Authority::read(&below.pem(), &other.serialize_pem()).expect("an authority");
+        let list = lists(&below, &below.revoke(&[], 1, now()).expect("a list"));
+        TrustedAgency { revocation: Revocation::Lists(list), ..with_roots(agency, &[&root]) }
+    });
+    assert_eq!(problem(vec![ico, ncsc]), format!("ncsc and ico: whoever has the key of CN=below {both}"));
 }
 
 #[test]

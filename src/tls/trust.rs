@@ -16,7 +16,7 @@ use x509_parser::prelude::FromDer;
 
 use super::provider;
 use super::revocation::{Revocation, RevocationList};
-use super::root::Root;
+use super::root::{Root, is_issued_by};
 use crate::domain::{AgencyId, Instant};
 use crate::identity::{Leaf, Peer, Unacceptable, Vouched, is_trust_domain};
 
@@ -66,13 +66,19 @@ pub enum Untrustworthy {
         /// Which of its roots, from 1.
         number: usize,
     },
-    /// Whoever holds the root's key could name systems of both agencies.
-    #[error("{agency}: root certificate {number} is also another agency's: each agency needs an authority of its own")]
+    /// Whoever holds one key could name systems of both agencies: as both trust it, whatever certificates it is in, or as
+    /// a root of the one issued that of the other.
+    #[error(
+        "{agency} and {other}: whoever has the key of {authority} could name systems of both: each agency needs an \
+         authority of its own"
+    )]
     Shared {
         /// The agency.
         agency: AgencyId,
-        /// Which of its roots, from 1.
-        number: usize,
+        /// The other one.
+        other: AgencyId,
+        /// The authority's name, for people.
+        authority: String,
     },
     /// Nobody vouches for its systems.
     #[error("{agency}: no root certificate: nobody could vouch for its systems")]
@@ -159,7 +165,8 @@ struct Anchor {
 }
 
 impl Trust {
-    /// Holds these agencies; every root and revocation list was read, and no two agencies share anything.
+    /// Holds these agencies; every root and revocation list was read, and no two agencies share anything: no key that
+    /// vouches, in whatever certificates it is.
     pub fn new(agencies: impl IntoIterator<Item = TrustedAgency>) -> Result<Self, Untrustworthy> {
         let vouching = agencies.into_iter().map(|trusted| Vouching::of(trusted).map(Arc::new));
         Self::of(vouching.collect::<Result<Vec<_>, _>>()?)
@@ -169,17 +176,20 @@ impl Trust {
     pub fn of(agencies: impl IntoIterator<Item = Arc<Vouching>>) -> Result<Self, Untrustworthy> {
         let mut by_domain = BTreeMap::new();
         let mut seen = BTreeSet::new();
-        let mut roots = BTreeSet::new();
+        let mut all: Vec<Arc<Vouching>> = Vec::new();
         for vouching in agencies {
             let trusted = &vouching.trusted;
             let (agency, trust_domain) = (trusted.agency.clone(), trusted.trust_domain.clone());
             if !seen.insert(agency.clone()) || by_domain.contains_key(&trust_domain) {
                 return Err(Untrustworthy::Twice { agency, trust_domain });
             }
-            if let Some(shared) = trusted.roots.iter().position(|root| roots.contains(root.as_ref())) {
-                return Err(Untrustworthy::Shared { agency, number: shared + 1 });
+            for other in &all {
+                if let Some(authority) = vouching.shared_with(other).or_else(|| other.shared_with(&vouching)) {
+                    let (authority, other) = (authority.to_owned(), other.trusted.agency.clone());
+                    return Err(Untrustworthy::Shared { agency, other, authority });
+                }
             }
-            roots.extend(trusted.roots.iter().map(|root| root.as_ref().to_vec()));
+            all.push(Arc::clone(&vouching));
             by_domain.insert(trust_domain, vouching);
         }
         Ok(Self { by_domain })
@@ -275,6 +285,25 @@ impl Vouching {
             }
         }
         Err(why)
+    }
+
+    /// An authority of this agency whose key names systems of the other one, too: the other trusts the same key, or a root
+    /// of the other's issued its certificate.
+    fn shared_with(&self, other: &Self) -> Option<&str> {
+        let same = self.keys().find(|(key, _)| other.keys().any(|(theirs, _)| theirs == *key));
+        let is_below = |der| other.trusted.roots.iter().any(|theirs| is_issued_by(der, theirs));
+        let below = || self.trusted.roots.iter().zip(self.roots()).find(|(der, _)| is_below(der));
+        same.map(|(_, name)| name).or_else(|| below().map(|(_, root)| root.subject.as_str()))
+    }
+
+    /// Each key that vouches, with its authority's name: of the roots, and of the authorities below them whose lists count.
+    fn keys(&self) -> impl Iterator<Item = (&[u8], &str)> {
+        let lists = match &self.trusted.revocation {
+            Revocation::ShortLived => &[],
+            Revocation::Lists(lists) => lists.as_slice(),
+        };
+        let roots = self.roots().map(|root| (root.key.as_slice(), root.subject.as_str()));
+        roots.chain(lists.iter().map(|list| (list.authority(), list.issuer())))
     }
 
     /// Its roots, in the order of the file.

@@ -65,9 +65,15 @@ fn limits_have_bounds_and_each_is_named() {
     let limits = |line: &str| load(&format!("[limits]\n{line}\n"));
     assert_eq!(load("").unwrap().limits.longest_deadline_seconds, 30);
     assert_eq!(limits("handshake_seconds = 1").unwrap().limits.handshake_seconds, 1);
+    assert_eq!(limits("untaken_seconds = 1\n[events]\nheartbeat_seconds = 1").unwrap().limits.untaken_seconds, 1);
     for (line, problem) in [
         ("handshake_seconds = 0", "limits.handshake_seconds: must be 1 to 60"),
         ("untaken_seconds = 901", "limits.untaken_seconds: must be 1 to 900"),
+        ("untaken_seconds = 19", "limits.untaken_seconds (19) must not be less than events.heartbeat_seconds (20)"),
+        (
+            "untaken_seconds = 60\n[events]\nheartbeat_seconds = 61",
+            "limits.untaken_seconds (60) must not be less than events.heartbeat_seconds (61)",
+        ),
         ("usual_deadline_seconds = 31", "limits.usual_deadline_seconds: must be 1 to 30"),
         ("longest_deadline_seconds = 301", "limits.longest_deadline_seconds: must be 1 to 300"),
         ("calls_per_agency = 0", "limits.calls_per_agency: must be 1 to 65536"),

@@ -8,3 +8,4 @@ mod order;
 mod peers;
 mod pki;
 mod raw;
+mod stacks;

@@ -4,6 +4,8 @@
 mod ledger;
 mod sealing;
 
+pub(crate) use sealing::tell;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Output;

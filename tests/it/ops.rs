@@ -4,8 +4,10 @@ mod doctor;
 mod metrics;
 mod traces;
 
+use std::fs::Permissions;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +29,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::cli::{concordat, execute, exit, text};
 use crate::harness::{Engine, World, on_both_databases, on_postgres, run};
+use crate::keys::tell;
 use crate::program::Program;
 
 const PATIENT: Duration = Duration::from_secs(20);
@@ -101,6 +104,30 @@ on_both_databases! {
         }
         let request = HealthCheckRequest { service: "concordat.v1.LedgerService".into() };
         assert_eq!(health.check(request).await.unwrap_err().code(), Code::NotFound);
+    }
+
+    /// It could not start again, or can commit nothing: others are asked instead.
+    async fn a_node_without_its_own_keys_is_not_ready(world: World) {
+        world = world.stop().await.start_with(with_ops).await;
+        let ops = world.node.ops.unwrap();
+        assert_eq!(answer(ops, "/readyz").0, 200);
+        let file = world.config.path(&world.config.node.ledger_key_file);
+        let key = std::fs::read(&file).unwrap();
+        let mode = |mode| std::fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(until(ops, "/readyz", 503), "not ready: ledger_key\n");
+        std::fs::write(&file, &key).unwrap();
+        mode(0o600);
+        until(ops, "/readyz", 200);
+        mode(0o644);
+        assert_eq!(until(ops, "/readyz", 503), "not ready: ledger_key\n", "every user can read it");
+        mode(0o600);
+        until(ops, "/readyz", 200);
+        // Another node began to wrap everything anew with a secret that came after this one's.
+        tell(&world.config.database_url(), "UPDATE ledger_head SET secrets = '-' || secrets");
+        assert_eq!(until(ops, "/readyz", 503), "not ready: node_secret\n");
+        tell(&world.config.database_url(), "UPDATE ledger_head SET secrets = replace(secrets, '-', '')");
+        until(ops, "/readyz", 200);
     }
 
     async fn a_node_that_is_told_to_stop_says_so_first_and_finishes_what_it_does(world: World) {

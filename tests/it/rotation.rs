@@ -269,7 +269,7 @@ on_both_databases! {
         }
         // An authority that is another agency's would name its systems: nothing of the file is taken.
         world.put_file("ncsc/root.pem", &format!("{both}{}", world.authority_of("ico").root_pem()));
-        assert!(world.refused().contains("is also another agency's"));
+        assert!(world.refused().contains("ncsc and ico: whoever has the key of"));
 
         world.put_file("ncsc/root.pem", new.root_pem());
         assert_eq!(world.looked(), Looked { changed: vec![NCSC.into()], refused: vec![], ended: 1 });

@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use concordat::clock::Clock;
-use concordat::domain::certificate_name;
+use concordat::domain::{Instant, certificate_name};
 use concordat::identity::{SpiffeId, check_leaf, is_trust_domain};
 use concordat::pki::{Authority, List, Profile};
-use concordat::tls;
+use concordat::rotation::MOST_BYTES;
+use concordat::tls::{self, RevocationList};
 use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 
@@ -90,6 +91,7 @@ pub(super) fn init(init: &Init, format: Format) -> anyhow::Result<Verdict> {
     check_free(&[&certificate, &key, &lists], over.force)?;
     let authority = Authority::establish(&name, trust_domain, now.plus_seconds(*valid), now)?;
     let list = authority.publish(&List::first(), now.plus_days(FIRST_LIST_DAYS), now)?;
+    check_taken(&list, &tls::certificates(authority.root_pem().as_bytes())?, now)?;
     fs::create_dir_all(&kept.authority).with_context(|| kept.authority.display().to_string())?;
     put(&key, &authority.key_pem(), Readable::ByOwner)?;
     put(&certificate, authority.root_pem(), Readable::ByAll)?;
@@ -227,7 +229,11 @@ pub(super) fn revoke(revoke: &Revoke, format: Format) -> anyhow::Result<Verdict>
     let added = serials.len();
     let list = kept.list()?.next(serials, now);
     let until = now.plus_seconds(*valid);
-    put(&kept.file("lists.pem"), &authority.publish(&list, until, now)?, Readable::ByAll)?;
+    let published = authority.publish(&list, until, now)?;
+    check_taken(&published, &root, now).with_context(|| {
+        format!("no node would take the new list, so {} stays as it is", kept.file("lists.pem").display())
+    })?;
+    put(&kept.file("lists.pem"), &published, Readable::ByAll)?;
     let made = json!({
         "lists_file": kept.file("lists.pem"), "number": list.number.to_string(), "revoked": list.revoked.len(),
         "counts_until": until.to_string(),
@@ -242,6 +248,17 @@ pub(super) fn revoke(revoke: &Revoke, format: Format) -> anyhow::Result<Verdict>
         format,
     )?;
     Ok(Verdict::Well)
+}
+
+/// Reads a list that was made for this authority as a node does that knows the authority.
+fn check_taken(pem: &str, authority: &[CertificateDer<'_>], now: Instant) -> anyhow::Result<()> {
+    ensure!(pem.len() as u64 <= MOST_BYTES, "it has more than {MOST_BYTES} bytes");
+    let lists = tls::revocation_lists(pem.as_bytes()).into_iter().collect::<Result<Vec<_>, _>>()?;
+    ensure!(lists.len() == 1, "it is {} lists", lists.len());
+    for der in lists {
+        RevocationList::read(&der, authority, now)?;
+    }
+    Ok(())
 }
 
 /// The bytes of a serial number in hexadecimal.

@@ -47,6 +47,9 @@ pub(super) struct Rotate {
 #[command(after_help = "Whoever verifies must have the keys that stay. Afterwards take the file out of every node's
 configuration, and hand out the keyring of `concordat ledger keys`.
 
+With --compromised-from the key may have ended before: a compromise is often found later. The time can become an earlier one,
+never a later one.
+
 Exit code: 0 done, 2 wrong usage, 3 not done.
 
 Examples:

@@ -14,6 +14,10 @@ statements! {
     END_LEDGER_KEY = both (
         "UPDATE ledger_key SET until_at = $1, compromised_from = $2 WHERE verifier_key = $3 AND until_at IS NULL"
     );
+    COMPROMISE_LEDGER_KEY = both (
+        "UPDATE ledger_key SET compromised_from = $1
+         WHERE verifier_key = $2 AND until_at IS NOT NULL AND (compromised_from IS NULL OR compromised_from > $1)"
+    );
 
     // How much there is to look through, for whoever waits.
     COUNT_WRAPPED = both (

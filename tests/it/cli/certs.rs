@@ -7,12 +7,14 @@ use std::process::Output;
 
 use concordat::client::{Context, OfficerChannel};
 use concordat::config::RevocationPolicy;
+use concordat::pki::{Authority, List};
 use concordat::proto::v1::GetCheckpointRequest;
 use concordat::proto::v1::ledger_service_client::LedgerServiceClient;
 use tempfile::TempDir;
+use x509_parser::num_bigint::BigUint;
 
 use super::{command, exit};
-use crate::harness::{Engine, PURPOSES, World, run};
+use crate::harness::{Engine, PURPOSES, World, real_now, run};
 
 fn certs(folder: &Path, arguments: &[&str]) -> Output {
     command().arg("certs").args(arguments).current_dir(folder).output().unwrap()
@@ -93,6 +95,27 @@ fn nothing_is_replaced_unasked_and_no_key_is_readable_by_others() {
     let (old, new) = (done(at, &["inspect", "server.pem"]), done(at, &["renew", "server.pem", "--out", "server-2"]));
     assert_eq!(old["found"][0]["names"], new["names"]);
     assert_ne!(old["found"][0]["fingerprint"], new["fingerprint"]);
+}
+
+/// What a node refuses it would leave out, and what was revoked last would count nowhere.
+#[test]
+fn a_list_that_no_node_would_take_is_not_published() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    done(at, &["init", "--trust-domain", "ncsc.example"]);
+    let file = at.join("authority/lists.pem");
+    let [root, key] =
+        ["authority.pem", "authority.key"].map(|name| fs::read_to_string(at.join("authority").join(name)));
+    let authority = Authority::read(&root.unwrap(), &key.unwrap()).unwrap();
+    // The next number has more octets than a list's number may have.
+    let last = List { number: (BigUint::from(1_u8) << 160_u32) - 1_u8, revoked: Vec::new() };
+    fs::write(&file, authority.publish(&last, real_now().plus_days(1), real_now()).unwrap()).unwrap();
+    let before = fs::read(&file).unwrap();
+    let output = certs(at, &["revoke", "--serial", "01:02"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(exit(&output) == 3 && said.contains("no node would take the new list"), "{said}");
+    assert!(said.contains("is not taken by TLS"), "{said}");
+    assert_eq!(fs::read(&file).unwrap(), before, "the list before stays");
 }
 
 #[test]

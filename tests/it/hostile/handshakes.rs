@@ -1,6 +1,6 @@
 //! Who gets in and who does not, and why: each class of handshake that a node has to expect.
 
-use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -25,17 +25,17 @@ use crate::postgres::all_tests_are_wanted;
 const ONE_ALERT: &str = "received fatal alert: CertificateUnknown";
 
 /// The authorities of two agencies, and a server that admits the systems of both.
-struct Stage {
+pub(super) struct Stage {
     root: Signer,
-    intermediate: Signer,
-    ncsc: Signer,
+    pub(super) intermediate: Signer,
+    pub(super) ncsc: Signer,
     acceptor: Acceptor,
-    revoked: Made,
-    below_revoked: Made,
+    pub(super) revoked: Made,
+    pub(super) below_revoked: Made,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (root, ncsc) = (Signer::root("ICO root"), Signer::root("NCSC root"));
         let (intermediate, fallen) = (root.below("ICO systems"), root.below("ICO systems of old"));
         let revoked = root.leaf(|_| {});
@@ -329,22 +329,15 @@ async fn an_earlier_tls_and_what_is_none_get_an_alert() {
     }
 }
 
-/// What `openssl s_client` says, and what the server made of it.
-async fn openssl(stage: &Stage, folder: &Path, made: &Made, more: &[&str]) -> (String, Result<(), String>) {
+/// What a client of another stack says that connects to the given address, and what the server made of it. It ends when
+/// the server has closed.
+pub(super) async fn meet(stage: &Stage, client: impl FnOnce(SocketAddr) -> Command) -> (String, Result<(), String>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let file = |name: &str, text: &str| {
-        let path = folder.join(name);
-        std::fs::File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
-        path
-    };
-    let mut command = Command::new("openssl");
-    command.args(["s_client", "-ign_eof", "-connect", &address, "-servername", "localhost"]).args(more);
-    command.arg("-CAfile").arg(file("root.pem", &stage.ncsc.pem));
-    let chain = file("client.pem", &made.chain);
-    command.arg("-cert").arg(&chain).arg("-cert_chain").arg(&chain).arg("-key").arg(file("client.key", &made.key));
-    let client = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let (socket, _) = listener.accept().await.unwrap();
+    let mut command = client(listener.local_addr().unwrap());
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let client = pipes.spawn().unwrap();
+    let accepted = timeout(Duration::from_secs(90), listener.accept()).await;
+    let (socket, _) = accepted.expect("it does not connect").unwrap();
     let server = match stage.acceptor.accept(socket).await {
         Ok((mut stream, _)) => {
             stream.write_all(b"!").await.unwrap();
@@ -354,6 +347,24 @@ async fn openssl(stage: &Stage, folder: &Path, made: &Made, more: &[&str]) -> (S
     };
     let said = tokio::task::spawn_blocking(|| client.wait_with_output().unwrap()).await.unwrap();
     (String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned(), server)
+}
+
+/// What `openssl s_client` says, and what the server made of it.
+async fn openssl(stage: &Stage, folder: &Path, made: &Made, more: &[&str]) -> (String, Result<(), String>) {
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let client = |at: SocketAddr| {
+        let mut command = Command::new("openssl");
+        command.args(["s_client", "-ign_eof", "-connect", &at.to_string(), "-servername", "localhost"]).args(more);
+        command.arg("-CAfile").arg(file("root.pem", &stage.ncsc.pem));
+        let chain = file("client.pem", &made.chain);
+        command.arg("-cert").arg(&chain).arg("-cert_chain").arg(&chain).arg("-key").arg(file("client.key", &made.key));
+        command
+    };
+    meet(stage, client).await
 }
 
 /// A certificate whose signature is over SHA-1, which nothing else here makes.

@@ -1,7 +1,9 @@
 //! Who signs the ledger.
 
 use std::path::Path;
+use std::time::Duration;
 
+use concordat::domain::Instant;
 use concordat::ledger::{Invalidity, Keyring, SigningKey, TrustedKey, verify};
 use concordat::proto::v1::{self, Receipt};
 use prost::Message as _;
@@ -87,7 +89,7 @@ on_both_databases! {
         // The old one ends; from the next entry on only the new one signs, for what was there before as well.
         let ended = world.did(&["ledger", "retire-key", &old_id])["entry"].as_u64().unwrap();
         assert!(world.declined(&["ledger", "retire-key", &new_id]).contains("no key would sign"));
-        assert!(world.declined(&["ledger", "retire-key", &old_id]).contains("does not sign"));
+        assert!(world.declined(&["ledger", "retire-key", &old_id]).contains("does not sign any more"));
         let late = world.put(&held, world.ask(&held)).await.unwrap().receipt.unwrap();
         assert_eq!((late.index, signers(&late, &ring(&[&new]))), (ended + 1, vec![new_id.clone()]));
         assert!(matches!(verify(&late, &ring(&[&old])), Err(Invalidity::Invalid(_))), "the old key signs on");
@@ -107,6 +109,35 @@ on_both_databases! {
         assert!(matches!(judged, Err(Invalidity::Invalid(why)) if why.contains("not in use any more")));
         assert_eq!(exit(&concordat(&["ledger", "check", "--config", text(&node), "--key", text(&keys)])), 0);
         std::fs::write(world.beside("ledger.pub"), &new).unwrap();
+
+        // It was replaced in good time, and is found in other hands only then. The node that serves hears of it.
+        let believes = |world: &World| {
+            let node = world.node.exchange().node();
+            let said = node.naming_receipt("receipt", &early.encode_to_vec()).unwrap_err().to_string();
+            !said.contains("does not verify")
+        };
+        assert!(believes(&world), "of a key that was retired it believes what is from before");
+        assert!(world.declined(&["ledger", "retire-key", &old_id]).contains("does not sign any more since"));
+        world.did(&["ledger", "retire-key", &old_id, "--compromised-from", "2026-01-03"]);
+        let heard = async {
+            while believes(&world) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), heard).await.expect("it goes on believing the key");
+        for later in ["2026-01-03", "2026-02-01"] {
+            let said = world.declined(&["ledger", "retire-key", &old_id, "--compromised-from", later]);
+            assert!(said.contains("can only become an earlier one"), "{said}");
+        }
+        let found = world.did(&["ledger", "retire-key", &old_id, "--compromised-from", "2026-01-02"]);
+        let lines = world.keyring();
+        assert!(lines[0].contains(" until ") && lines[0].ends_with("compromised 2026-01-02T00:00:00Z"), "{lines:?}");
+        let (code, said) = world.judged(&early, &keys);
+        assert!(code == 3 && said["problem"].as_str().unwrap().contains("in other hands"), "{code} {said}");
+        let entry = verify(&world.entry_of("nca", found["entry"].as_u64().unwrap()).await, &ring(&[&new])).unwrap();
+        let change = entry.ledger_key.unwrap();
+        assert_eq!((change.before, change.after), (vec![new.clone(), old.clone()], vec![new.clone()]));
+        assert_eq!(change.compromised_from_micros, Instant::parse("2026-01-02").unwrap().micros());
 
         // The old file goes.
         world = world.stop().await.start_with(|config| {

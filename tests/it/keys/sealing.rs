@@ -7,11 +7,12 @@ use concordat::proto::v1;
 use concordat::proto::v1::new_incident::Organisation;
 use concordat::seal::Secret;
 use concordat::store::{Options, Store, wrapped_tables};
+use serde_json::json;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use tokio::runtime::Handle;
 
 use crate::builders::{assert_released, content, identifier};
-use crate::cli::{command, text};
+use crate::cli::{command, exit, text};
 use crate::harness::{World, on_both_databases, request_id};
 
 /// The tables that grow here.
@@ -86,7 +87,7 @@ impl World {
 }
 
 /// What some other program does to a database.
-fn tell(url: &str, statement: &'static str) {
+pub(crate) fn tell(url: &str, statement: &'static str) {
     let told = async {
         if url.starts_with("postgres") {
             let mut connection = PgConnection::connect(url).await.unwrap();
@@ -134,29 +135,44 @@ on_both_databases! {
         // A third secret comes into use after the first batch: what is sealed with it is not for this run to judge.
         let comes = "UPDATE ledger_head SET secrets = secrets || ' 0303030303030303'
             WHERE secrets NOT LIKE '%03030303'";
-        let ended = store.rewrap(&seal, 8, |_, _| tell(&url, comes)).await.unwrap_err().to_string();
+        let ended = store.rewrap(&seal, 8, None, |_, _| tell(&url, comes)).await.unwrap_err().to_string();
         assert!(ended.contains("0303030303030303 came into use after"), "{ended}");
         assert!(left > 3 * 48);
         assert_eq!(world.sealed_otherwise(&new).await, 3 * 48, "the first batch is of entries; no other was put back");
         tell(&url, "UPDATE ledger_head SET secrets = replace(secrets, ' 0303030303030303', '')");
 
         // A replica of an older version never ends: the old secret stays, and the operator is told why.
-        let ended = store.rewrap(&seal, 256, |_, _| tell(&url, SEAL_NAMELESS)).await.unwrap_err().to_string();
+        let ended = store.rewrap(&seal, 256, None, |_, _| tell(&url, SEAL_NAMELESS)).await.unwrap_err().to_string();
         assert!(ended.contains("48 keys are still not wrapped") && ended.contains("All replicas must run"), "{ended}");
         let status = world.did(&["seal", "status"])["secrets"].clone();
         assert_eq!((status[0]["name"].as_str(), status[0]["open"].as_bool()), (Some(old.as_str()), Some(false)));
         assert_eq!((world.found(1_001).await, world.found(1_047).await), (1, 1));
 
+        // A row that was damaged keeps no other from being wrapped anew, and every secret from being given up.
+        tell(&url, "UPDATE incident_revision SET wrapped_key = substr(wrapped_key, 2)
+            WHERE incident_id = (SELECT MIN(incident_id) FROM incident_revision)");
+        let output = world.operator(&["seal", "rewrap"]);
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((exit(&output), said["wrapped"].as_u64(), &said["needed_no_more"]), (1, Some(48), &json!([])), "{said}");
+        let unopened = said["unopened"].as_array().unwrap();
+        assert!(unopened.len() == 1 && unopened[0]["table"] == "incident_revision", "{said}");
+        assert!(unopened[0]["row"].as_str().is_some_and(|row| row.starts_with("inc_") && row.ends_with(" 1")), "{said}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("--give-up-unopened 1"));
+        assert_eq!(world.sealed_otherwise(&new).await, 1);
+        assert!(world.declined(&["seal", "rewrap", "--give-up-unopened", "2"]).contains("there are 1 rows that no secret"));
+        assert_eq!(world.did(&["seal", "status"])["secrets"].as_array().unwrap().len(), 2, "the old one stays");
+        tell(&url, SEAL_NAMELESS);
+
         // What it sealed last, behind the place where the run was, is found in the next pass.
         let mut most = 0;
-        let done = store.rewrap(&seal, 256, |seen, _| {
+        let done = store.rewrap(&seal, 256, Some(1), |seen, _| {
             if seen > most {
                 most = seen;
                 tell(&url, SEAL_NAMELESS);
             }
         }).await.unwrap();
         assert_eq!(done.dropped.iter().map(ToString::to_string).collect::<Vec<_>>(), [old.as_str()]);
-        assert_eq!((done.wrapped, world.sealed_otherwise(&new).await), (96, 0));
+        assert_eq!((done.wrapped, world.sealed_otherwise(&new).await, done.unopened.len()), (96, 1, 1));
         tell(&url, "DROP TABLE kept");
         store.close().await;
 
