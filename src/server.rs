@@ -127,6 +127,7 @@ impl Running {
         tokio::spawn(Arc::clone(&rotation).watch(shutdown.clone()));
         tokio::spawn(watch_suspensions(exchange.clone(), Arc::clone(&connections), shutdown.clone()));
         tokio::spawn(watch_duties(exchange.clone(), shutdown.clone()));
+        tokio::spawn(keep_filled(exchange.clone(), shutdown.clone()));
         tokio::spawn(watch_store(exchange.clone(), standing.clone(), shutdown.clone()));
         tokio::spawn(watch_standing(exchange.clone(), Arc::clone(&rotation), standing.clone(), shutdown.clone()));
         tracing::info!(%address, origin = exchange.node().origin(), "serving");
@@ -249,6 +250,18 @@ async fn watch_duties(exchange: Exchange, shutdown: CancellationToken) {
                 }
             }
             Err(error) => tracing::warn!(%error, "nudges could not be counted"),
+        }
+    }
+}
+
+/// Fills the ledger at the beginning of each tick, if it is padded, until the node stops.
+async fn keep_filled(exchange: Exchange, shutdown: CancellationToken) {
+    while let Some(wait) = exchange.next_filling() {
+        if shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            return;
+        }
+        if let Err(error) = exchange.fill().await {
+            tracing::warn!(%error, "the ledger could not be filled: the next filling makes up for it");
         }
     }
 }
@@ -380,6 +393,7 @@ async fn node(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Result<No
         store,
         seal,
         keys,
+        padding: config.padding(),
         history,
         clock,
         peers: ledger_keys(config)?,

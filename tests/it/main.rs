@@ -41,3 +41,4 @@ mod rotation;
 mod statements;
 mod storm;
 mod tokens;
+mod welch;
