@@ -70,6 +70,10 @@ instructions *arguments:
     .ci/install valgrind
     cargo bench --locked --bench instructions -- {{ arguments }}
 
+# Whether the time to an answer tells the reasons for "open" apart: Welch's t of each pair, beside 20 µs that are planted.
+times *arguments:
+    cargo bench --locked --bench axes -- times {{ arguments }}
+
 # Every test, the long ones included.
 long:
     .ci/install postgres

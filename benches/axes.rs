@@ -1,11 +1,14 @@
-//! What the other benchmark leaves out: withdrawals under load, whether "open" costs the same whatever the reason, large
-//! tables, idle connections, imports, statistics.
+//! What the other benchmark leaves out: withdrawals under load, whether "open" costs the same and takes the same time
+//! whatever the reason, large tables, idle connections, imports, statistics.
 //!
 //! Each axis compares two things in one run, by turns: figures of one machine alone say little. Every run also checks
 //! that the answers are what they must be and that the ledger's tree verifies.
 
 #[expect(dead_code, unused_imports, reason = "made for two benchmarks, each of which uses a part")]
 mod bench;
+#[expect(dead_code, reason = "made for another benchmark, which uses the rest")]
+#[path = "instructions/facts.rs"]
+mod facts;
 #[path = "axes/fill.rs"]
 mod fill;
 #[path = "axes/idle.rs"]
@@ -20,6 +23,8 @@ mod size;
 mod statistics;
 #[path = "axes/table.rs"]
 mod table;
+#[path = "axes/times.rs"]
+mod times;
 #[path = "axes/withdrawal.rs"]
 mod withdrawal;
 
@@ -33,6 +38,7 @@ use tempfile::TempDir;
 
 use bench::{Asks, Server, World, postgres, say};
 use table::{Figure, Report};
+use times::Pairs;
 
 /// Measures what the benchmark `release` leaves out, one axis or all of them.
 #[derive(Debug, Parser)]
@@ -50,6 +56,9 @@ struct Arguments {
     /// How many rows the large tables have.
     #[arg(long, global = true, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     rows: u64,
+    /// How many times are taken of each reason for "open" on the wire; 25 times as many in process.
+    #[arg(long, global = true, default_value_t = 4_000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..=1_000_000))]
+    samples: usize,
     /// Print JSON, with every round, in place of the table.
     #[arg(long, global = true)]
     json: bool,
@@ -67,6 +76,8 @@ enum Role {
     Withdrawal,
     /// Whether "open" costs the same whatever the reason.
     Open,
+    /// Whether the time to an answer tells the reasons for "open" apart.
+    Times,
     /// What a release costs in large tables, how soon the node starts, and its memory.
     Size,
     /// What an idle connection takes.
@@ -165,7 +176,11 @@ fn main() -> Result<()> {
     }
     // One thread: the load should take as little as it can of the machine that the servers share with it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut figures = Vec::new();
+    let (mut figures, mut times) = (Vec::new(), Pairs::default());
+    let of_times = arguments.role.as_ref().is_none_or(|role| matches!(role, Role::Times));
+    if of_times {
+        times.extend(times::in_process(&arguments)?);
+    }
     for database in &arguments.databases {
         let site = match database {
             Database::Sqlite => Site { database: "SQLite", postgres: None },
@@ -175,7 +190,11 @@ fn main() -> Result<()> {
             }
         };
         figures.extend(runtime.block_on(site.measure(&arguments))?);
+        if of_times {
+            times.extend(runtime.block_on(times::on_the_wire(&site, &arguments)).context("times")?);
+        }
     }
-    let report = Report { seconds: arguments.seconds, rounds: arguments.rounds, rows: arguments.rows, figures };
-    bench::print(&report, arguments.json)
+    let report = Report { seconds: arguments.seconds, rounds: arguments.rounds, rows: arguments.rows, figures, times };
+    bench::print(&report, arguments.json)?;
+    report.times.check()
 }

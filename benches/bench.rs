@@ -15,6 +15,7 @@ mod machine;
 #[path = "../tests/it/postgres.rs"]
 pub(crate) mod postgres;
 mod servers;
+pub(crate) mod welch;
 mod world;
 
 use std::fmt::Display;

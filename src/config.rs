@@ -17,11 +17,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::domain::{Agency, AgencyId, AgencyName, AgencyNames, Instant, Invalid, Role};
+use crate::domain::{Agency, AgencyId, AgencyName, AgencyNames, Instant, Invalid, Padding, Role};
 use crate::proto::ROLES;
 
 pub use limits::LimitsSection;
-pub use sections::{EventsSection, LogFormat, LogSection, OpsSection, TracesSection};
+pub use sections::{EventsSection, FillerSection, LogFormat, LogSection, OpsSection, TracesSection};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +66,9 @@ pub struct Config {
     /// How events are streamed.
     #[serde(default)]
     pub events: EventsSection,
+    /// How its ledger is padded.
+    #[serde(default)]
+    pub filler: FillerSection,
     /// What one peer may take of it.
     #[serde(default)]
     pub limits: LimitsSection,
@@ -367,6 +370,8 @@ impl Config {
         }
         for (key, value, least, most) in [
             ("events.heartbeat_seconds", self.events.heartbeat_seconds, 1, 300),
+            ("filler.every_seconds", self.filler.every_seconds.into(), 0, 86_400),
+            ("filler.entries", self.filler.entries.into(), 1, 1_000),
             ("tls.reload_seconds", self.tls.reload_seconds, 1, 60),
             ("ops.shutdown_delay_seconds", self.ops.shutdown_delay_seconds, 0, 120),
         ] {
@@ -417,6 +422,7 @@ impl Config {
             node,
             tls,
             events: EventsSection::default(),
+            filler: FillerSection::default(),
             limits: LimitsSection::default(),
             ops: OpsSection::off(),
             log: LogSection::default(),
@@ -424,6 +430,11 @@ impl Config {
             agency,
             folder: PathBuf::new(),
         }
+    }
+
+    /// How the ledger is padded, if it is.
+    pub fn padding(&self) -> Option<Padding> {
+        self.filler.padding()
     }
 
     /// A path of the file, seen from where we are.

@@ -25,6 +25,7 @@ mod naming;
 mod notice;
 mod obligation;
 mod organisation;
+mod padding;
 mod proposal;
 mod provenance;
 mod quarter;
@@ -67,6 +68,7 @@ pub use obligation::Obligation;
 pub use organisation::{
     Candidate, DatedName, Merger, NameKind, Organisation, ParentLink, Profile, Resemblance, Span, folded_name,
 };
+pub use padding::{Lacking, Made, Padding};
 pub use proposal::{
     AttachedFile, Citation, Concluded, MOST_ATTACHED_BYTES, MOST_MESSAGES, Proposal, ProposalAnswer, ProposalMessage,
     ProposalOutcome, ProposalPut, ProposalTerms, ProposalText, ProposalWords, SaidBy,

@@ -21,6 +21,7 @@ mod docket;
 mod error;
 mod events;
 mod existence;
+mod filler;
 mod gate;
 mod gather;
 mod health;

@@ -140,6 +140,7 @@ impl Running {
         tokio::spawn(Arc::clone(&rotation).watch(shutdown.clone()));
         tokio::spawn(watch_suspensions(exchange.clone(), Arc::clone(&connections), shutdown.clone()));
         tokio::spawn(watch_duties(exchange.clone(), shutdown.clone()));
+        tokio::spawn(keep_filled(exchange.clone(), shutdown.clone()));
         tokio::spawn(watch_store(exchange.clone(), standing.clone(), shutdown.clone()));
         tokio::spawn(watch_standing(exchange.clone(), Arc::clone(&rotation), standing.clone(), shutdown.clone()));
         tokio::spawn(keys::watch(exchange.clone(), config.clone(), standing.clone(), shutdown.clone()));
@@ -281,6 +282,18 @@ async fn watch_duties(exchange: Exchange, shutdown: CancellationToken) {
     }
 }
 
+/// Fills the ledger at the beginning of each tick, if it is padded, until the node stops.
+async fn keep_filled(exchange: Exchange, shutdown: CancellationToken) {
+    while let Some(wait) = exchange.next_filling() {
+        if shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            return;
+        }
+        if let Err(error) = exchange.fill().await {
+            tracing::warn!(%error, "the ledger could not be filled: the next filling makes up for it");
+        }
+    }
+}
+
 /// How often a commit is tried, so that readiness follows the database when nobody calls, too.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 
@@ -416,6 +429,7 @@ async fn node(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Result<No
         store,
         seal,
         keys,
+        padding: config.padding(),
         history,
         clock,
         peers: ledger_keys(config)?,

@@ -2,6 +2,7 @@
 //! not either.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use concordat::proto::v1;
 use concordat::seal::new_id;
 use prost::Message as _;
 
-use crate::bench::{self, Asks, Expected, INCIDENTS, Load, Officers, Permits, Side, median, say};
+use crate::bench::{self, Asks, Expected, INCIDENTS, Load, Officers, Permits, Side, World, median, say};
 use crate::table::{Figure, Target};
 use crate::{Arguments, Running, Site};
 
@@ -23,7 +24,7 @@ const EACH: usize = 64;
 
 /// Why nothing is released.
 #[derive(Debug, Clone, Copy)]
-enum Reason {
+pub(crate) enum Reason {
     NothingHeld,
     NoConsent,
     Withdrawn,
@@ -31,9 +32,9 @@ enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 4] = [Self::NothingHeld, Self::NoConsent, Self::Withdrawn, Self::NotAuthorised];
+    pub(crate) const ALL: [Self; 4] = [Self::NothingHeld, Self::NoConsent, Self::Withdrawn, Self::NotAuthorised];
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::NothingHeld => "nothing held",
             Self::NoConsent => "no consent",
@@ -63,12 +64,7 @@ impl Reason {
 pub(crate) async fn measure(site: &Site, arguments: &Arguments) -> Result<Vec<Figure>> {
     let running = site.run().await?;
     let Running { world, node, .. } = &running;
-    let officers = Officers::of(world, node.address)?;
-    let mut asks = Vec::new();
-    for (place, reason) in Reason::ALL.into_iter().enumerate() {
-        let references = reason.prepare(&officers, INCIDENTS + place * EACH).await?;
-        asks.push(Arc::new(Asks::new(references, Expected::Open)?));
-    }
+    let asks = asks(world, node.address).await?;
     let mut figures = Vec::new();
     for concurrency in CONCURRENCY {
         let mut loads = Vec::new();
@@ -104,6 +100,17 @@ pub(crate) async fn measure(site: &Site, arguments: &Arguments) -> Result<Vec<Fi
     }
     running.stop().await?;
     Ok(figures)
+}
+
+/// What to ask for each reason, in their order.
+pub(crate) async fn asks(world: &World, node: SocketAddr) -> Result<Vec<Arc<Asks>>> {
+    let officers = Officers::of(world, node)?;
+    let mut asks = Vec::new();
+    for (place, reason) in Reason::ALL.into_iter().enumerate() {
+        let references = reason.prepare(&officers, INCIDENTS + place * EACH).await?;
+        asks.push(Arc::new(Asks::new(references, Expected::Open)?));
+    }
+    Ok(asks)
 }
 
 /// How long an answer is without its proof, which grows with the ledger.

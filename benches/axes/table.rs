@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
 use crate::bench::Spread;
+use crate::times::Pairs;
 
 /// The whole run.
 #[derive(Debug, Serialize)]
@@ -15,6 +16,7 @@ pub(crate) struct Report {
     pub(crate) rounds: u32,
     pub(crate) rows: u64,
     pub(crate) figures: Vec<Figure>,
+    pub(crate) times: Pairs,
 }
 
 /// One thing that was measured, on one database.
@@ -67,6 +69,12 @@ impl fmt::Display for Target {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.times.is_empty() {
+            writeln!(f, "{}", self.times)?;
+        }
+        if self.figures.is_empty() {
+            return Ok(());
+        }
         let mut databases: Vec<&str> = self.figures.iter().map(|figure| figure.database).collect();
         databases.dedup();
         let mut whats: Vec<(&str, Option<Target>)> = Vec::new();

@@ -138,6 +138,14 @@ impl<S: Source> Load<S> {
         Ok(Self { connections, concurrency, source })
     }
 
+    /// One call over the first connection, of this or another source.
+    pub(crate) async fn put(&self, source: &S) -> Result<Bytes> {
+        let connection = self.connections.first().context("there is no connection")?;
+        let answer = connection.call(&mut connection.sender.clone().ready().await?, source.frame()).await?;
+        ensure!(source.accepts(&answer), "an answer is not what it must be");
+        Ok(answer)
+    }
+
     /// Keeps as many calls under way as there should be, for this long.
     pub(crate) async fn run(&self, length: Duration) -> Result<Answered> {
         let start = Instant::now();

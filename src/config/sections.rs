@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
+use crate::domain::Padding;
+
 /// `[events]`
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -21,6 +23,31 @@ pub struct EventsSection {
 impl Default for EventsSection {
     fn default() -> Self {
         Self { heartbeat_seconds: 20, streams_per_agency: 16 }
+    }
+}
+
+/// `[filler]`: how the ledger is padded. The same at all replicas of a node.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FillerSection {
+    /// How many seconds a tick has, at most 86,400; 0: the ledger is not padded.
+    #[schemars(range(max = 86_400))]
+    pub every_seconds: u32,
+    /// By how many asks, and by how many other entries, the ledger grows in each tick at least: 1 to 1,000.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub entries: u32,
+}
+
+impl Default for FillerSection {
+    fn default() -> Self {
+        Self { every_seconds: 0, entries: 8 }
+    }
+}
+
+impl FillerSection {
+    /// How the ledger is padded, if it is.
+    pub(super) fn padding(&self) -> Option<Padding> {
+        (self.every_seconds > 0).then(|| Padding::new(self.every_seconds, self.entries))
     }
 }
 

@@ -33,7 +33,7 @@ use super::node::Timing;
 use super::offers::{OfferFor, Offering};
 use super::plan::{self, By, Done, Keyed, Mutation};
 use super::sharing::{self, Decided, SharingCall, Stock, Told};
-use super::{Error, Node, Result, disclosures, events, notices, nudges, obligations};
+use super::{Error, Node, Result, disclosures, events, filler, notices, nudges, obligations};
 
 /// Takes a batch through the gate. One answer for each of its works, in their order.
 ///
@@ -116,6 +116,8 @@ impl<'a> Passage<'a> {
         node.metrics.lock.took(waiting.elapsed());
         let held = Moment::now();
         let timing = node.timing(&locked);
+        // Before anything of this tick has a place in the ledger.
+        filler::fill(node.padding, &node.store, &mut locked, timing.at, &node.seal).await?;
         let keys: Vec<String> = works.iter().map(|work| work.key()).collect();
         let known = locked.reads().calls(&keys).await?;
         let (due, appended, writes, replies) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());

@@ -3,13 +3,13 @@
 use prost::Message as _;
 
 use crate::clock::Clock;
-use crate::domain::{AgencyId, Instant};
+use crate::domain::{AgencyId, Instant, Padding};
 use crate::ledger::{Draft, Kind, Salts, SigningKeys, Slots};
 use crate::proto::v1::{LedgerKeyStatement, Receipt};
 use crate::seal::{self, Seal};
 use crate::store::{Error, KeyChange, Result, Store};
 
-use super::Exchange;
+use super::{Exchange, filler};
 
 /// What a node's own keys are to be, as the database says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,8 @@ impl Exchange {
 
 /// Changes the keys that sign a ledger, by an entry that opens to every one of these agencies.
 ///
+/// A ledger that is padded is padded first: this entry is made beside the gate.
+///
 /// When this returns, the change is durable, and the entry's checkpoint is signed by exactly those keys that sign from here
 /// on. Every node of the ledger must have all of them in its configuration, or it can commit nothing.
 pub async fn change_ledger_keys(
@@ -47,12 +49,13 @@ pub async fn change_ledger_keys(
     seal: &Seal,
     keys: &SigningKeys,
     clock: &Clock,
-    known: &[AgencyId],
+    (known, padding): (&[AgencyId], Option<Padding>),
     change: &KeyChange,
 ) -> Result<Receipt> {
     let mut locked = store.lock().await?;
     // Later than every entry before: what a key signed then was signed before it ended.
     let at = clock.now().max(Instant::from_micros(locked.head_at().micros() + 1));
+    filler::fill(padding, store, &mut locked, at, seal).await?;
     let changed = locked.change_keys(change, keys, at).await?;
     let compromised = match change {
         KeyChange::End { compromised, .. } | KeyChange::Lost { compromised, .. } => *compromised,

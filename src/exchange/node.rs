@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::clock::Clock;
 use crate::decision::{Agreement, Proposal};
-use crate::domain::{Agency, AgencyId, AgencyNames, AgreementId, Digest, Instant};
+use crate::domain::{Agency, AgencyId, AgencyNames, AgreementId, Digest, Instant, Padding};
 use crate::ledger::{SigningKeys, TrustedKey};
 use crate::seal::Seal;
 use crate::store::{Locked, Reads, Store};
@@ -29,6 +29,8 @@ pub struct Setup {
     pub seal: Seal,
     /// The ledger's signing keys.
     pub keys: SigningKeys,
+    /// How the ledger is padded, if it is.
+    pub padding: Option<Padding>,
     /// The keys that signed the ledger, as its history says.
     pub history: Vec<TrustedKey>,
     /// The clock.
@@ -48,6 +50,7 @@ pub struct Node {
     pub(super) store: Store,
     pub(super) seal: Seal,
     pub(super) keys: SigningKeys,
+    pub(super) padding: Option<Padding>,
     pub(super) clock: Clock,
     /// The keys of other nodes' ledgers that agencies' receipts may come from.
     peers: Vec<LedgerKey>,
@@ -117,6 +120,7 @@ impl Node {
             store: setup.store,
             seal: setup.seal,
             keys: setup.keys,
+            padding: setup.padding,
             clock: setup.clock,
             peers: setup.peers,
             own_keys: RwLock::new(own_keys),

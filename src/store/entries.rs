@@ -3,7 +3,7 @@
 use prost::Message;
 
 use crate::domain::{AgencyId, Instant};
-use crate::ledger::{Draft, Entry, Growth, Nodes, Slots, prove_consistency, prove_inclusion};
+use crate::ledger::{Draft, Entry, Growth, Kind, Nodes, Slots, prove_consistency, prove_inclusion};
 use crate::proto::v1::{Opening, Receipt};
 use crate::seal::Seal;
 
@@ -121,6 +121,13 @@ impl Reads {
     pub async fn size(&mut self) -> Result<(u64, Instant)> {
         let head = self.head().await?;
         Ok((head.growth.size(), head.at))
+    }
+
+    /// How many of the entries from an index on took effect at some time or later, by kind.
+    pub async fn kinds_since(&mut self, from: u64, at: Instant) -> Result<Vec<(Kind, u64)>> {
+        let found = rows!(self, sql::KINDS_SINCE, (i64, i64), stored(from), at.micros());
+        let kind = |number: i64| i32::try_from(number).ok().and_then(|number| Kind::try_from(number).ok());
+        Ok(found.into_iter().map(|(number, count)| (kind(number).unwrap_or_default(), index(count))).collect())
     }
 
     /// The database's own clock, where it is another machine's.

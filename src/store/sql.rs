@@ -55,6 +55,7 @@ statements! {
         "SELECT idx, hashes FROM entry WHERE idx IN (SELECT value FROM json_each($1))",
         "SELECT idx, hashes FROM entry WHERE idx = ANY(ARRAY(SELECT json_array_elements_text($1::json)::bigint))"
     );
+    KINDS_SINCE = both ("SELECT kind, COUNT(*) AS count FROM entry WHERE idx >= $1 AND at >= $2 GROUP BY kind");
     LEAVES_FROM = both ("SELECT idx, at, leaf, hashes FROM entry WHERE idx >= $1 ORDER BY idx LIMIT $2");
 
     WHOLE_ENTRIES = both (

@@ -10,6 +10,7 @@ mod door;
 mod duties;
 mod events;
 mod events_stream;
+mod filler;
 mod holder_decides;
 mod idempotency;
 mod inbox;

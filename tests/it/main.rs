@@ -42,3 +42,4 @@ mod rotation;
 mod statements;
 mod storm;
 mod tokens;
+mod welch;

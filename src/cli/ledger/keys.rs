@@ -150,7 +150,8 @@ async fn change(
     let configured: Vec<String> = keys.all().map(concordat::ledger::SigningKey::id).collect();
     let change = what(&configured, &store.reads().await?.ledger_keys().await?)?;
     let agencies: Vec<_> = config.agency.iter().map(|agency| agency.id.clone()).collect();
-    let receipt = change_ledger_keys(&store, &seal, &keys, &Clock::system(), &agencies, &change).await?;
+    let receipt =
+        change_ledger_keys(&store, &seal, &keys, &Clock::system(), (&agencies, config.padding()), &change).await?;
     let history = store.reads().await?.ledger_keys().await?;
     store.close().await;
     let lines: Vec<String> = history.iter().map(|key| key.key.clone()).collect();
