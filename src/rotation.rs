@@ -73,7 +73,7 @@ pub struct Sets {
 }
 
 /// What the machine's clock says, by which handshakes are judged.
-fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::from_micros(0).plus_seconds(i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX))
 }
 

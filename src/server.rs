@@ -26,7 +26,7 @@ use crate::exchange::{self, Commits, Exchange, LedgerKey, Node, Setup, Suspended
 use crate::identity::Tokens;
 use crate::ledger::{Keyring, SigningKey, SigningKeys};
 use crate::ops::{Check, Ill, Measure, Ops, Standing};
-use crate::rotation::{Rotation, Sets};
+use crate::rotation::{self, Rotation, Sets};
 use crate::store::{Options, Schema, Store};
 use crate::telemetry::{Metrics, Traces};
 use crate::wire::{Desk, RateLimits, Readiness, StreamLimits};
@@ -87,8 +87,8 @@ impl Running {
         standing.set(Check::Certificate, true);
         let exchange = Exchange::start(node(config, clock, Arc::clone(&metrics)).await?);
         standing.set(Check::Schema, true);
-        // The ledger was opened with them.
-        for check in [Check::Database, Check::LedgerKey, Check::NodeSecret] {
+        // The ledger was opened with them, and the files read.
+        for check in [Check::Files, Check::Database, Check::LedgerKey, Check::NodeSecret] {
             standing.set(check, true);
         }
         standing.set_ill(Ill::Agreements, exchange.check_agreements().await.is_err());
@@ -237,8 +237,8 @@ fn resident_bytes() -> Option<i64> {
 /// How often suspensions are looked at, whichever replica they were made at: connections are cut half a second after.
 const SUSPENSIONS_EVERY: Duration = Duration::from_millis(400);
 
-/// Ends the connections of suspended certificates and keeps others by them out, and ends those of a guest agency when it is
-/// suspended: it may connect again, to be told by whom, until the node stops.
+/// Ends the connections of suspended certificates, by which nothing is served any more, and keeps others by them out; ends
+/// those of a guest agency when it is suspended: it may connect again, to be told by whom. Until the node stops.
 async fn watch_suspensions(exchange: Exchange, connections: Arc<Connections>, shutdown: CancellationToken) {
     let mut ticks = tokio::time::interval(SUSPENSIONS_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -254,7 +254,7 @@ async fn watch_suspensions(exchange: Exchange, connections: Arc<Connections>, sh
                 }
                 known = agencies;
             }
-            // Calls fail then, too.
+            // Calls are turned away by what is read with each.
             Err(error) => tracing::debug!(%error, "suspensions could not be looked at"),
         }
     }
@@ -319,12 +319,13 @@ async fn watch_store(exchange: Exchange, standing: Standing, shutdown: Cancellat
 /// How often it is looked at what ends by itself, or what another replica put into force.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Keeps readiness as the node's certificate and the agreements in force are, until the node stops.
+/// Keeps readiness as the node's certificate, the looking at files, and the agreements in force are, until the node stops.
 async fn watch_standing(exchange: Exchange, rotation: Arc<Rotation>, standing: Standing, shutdown: CancellationToken) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
         standing.set(Check::Certificate, rotation.has_valid_certificate());
+        standing.set(Check::Files, rotation.has_looked_of_late(rotation::now()));
         match exchange.check_agreements().await {
             Ok(()) => standing.set_ill(Ill::Agreements, false),
             // The database's own part says so.

@@ -14,7 +14,7 @@ static GOOD: LazyLock<(Vec<CertificateDer<'static>>, Vec<u8>, Instant)> = LazyLo
     let authority = Authority::new("ico", "ico.example", now).expect("an authority");
     let issued = authority.issue_client("gateway", now).expect("a certificate");
     let list = authority.revoke(&[&issued], 7, now).expect("a list");
-    let der = revocation_lists(list.as_bytes()).expect("a list").remove(0).to_vec();
+    let der = revocation_lists(list.as_bytes()).remove(0).expect("a list").to_vec();
     (certificates(authority.root_pem().as_bytes()).expect("a root"), der, now)
 });
 

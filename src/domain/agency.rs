@@ -99,6 +99,9 @@ pub struct Actor {
     pub unit: Unit,
     /// Stands for the officer wherever another agency may read it.
     pub pseudonym: String,
+    /// The certificate of the system through which the officer calls, in each of the ways in which
+    /// [`certificate_name`](super::certificate_name) writes it; none in the node's own process.
+    pub certificate: Vec<String>,
 }
 
 #[cfg(test)]

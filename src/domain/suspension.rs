@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{AgencyId, Instant, Invalid, OfficerId, Requester};
+use super::{Actor, AgencyId, Instant, Invalid, OfficerId, Requester};
 
 /// Who can be suspended: an agency, one officer of it, or whoever presents one of its certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,14 +80,14 @@ impl Suspended {
         if let Part::Certificate(name) = &self.part { Some(name) } else { None }
     }
 
-    fn includes(&self, requester: &Requester) -> bool {
+    /// Whether it is about this officer, who calls through a system with this certificate, or about all of the agency.
+    fn includes(&self, agency: &AgencyId, officer: &str, certificate: &[String]) -> bool {
         let is_included = match &self.part {
             Part::Whole => true,
-            Part::Officer(pseudonym) => *pseudonym == requester.pseudonym,
-            // Whose connection it is, is looked at where there are connections.
-            Part::Certificate(_) => false,
+            Part::Officer(pseudonym) => *pseudonym == officer,
+            Part::Certificate(name) => certificate.contains(name),
         };
-        self.agency == requester.agency && is_included
+        self.agency == *agency && is_included
     }
 }
 
@@ -117,6 +117,14 @@ impl fmt::Display for Suspended {
     }
 }
 
+impl Actor {
+    /// Each way in which a suspension can name whoever calls: as an officer, and by the certificate.
+    pub fn suspendable(&self) -> Vec<String> {
+        let certificate = self.certificate.iter().map(|name| format!("{}/{name}", self.agency));
+        Requester::from(self).suspendable().into_iter().chain(certificate).collect()
+    }
+}
+
 impl Requester {
     /// Both ways in which a suspension can name this officer: with the whole agency, and alone.
     pub fn suspendable(&self) -> [String; 2] {
@@ -125,20 +133,24 @@ impl Requester {
 }
 
 impl Suspensions {
-    /// Who suspended this officer so that it may call nothing here: its own agency, or, where its agency is a guest, any
-    /// agency whose records are here.
+    /// Who suspended this officer, or the certificate that calls for it, so that nothing may be called here: its own agency,
+    /// or, where its agency is a guest, any agency whose records are here.
     ///
     /// An agency's work on its own records goes on whatever another one says that shares the node with it: no agency can
     /// stop another's withdrawals.
-    pub fn of_caller(&self, caller: &Requester, is_guest: bool) -> Option<&AgencyId> {
-        let stops = |one: &&Suspension| one.suspended.includes(caller) && (is_guest || one.holder == caller.agency);
+    pub fn of_caller(&self, caller: &Actor, is_guest: bool) -> Option<&AgencyId> {
+        let stops = |one: &&Suspension| {
+            one.suspended.includes(&caller.agency, &caller.pseudonym, &caller.certificate)
+                && (is_guest || one.holder == caller.agency)
+        };
         self.0.iter().find(stops).map(|one| &one.holder)
     }
 
     /// Who suspended this officer so that nothing of the holder's may reach it: the holder, or its own agency.
     pub fn between(&self, holder: &AgencyId, requester: &Requester) -> Option<&AgencyId> {
         let stops = |one: &&Suspension| {
-            one.suspended.includes(requester) && (one.holder == *holder || one.holder == requester.agency)
+            one.suspended.includes(&requester.agency, &requester.pseudonym, &[])
+                && (one.holder == *holder || one.holder == requester.agency)
         };
         self.0.iter().find(stops).map(|one| &one.holder)
     }
@@ -153,6 +165,11 @@ mod tests {
 
     fn officer(agency: &str, pseudonym: &str) -> Requester {
         Requester { agency: AgencyId::known(agency), unit: Unit::known("desk"), pseudonym: pseudonym.into() }
+    }
+
+    fn caller(agency: &str, certificate: &[String]) -> Actor {
+        let Requester { agency, unit, pseudonym } = officer(agency, PSEUDONYM);
+        Actor { agency, officer: OfficerId::known("rec"), unit, pseudonym, certificate: certificate.to_vec() }
     }
 
     fn standing(holder: &str, suspended: &str) -> Suspensions {
@@ -182,12 +199,18 @@ mod tests {
 
     #[test]
     fn a_certificate_is_suspended_for_whoever_presents_it() {
-        let (ico, one) = (AgencyId::known("ico"), officer("ico", PSEUDONYM));
-        for name in [format!("sha256:{}", "0f".repeat(32)), "serial:4f01".to_owned()] {
+        let ico = AgencyId::known("ico");
+        let names = [format!("sha256:{}", "0f".repeat(32)), "serial:4f01".to_owned()];
+        for name in names.clone() {
             let suspended =
                 Suspended { agency: ico.clone(), part: Part::Certificate(certificate_name(&name).unwrap()) };
             assert_eq!(Suspended::read(&suspended.to_string()), suspended);
-            assert!(standing("ico", &suspended.to_string()).of_caller(&one, true).is_none(), "no officer by a token");
+            let standing = standing("ico", &suspended.to_string());
+            assert_eq!(standing.of_caller(&caller("ico", &names), false), Some(&ico));
+            assert!(caller("ico", &names).suspendable().contains(&suspended.to_string()));
+            assert!(standing.of_caller(&caller("ico", &["serial:4f02".to_owned()]), true).is_none(), "by another one");
+            assert!(standing.of_caller(&caller("nca", &names), true).is_none(), "another agency's with that number");
+            assert!(standing.between(&ico, &officer("ico", PSEUDONYM)).is_none(), "no officer, whoever calls for them");
         }
         assert_eq!(certificate_name("serial:00:C0:FF:EE").unwrap(), "serial:c0ffee");
         let printed = format!("sha256:{}", ["AB"; 32].join(":"));
@@ -201,11 +224,11 @@ mod tests {
     fn no_agency_stops_another_ones_own_work() {
         let (ico, one) = (AgencyId::known("ico"), officer("ico", PSEUDONYM));
         let by_another = standing("ncsc", "ico");
-        assert!(by_another.of_caller(&one, false).is_none(), "its records are here");
-        assert!(by_another.of_caller(&one, true).is_some(), "it is a guest");
+        assert!(by_another.of_caller(&caller("ico", &[]), false).is_none(), "its records are here");
+        assert!(by_another.of_caller(&caller("ico", &[]), true).is_some(), "it is a guest");
         assert!(by_another.between(&AgencyId::known("nca"), &one).is_none(), "a third agency's records");
         let by_its_own = standing("ico", &format!("ico/{PSEUDONYM}"));
-        assert_eq!(by_its_own.of_caller(&one, false), Some(&ico));
+        assert_eq!(by_its_own.of_caller(&caller("ico", &[]), false), Some(&ico));
         assert_eq!(by_its_own.between(&AgencyId::known("nca"), &one), Some(&ico));
     }
 

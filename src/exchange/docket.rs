@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::{Instant, Rejected, Requester};
+use crate::domain::{Actor, Instant, Rejected, Requester};
 use crate::store::{KnownCall, Reads};
 
 use super::asks::{self, AskCall, Asking};
@@ -62,16 +62,16 @@ impl<'w> Docket<'w> {
     /// Turns away whoever is suspended, and what would reach somebody who is, by what now stands under the lock.
     async fn turn_away_suspended(&mut self, node: &Node, reads: &mut Reads, works: &[Arc<Work>]) -> Result<()> {
         let decided = works.iter().enumerate().filter(|(_, work)| !matches!(***work, Work::Change(_) | Work::Share(_)));
-        let callers: BTreeMap<usize, Requester> =
-            decided.map(|(place, work)| (place, Requester::from(&work.by().actor))).collect();
+        let callers: BTreeMap<usize, &Actor> = decided.map(|(place, work)| (place, &work.by().actor)).collect();
         if callers.is_empty() && self.puts.is_empty() {
             return Ok(());
         }
-        let receivers = self.puts.iter().map(|put| &put.ask.requester);
-        let standing = reads.suspensions_of(callers.values().chain(receivers)).await?;
+        let receivers = self.puts.iter().flat_map(|put| put.ask.requester.suspendable());
+        let names: Vec<String> = callers.values().flat_map(|caller| caller.suspendable()).chain(receivers).collect();
+        let standing = reads.suspensions_by_name(&names).await?;
         let turned_away = |place: usize| {
-            let caller = callers.get(&place)?;
-            Some(node.suspended(caller, standing.of_caller(caller, !node.holds(&caller.agency))?))
+            let caller: &Actor = callers.get(&place)?;
+            Some(node.suspended(&Requester::from(caller), standing.of_caller(caller, !node.holds(&caller.agency))?))
         };
         for (place, reply) in &mut self.answered {
             if let Some(error) = turned_away(*place) {

@@ -331,12 +331,12 @@ impl<'a> Passage<'a> {
             self.replies.extend(waiting.iter().map(|(place, _)| (*place, Err(error.clone()))));
             return Ok(());
         }
-        let who: Vec<Requester> = waiting.iter().map(|(_, call)| Requester::from(&call.by.actor)).collect();
-        let standing = self.locked.reads().suspensions_of(&who).await?;
+        let names: Vec<String> = waiting.iter().flat_map(|(_, call)| call.by.actor.suspendable()).collect();
+        let standing = self.locked.reads().suspensions_by_name(&names).await?;
         let stock = Stock::read(self.node, self.locked.reads(), waiting.iter().map(|(_, call)| &call.ask)).await?;
-        for ((place, call), requester) in waiting.into_iter().zip(who) {
-            let may = self.node.turn_away_by(&standing, &requester, &call.ask.holder);
-            let reply = match may.and_then(|()| self.shared(call, requester, &stock)) {
+        for (place, call) in waiting {
+            let may = self.node.turn_away_by(&standing, &call.by.actor, &call.ask.holder);
+            let reply = match may.and_then(|()| self.shared(call, Requester::from(&call.by.actor), &stock)) {
                 Ok(read) => self.tell_one(place, call, read)?,
                 Err(error) => Some(Err(error)),
             };

@@ -95,25 +95,24 @@ impl Node {
 
     /// Turns a caller away that may call nothing here.
     pub(super) async fn turn_away_suspended(&self, reads: &mut Reads, caller: &Actor) -> Result<()> {
-        let caller = Requester::from(caller);
-        let found = reads.suspensions_of([&caller]).await?;
-        match found.of_caller(&caller, !self.holds(&caller.agency)) {
-            Some(by) => Err(self.suspended(&caller, by)),
+        let found = reads.suspensions_by_name(&caller.suspendable()).await?;
+        match found.of_caller(caller, !self.holds(&caller.agency)) {
+            Some(by) => Err(self.suspended(&Requester::from(caller), by)),
             None => Ok(()),
         }
     }
 
     /// The same, and a caller whom this holder has suspended.
     pub(super) async fn turn_away_between(&self, reads: &mut Reads, caller: &Actor, holder: &AgencyId) -> Result<()> {
-        let caller = Requester::from(caller);
-        let found = reads.suspensions_of([&caller]).await?;
-        self.turn_away_by(&found, &caller, holder)
+        let found = reads.suspensions_by_name(&caller.suspendable()).await?;
+        self.turn_away_by(&found, caller, holder)
     }
 
     /// The same by what was read.
-    pub(super) fn turn_away_by(&self, found: &Suspensions, caller: &Requester, holder: &AgencyId) -> Result<()> {
-        let by = found.of_caller(caller, !self.holds(&caller.agency)).or_else(|| found.between(holder, caller));
-        by.map_or(Ok(()), |by| Err(self.suspended(caller, by)))
+    pub(super) fn turn_away_by(&self, found: &Suspensions, caller: &Actor, holder: &AgencyId) -> Result<()> {
+        let requester = Requester::from(caller);
+        let by = found.of_caller(caller, !self.holds(&caller.agency)).or_else(|| found.between(holder, &requester));
+        by.map_or(Ok(()), |by| Err(self.suspended(&requester, by)))
     }
 }
 

@@ -166,6 +166,7 @@ pub(super) fn verify(
                 pseudonym: pseudonym(&officer),
                 unit: named("unit", Unit::parse(claims.unit))?,
                 officer,
+                certificate: peer.certificate_names().to_vec(),
             }),
             roles: Arc::new(bounded_roles(claims.roles, issuer)?),
             purposes: Arc::new(named("purposes", claims.purposes.into_iter().map(Purpose::parse).collect())?),

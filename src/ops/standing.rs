@@ -16,6 +16,8 @@ pub enum Check {
     Certificate,
     /// The database takes commits.
     Database,
+    /// Files of certificates, lists and keys are looked at: a revocation would arrive.
+    Files,
     /// Every key that signs the ledger is here and can be read from its file.
     LedgerKey,
     /// Things may be sealed with the node's secret, and every one is here that something stored may need.
@@ -25,9 +27,10 @@ pub enum Check {
 }
 
 impl Check {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Certificate, "certificate"),
         (Self::Database, "database"),
+        (Self::Files, "files"),
         (Self::LedgerKey, "ledger_key"),
         (Self::NodeSecret, "node_secret"),
         (Self::Schema, "schema"),
@@ -113,7 +116,7 @@ impl Standing {
     }
 
     /// Each part, and whether it is well.
-    pub fn checks(&self) -> [(&'static str, bool); 5] {
+    pub fn checks(&self) -> [(&'static str, bool); 6] {
         let state = self.0.borrow();
         Check::ALL.map(|(check, name)| (name, state.well.contains(&check)))
     }

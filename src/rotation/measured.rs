@@ -7,6 +7,10 @@ use crate::telemetry;
 /// How much of a root's fingerprint is shown.
 const SHOWN: usize = 16;
 
+/// After how many looks that should have been, and how much longer, nobody relies on the last one any more.
+const MISSED_LOOKS: i64 = 3;
+const SLACK_SECONDS: i64 = 30;
+
 fn seconds(at: Instant) -> i64 {
     at.micros().div_euclid(1_000_000)
 }
@@ -18,6 +22,14 @@ impl Rotation {
         self.status().node.validity.is_some_and(|(from, until)| from <= now && now < until)
     }
 
+    /// Whether what is in place was compared with the files of late, as seen at `at`: revocations arrive by files, and
+    /// a file system that hangs keeps them from everybody.
+    pub fn has_looked_of_late(&self, at: Instant) -> bool {
+        let every = i64::try_from(self.config.tls.reload_seconds).unwrap_or(i64::MAX);
+        let late = every.saturating_mul(MISSED_LOOKS).saturating_add(SLACK_SECONDS);
+        at < self.status().looked_at.plus_seconds(late)
+    }
+
     /// Measures when certificates, roots and lists end, as they were at the last look, and who is connected. It waits for
     /// nobody who looks.
     pub fn measure(&self) {
@@ -25,6 +37,7 @@ impl Rotation {
         if let Some((_, until)) = status.node.validity {
             metrics.certificate.set(seconds(until));
         }
+        metrics.looked_at.set(seconds(status.looked_at));
         metrics.anchors.clear();
         metrics.lists.clear();
         for trusted in &status.agencies {

@@ -91,7 +91,7 @@ metrics! {
     database_connections: Series<Gauge>, "concordat_database_connections",
         ["pool": "`writer` or `reader`", "state": "`used` or `idle`"],
         "Connections to the database";
-    ready: Series<Gauge>, "concordat_ready", ["check": "`certificate`, `database`, `ledger_key`, `node_secret` or `schema`"],
+    ready: Series<Gauge>, "concordat_ready", ["check": "`certificate`, `database`, `files`, `ledger_key`, `node_secret` or `schema`"],
         "1 while this part of readiness is well, else 0";
     degraded: Series<Gauge>, "concordat_degraded",
         ["check": "`agreements` (one in force cannot be read) or `disk` (SQLite's has little room)"],
@@ -111,6 +111,8 @@ metrics! {
         ["set": "`node`, `trust` or `tokens`", "agency": "a configured agency; `-` for the node's own certificate",
          "result": "`applied` or `refused`"],
         "Certificates, lists and keys on disk that were put in place, or could not be used";
+    looked_at: Gauge, "concordat_tls_files_looked_at_seconds", [],
+        "When the files of certificates, lists and keys were looked at last, in seconds since 1970";
     refused_sets: Gauge, "concordat_tls_refused_sets", [],
         "Sets of files that cannot be used as they are on disk now";
     connections: Series<Gauge>, "concordat_connections", ["agency": "a configured agency"],

@@ -4,6 +4,7 @@ mod faults;
 mod intermediates;
 mod renewed;
 mod status;
+mod suspended;
 mod withdrawn;
 
 use std::fs;
@@ -22,7 +23,6 @@ use rcgen::SanType;
 use tokio::time::timeout;
 use tonic::{Code, Status};
 
-use crate::builders::{assert_error, assert_invalid};
 use crate::harness::{PURPOSES, World, on_both_databases, real_now, request_id, signing};
 
 const WITHIN: Duration = Duration::from_secs(20);
@@ -345,44 +345,6 @@ on_both_databases! {
         assert_eq!(call(&by_old).await.unwrap_err().code(), Code::Unauthenticated);
         call(&by_new).await.unwrap();
         call(&world.officer("ncsc", "watcher", &["auditor"])).await.expect("the other key stays");
-    }
-
-    async fn a_suspended_certificate_connects_nowhere(world: World) {
-        let (stolen, thief) = world.system("ncsc", world.authority_of("ncsc"), "stolen");
-        let other = world.officer("ncsc", "watcher", &["auditor"]);
-        for officer in [&thief, &other] {
-            call(officer).await.unwrap();
-        }
-        let fingerprint = Credentials::from_pem(&stolen.chain_pem, &stolen.key_pem).unwrap().fingerprint();
-        let (agency, certificate) = ("ncsc".to_owned(), format!("sha256:{}", fingerprint.to_hex()));
-        let suspend = |by: &str| {
-            let mut admin = world.admin(by);
-            let (request_id, agency, certificate) = (request_id(), agency.clone(), certificate.clone());
-            let request = v1::SuspendCertificateRequest { request_id, agency, certificate };
-            async move { admin.suspend_certificate(request).await }
-        };
-        assert_invalid(suspend("ico").await, "agency");
-        let suspended = suspend("ncsc").await.unwrap().into_inner();
-        let act = world.verified(suspended.receipt.as_ref()).act.unwrap();
-        assert_eq!(act.object, format!("{agency}/{certificate}"));
-        assert_error(suspend("ncsc").await, Code::FailedPrecondition, "WRONG_STATE");
-        let [listed] = world.suspensions("ncsc").await.try_into().unwrap();
-        assert_eq!((listed.certificate, listed.pseudonym.as_str()), (certificate.clone(), ""));
-
-        let ended = async { while call(&thief).await.is_ok() {} };
-        timeout(WITHIN, ended).await.expect("its connection ends");
-        call(&world.by("ncsc", "stolen", &stolen)).await.expect_err("and it makes no other");
-        call(&other).await.unwrap();
-
-        let resume = v1::ResumeCertificateRequest { request_id: request_id(), agency, certificate };
-        world.admin("ncsc").resume_certificate(resume.clone()).await.unwrap();
-        assert_error(
-            world.admin("ncsc").resume_certificate(v1::ResumeCertificateRequest { request_id: request_id(), ..resume }).await,
-            Code::NotFound,
-            "NOT_FOUND",
-        );
-        let back = async { while call(&world.by("ncsc", "stolen", &stolen)).await.is_err() {} };
-        timeout(WITHIN, back).await.expect("it connects again");
     }
 
     async fn a_key_that_everybody_can_read_is_not_taken(world: World) {

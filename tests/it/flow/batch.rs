@@ -40,6 +40,7 @@ impl World {
                 officer: OfficerId::known("rec"),
                 unit: Unit::known("incident-desk"),
                 pseudonym: "officer".into(),
+                certificate: vec![],
             },
             call: CallKey {
                 agency: AgencyId::known("nca"),

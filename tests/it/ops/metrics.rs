@@ -126,7 +126,7 @@ on_both_databases! {
         assert_eq!(is("concordat_tls_reloads_total{set=\"trust\",agency=\"ncsc\",result=\"refused\"}"), "1");
         let (_, until) = found.iter().find(|(name, _)| name.contains("key=\"other.example+")).unwrap();
         assert_eq!(until, "4102444800", "the key counts until 2100");
-        for check in ["certificate", "database", "ledger_key", "node_secret", "schema"] {
+        for check in ["certificate", "database", "files", "ledger_key", "node_secret", "schema"] {
             assert_eq!(is(&format!("concordat_ready{{check=\"{check}\"}}")), "1", "{check}");
         }
         for check in ["agreements", "disk"] {

@@ -49,6 +49,7 @@ fn by(of: Word, officer: Word, method: &'static str) -> By {
         officer: OfficerId::known(officer),
         unit: Unit::known("desk"),
         pseudonym: "officer-oracle".to_owned(),
+        certificate: vec![],
     };
     let request_id = RequestId::known(request_id());
     By { actor, call: CallKey { agency: agency(of), method, request_id, digest: Digest([1; 32]) } }

@@ -40,6 +40,11 @@ on_both_databases! {
         assert_eq!(counts(&trust(&status, "ico")), [(None, None)]);
         assert!(!trust(&status, "ico").by_lists);
 
+        let (rotation, looked_at) = (&world.node.rotation, world.node.rotation.status().looked_at);
+        let every = i64::try_from(world.config.tls.reload_seconds).unwrap();
+        assert!(rotation.has_looked_of_late(looked_at.plus_seconds(3 * every)));
+        assert!(!rotation.has_looked_of_late(looked_at.plus_seconds(3 * every + 30)), "a volume that hangs is noticed");
+
         // One who has moved needs the old root no more; what cannot be used is said with what to do.
         drop(staying);
         world.put_file("ncsc/lists.pem", "");
