@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import tempfile
 import tomllib
 import unittest
 from pathlib import Path
@@ -158,11 +159,33 @@ class Objects(unittest.TestCase):
         again = render("sqlite", "database.sqlite.create=false")
         self.assertNotIn("initContainers", node(again)["spec"])
 
-    def test_a_job_has_another_name_when_it_does_something_else(self):
-        (job,), (other,) = (
-            of_kind(render("everything", *more), "Job") for more in ((), ('image.tag="2"', 'image.digest=""'))
-        )
-        self.assertNotEqual(job["metadata"]["name"], other["metadata"]["name"])
+    def test_a_job_has_another_name_when_anything_in_its_pods_is_another(self):
+        def job(*sets):
+            (made,) = of_kind(render("everything", *sets), "Job")
+            return made
+
+        before = job()
+        for change in (
+            'image.digest=""',
+            'migrations.existingSecret="another"',
+            'migrations.user="another"',
+            'nodeSelector={"another":"machine"}',
+            'commonLabels={"another":"label"}',
+            "podSecurityContext.fsGroup=7",
+            'imagePullSecrets=[{"name":"another"}]',
+            'config.log.level="debug"',
+        ):
+            with self.subTest(change=change):
+                self.assertNotEqual(job(change)["metadata"]["name"], before["metadata"]["name"])
+        # And the same one while what it does is the same: `helm upgrade` does not migrate for nothing.
+        for change in ("replicaCount=2", "migrations.ttlSecondsAfterFinished=60"):
+            self.assertEqual(job(change)["metadata"]["name"], before["metadata"]["name"])
+        with tempfile.TemporaryDirectory() as folder:
+            later = Path(shutil.copytree(CHART, Path(folder) / "concordat"))
+            chart = later / "Chart.yaml"
+            chart.write_text(chart.read_text().replace("version: 0.1.0", "version: 0.1.1", 1))
+            (made,) = of_kind(render("everything", chart=later), "Job")
+            self.assertNotEqual(made["metadata"]["name"], before["metadata"]["name"])
 
     def test_two_releases_in_one_namespace_do_not_meet(self):
         names = [{(d["kind"], d["metadata"]["name"]) for d in render("everything", release=r)} for r in ("ico", "nca")]

@@ -58,6 +58,23 @@ volumeMounts:
   {{- include "concordat.source" (dict "secret" .Values.migrations.existingSecret) | nindent 2 }}
 {{- end -}}
 
+{{/* The pods of a Job that migrates. */}}
+{{- define "concordat.migrationTemplate" -}}
+metadata:
+  labels:
+    {{- include "concordat.labels" . | nindent 4 }}
+    app.kubernetes.io/component: migration
+spec:
+  {{- include "concordat.pod" . | nindent 2 }}
+  restartPolicy: OnFailure
+  containers:
+    -
+      {{- include "concordat.migration" . | nindent 6 }}
+  volumes:
+    {{- include "concordat.sharedVolumes" . | nindent 4 }}
+    {{- include "concordat.migrationVolume" . | nindent 4 }}
+{{- end -}}
+
 {{/* What every pod of the release says. */}}
 {{- define "concordat.pod" -}}
 serviceAccountName: {{ include "concordat.serviceAccount" . }}
