@@ -191,6 +191,24 @@ class Objects(unittest.TestCase):
         names = [{(d["kind"], d["metadata"]["name"]) for d in render("everything", release=r)} for r in ("ico", "nca")]
         self.assertFalse(names[0] & names[1])
 
+    def test_two_namespaces_do_not_meet_in_what_is_the_clusters(self):
+        def bundles(namespace, release="concordat"):
+            documents = render("cert-manager", namespace=namespace, release=release)
+            made = {bundle["metadata"]["name"] for bundle in of_kind(documents, "Bundle")}
+            mounted = {volume.get("configMap", {}).get("name") for volume in node(documents)["spec"]["volumes"]}
+            self.assertLess(made, mounted)
+            # trust-manager labels what it makes with the name.
+            self.assertTrue(all(re.fullmatch(r"[a-z0-9][-a-z0-9.]{,61}[a-z0-9]", name) for name in made), made)
+            return made
+
+        long = ("n" * 62, "r" * 40)
+        names = [bundles("ncsc"), bundles("test"), bundles("test-a", "b"), bundles("test", "a-b")]
+        names += [bundles(long[0] + "1", long[1]), bundles(long[0] + "2", long[1])]
+        self.assertEqual(len(set().union(*names)), sum(len(made) for made in names))
+        for document in render("cert-manager"):
+            if document["kind"] != "Bundle":
+                self.assertEqual(document["metadata"]["namespace"], "exchange", document["kind"])
+
     @in_each_scenario
     def test_the_program_takes_each_configuration(self, _, documents):
         folder, file = in_folder("node.toml", configuration(documents))
