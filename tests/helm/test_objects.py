@@ -102,6 +102,35 @@ class Objects(unittest.TestCase):
                     if SECRET.search(variable["name"]):
                         self.assertRegex(variable.get("value", ""), "^/etc/concordat/")
 
+    def test_what_reads_the_configuration_has_the_same_environment(self):
+        own = {"CONCORDAT__NODE__DATABASE", "CONCORDAT__NODE__DATABASE_PASSWORD_FILE"}
+        extra = [
+            {"name": "CONCORDAT__TLS__RELOAD_SECONDS", "value": "7"},
+            {"name": "CONCORDAT__NODE__DATABASE", "value": "postgres://concordat@elsewhere.example/concordat"},
+        ]
+        sources = [{"secretRef": {"name": "more"}}]
+        sets = (f"extraEnv={json.dumps(extra)}", f"extraEnvFrom={json.dumps(sources)}")
+        for scenario, mode, count in (
+            ("postgresql", "initContainer", 2),
+            ("postgresql", "job", 2),
+            ("postgresql", "none", 1),
+            ("sqlite", "none", 2),
+        ):
+            documents = render(scenario, *sets, f'migrations.mode="{mode}"')
+            readers = [one for pod in pods(documents) for one in containers(pod) if "--config" in one["args"]]
+            self.assertEqual(len(readers), count)
+            for container in readers:
+                with self.subTest(scenario=scenario, mode=mode, container=container["name"]):
+                    self.assertEqual(container["envFrom"], sources)
+                    self.assertEqual(container["env"][0], extra[0])
+                    if container["name"] != "migrate":
+                        self.assertEqual(container["env"], extra)
+                        continue
+                    # It stays the owner of the tables, whatever the node is told.
+                    self.assertEqual({variable["name"] for variable in container["env"][1:]}, own)
+                    self.assertEqual(len(container["env"]), 3)
+                    self.assertIn("concordat_owner@database.ico", container["env"][1]["value"])
+
     @in_each_scenario
     def test_only_the_migration_has_the_owner_of_the_tables(self, scenario, documents):
         holders = [

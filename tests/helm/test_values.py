@@ -24,6 +24,17 @@ WRONG = [
     ("postgresql", 'nodeSecret.existingSecret=""', "openssl rand"),
     ("postgresql", 'database.postgresql.password="x"', "nothing secret is a value"),
     ("postgresql", 'database.postgresql.host=""', "where is the primary?"),
+    (
+        "postgresql",
+        'extraEnv=[{"name":"CONCORDAT__NODE__DATABASE","value":"postgres://concordat:hunter2@db.example/concordat"}]',
+        "CONCORDAT__NODE__DATABASE has a password",
+    ),
+    (
+        "postgresql",
+        'extraEnv=[{"name":"CONCORDAT__node__database","value":"postgres://db.example/c?user=c&password=hunter2"}]',
+        "`valueFrom: {secretKeyRef: ",
+    ),
+    ("postgresql", 'extraEnv=[{"value":"x"}]', "missing property 'name'"),
     ("postgresql", 'migrations.existingSecret=""', "the role that owns the tables"),
     ("postgresql", 'config.node.audience=""', "config.node.audience"),
     ("postgresql", 'config.node.database="sqlite:x"', "config.node.database: the chart sets this"),
@@ -51,6 +62,13 @@ class Values(unittest.TestCase):
                 with self.assertRaises(Turned) as turned:
                     render(scenario, value)
                 self.assertIn(message, str(turned.exception))
+
+    def test_a_database_without_a_password_in_it_is_taken(self):
+        for variable in (
+            '{"name":"CONCORDAT__NODE__DATABASE","value":"postgres://concordat@db.example:5432/concordat"}',
+            '{"name":"CONCORDAT__NODE__DATABASE","valueFrom":{"secretKeyRef":{"name":"a","key":"b"}}}',
+        ):
+            render("postgresql", f"extraEnv=[{variable}]")
 
     def test_all_that_is_missing_is_said_at_once(self):
         with self.assertRaises(Turned) as turned:

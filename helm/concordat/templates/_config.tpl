@@ -115,6 +115,12 @@ postgres://{{ $.user | urlquery }}@{{ .host }}:{{ .port }}/{{ .name | urlquery }
 {{- if hasKey .Values.database.postgresql "password" }}
 - database.postgresql.password: nothing secret is a value, since values are kept in the release. Use `existingSecret`.
 {{- end }}
+{{- range .Values.extraEnv }}
+{{- if and (eq (upper .name) "CONCORDAT__NODE__DATABASE") (regexMatch "://[^/?#]*:[^/?#]*@|[?&]password=" (.value | default "")) }}
+- extraEnv: {{ .name }} has a password, and nothing secret is a value. Use `database.postgresql.existingSecret`, or take the
+  variable from a Secret: `valueFrom: {secretKeyRef: {name: …, key: …}}`.
+{{- end }}
+{{- end }}
 {{- if $postgresql }}
 {{- if not .Values.database.postgresql.host }}
 - database.postgresql.host: where is the primary?
