@@ -162,8 +162,9 @@ class Objects(unittest.TestCase):
         probes = [container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
         self.assertEqual([p["path"] for p in probes], ["/startupz", "/livez", "/readyz"])
         self.assertTrue(all(probe["port"] in ports for probe in probes))
-        self.assertEqual(tomllib.loads(configuration(documents))["ops"]["listen"], f"0.0.0.0:{ports['ops']}")
-        self.assertEqual(tomllib.loads(configuration(documents))["node"]["listen"], f"0.0.0.0:{ports['grpc']}")
+        # Of both families: [::] is reached by IPv4 as well.
+        self.assertEqual(tomllib.loads(configuration(documents))["ops"]["listen"], f"[::]:{ports['ops']}")
+        self.assertEqual(tomllib.loads(configuration(documents))["node"]["listen"], f"[::]:{ports['grpc']}")
 
     @in_each_scenario
     def test_a_network_policy_closes_the_rest(self, scenario, documents):

@@ -1,17 +1,18 @@
 {{/*
 node.toml, from `config` and from what the chart knows. Everything below a section is written inline, which TOML allows.
+Its listeners take both families of addresses, as Linux does at [::] unless net.ipv6.bindv6only is set.
 */}}
 {{- define "concordat.config" -}}
 {{- $own := dict
   "node" (dict
-    "listen" "0.0.0.0:8443"
+    "listen" "[::]:8443"
     "database" (include "concordat.database" (dict "root" . "user" .Values.database.postgresql.user))
     "secret_file" (printf "/etc/concordat/node-secret/%s" .Values.nodeSecret.key)
     "ledger_key_file" (printf "/etc/concordat/ledger-key/%s" .Values.ledgerKey.key))
   "tls" (dict
     "certificate_file" (printf "/etc/concordat/tls/%s" .Values.tls.certificateKey)
     "key_file" (printf "/etc/concordat/tls/%s" .Values.tls.privateKeyKey))
-  "ops" (dict "enabled" true "listen" (printf "0.0.0.0:%d" (int .Values.ops.port))) -}}
+  "ops" (dict "enabled" true "listen" (printf "[::]:%d" (int .Values.ops.port))) -}}
 {{- if eq .Values.database.type "postgresql" -}}
 {{- $_ := set $own.node "migrate" false -}}
 {{- $_ := set $own.node "database_password_file" (printf "/etc/concordat/database/%s" .Values.database.postgresql.passwordKey) -}}
@@ -153,10 +154,13 @@ postgres://{{ $.user | urlquery }}@{{ .host }}:{{ .port }}/{{ .name | urlquery }
 - config.node.{{ $key }}: the chart sets this.
 {{- end }}
 {{- end }}
-{{- range $key := list "certificate_file" "key_file" "allow_readable_keys" }}
+{{- range $key := list "certificate_file" "key_file" }}
 {{- if hasKey $values.config.tls $key }}
 - config.tls.{{ $key }}: the chart sets this.
 {{- end }}
+{{- end }}
+{{- if hasKey .Values.config.tls "allow_readable_keys" }}
+- config.tls.allow_readable_keys: not in a cluster. The chart mounts secret files so that the pod's group alone reads them.
 {{- end }}
 {{- range $key := list "enabled" "listen" }}
 {{- if hasKey $values.config.ops $key }}
