@@ -15,6 +15,8 @@ from chart import CHART, ROOT, SCENARIOS, configuration, containers, helm, in_fo
 from chart import program, render
 
 OTHERS = {path.stem: json.loads(path.read_text()) for path in (Path(__file__).parent / "schemas").glob("*.json")}
+# The scenarios in which the chart migrates.
+MIGRATING = {"postgresql", "cert-manager", "everything"}
 SECRET = re.compile(r"(?i)password|secret|token|private.?key")
 
 
@@ -48,7 +50,7 @@ class Objects(unittest.TestCase):
 
     @in_each_scenario
     def test_pods_are_restricted(self, _, documents):
-        kinds = {"configMap", "secret", "emptyDir", "persistentVolumeClaim"}
+        kinds = {"configMap", "csi", "emptyDir", "persistentVolumeClaim", "secret"}
         for pod in pods(documents):
             spec = pod["spec"]
             self.assertTrue(spec["securityContext"]["runAsNonRoot"])
@@ -141,7 +143,7 @@ class Objects(unittest.TestCase):
             for volume in pod["spec"]["volumes"]
             if volume["name"] == mount["name"] and volume.get("secret", {}).get("secretName", "").endswith("-owner")
         ]
-        self.assertEqual(holders, [] if scenario == "sqlite" else [("migrate", "concordat-database-owner")])
+        self.assertEqual(holders, [("migrate", "concordat-database-owner")] if scenario in MIGRATING else [])
 
     @in_each_scenario
     def test_services_reach_the_node_and_nothing_else(self, _, documents):
@@ -173,7 +175,8 @@ class Objects(unittest.TestCase):
         ops = [rule for rule in policy["spec"]["ingress"] if rule["ports"][0]["port"] == "ops"]
         self.assertTrue(ops and all(rule["from"] for rule in ops))
         out = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
-        self.assertEqual(out - {4317}, {53} if scenario == "sqlite" else {53, 5432})
+        database = {"everything": {6432}}.get(scenario, set() if scenario.startswith("sqlite") else {5432})
+        self.assertEqual(out - {4317}, {53} | database)
 
     @in_each_scenario
     def test_hooks_are_for_tests_alone(self, _, documents):
