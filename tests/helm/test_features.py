@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from chart import CHART, SCENARIOS, Turned, configuration, named, node, of_kind, render, template
+from chart import CHART, SCENARIOS, Turned, configuration, containers, named, node, of_kind, pods, render, template
 
 DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
 ALWAYS = {
@@ -71,6 +71,12 @@ ELSEWHERE = {
     "podSecurityContext": "test_pods_are_restricted",
     "securityContext": "test_pods_are_restricted",
     "serviceAccount.automountServiceAccountToken": "nothing but `false` is taken: test_wrong_values_are_turned_away",
+}
+# Values without which, and with any other text in which, there is no node.
+NEEDED = {
+    "database.type": "OBJECTS and test_an_sqlite_file_is_one_pods",
+    "tls.certManager.enabled": "OBJECTS",
+    "tls.volume": "test_files_of_the_configuration_are_mounted",
 }
 # What is in no object as it is in the values.
 CHANGED = {
@@ -141,6 +147,17 @@ def without(values: dict, path: str) -> dict:
     return changed
 
 
+def altered(values: dict, path: str) -> dict:
+    """With an `x` at the end of the first text of a setting, or a number that is larger by one."""
+    changed = copy.deepcopy(values)
+    inside, keys = changed, path.split(".")
+    while not isinstance(inside, (str, int)):
+        parent, key = inside, keys.pop(0) if keys else next(iter(inside if isinstance(inside, dict) else range(1)))
+        inside = parent[key]
+    parent[key] += "x" if isinstance(inside, str) else 1
+    return changed
+
+
 def made_of(values: dict) -> list[dict] | None:
     """What the chart makes of values; nothing where it turns them away."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
@@ -172,17 +189,23 @@ class Features(unittest.TestCase):
                     self.assertTrue(says(render(scenario), value), value)
 
     def test_each_value_of_a_scenario_changes_something(self):
-        # Or there is no node without it.
+        def others(job):
+            scenario, path = job
+            values = values_of(scenario)
+            # Without some there is no node: those with another text.
+            return made_of(without(values, path)) or made_of(altered(values, path))
+
         jobs = [
             (scenario, path)
             for scenario in SCENARIOS
             for path in settings(values_of(scenario), DEFAULTS)
             if scenario == "everything" or path not in settings(values_of("everything"), DEFAULTS)
+            if path not in NEEDED
         ]
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            made = threads.map(lambda job: made_of(without(values_of(job[0]), job[1])), jobs)
-            for (scenario, path), documents in zip(jobs, made):
+            for (scenario, path), documents in zip(jobs, threads.map(others, jobs)):
                 with self.subTest(scenario=scenario, path=path):
+                    self.assertIsNotNone(documents)
                     self.assertNotEqual(documents, render(scenario))
 
     def test_no_value_is_left_out(self):
@@ -235,6 +258,20 @@ class Features(unittest.TestCase):
             self.assertLessEqual(one["labelSelector"]["matchLabels"].items(), labels.items())
         budget = named(render("postgresql"), "PodDisruptionBudget", "concordat")["spec"]
         self.assertEqual((budget["maxUnavailable"], budget["unhealthyPodEvictionPolicy"]), (1, "AlwaysAllow"))
+
+    def test_each_container_of_the_node_is_of_its_image(self):
+        ours = [
+            container
+            for pod in pods(render("everything")) + pods(render("everything", 'migrations.mode="initContainer"'))
+            for container in containers(pod)
+            if container["name"] in ("concordat", "migrate", "probe")
+        ]
+        self.assertEqual(len(ours), 6)
+        for container in ours:
+            self.assertEqual(container["image"], f"registry.example/agencies/concordat@sha256:{'0' * 64}")
+            self.assertEqual(container["imagePullPolicy"], "Always")
+            limit = "2Gi" if container["name"] == "concordat" else "192Mi"
+            self.assertEqual(container["resources"]["limits"]["memory"], limit)
 
     def test_common_labels_are_on_everything(self):
         for document in render("everything"):
