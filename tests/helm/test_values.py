@@ -24,11 +24,14 @@ WRONG = [
     ("postgresql", 'nodeSecret.existingSecret=""', "openssl rand"),
     ("postgresql", 'database.postgresql.password="x"', "nothing secret is a value"),
     ("postgresql", 'database.postgresql.host=""', "where is the primary?"),
-    (
-        "postgresql",
-        'extraEnv=[{"name":"CONCORDAT__NODE__DATABASE","value":"postgres://concordat:hunter2@db.example/concordat"}]',
-        "CONCORDAT__NODE__DATABASE has a password",
-    ),
+    *[
+        (
+            "postgresql",
+            f'extraEnv=[{{"name":"CONCORDAT__NODE__DATABASE","value":"postgres://{url}"}}]',
+            "CONCORDAT__NODE__DATABASE has a password",
+        )
+        for url in ("c:hunter2@db.example/c", "c:hunter/2@db/c", "c:hunt@r2@db/c", "c@db/c?p%61ssword=a")
+    ],
     (
         "postgresql",
         'extraEnv=[{"name":"CONCORDAT__node__database","value":"postgres://db.example/c?user=c&password=hunter2"}]',
@@ -60,7 +63,8 @@ WRONG = [
             ("ops.enabled", "false", "the chart sets this"),
             ("ops.listen", '"127.0.0.1:1"', "the chart sets this"),
             ("node.other_secret_files", '["next.secret"]', "`next.secret` would be beside node.toml"),
-            ("node.other_secret_files", '["/etc/concordat/config/a"]', "`/etc/concordat/config/a` would be beside node.toml"),
+            ("node.other_secret_files", '["/etc/concordat/config/a"]', "`/etc/concordat/config/a` would be"),
+            ("node.other_secret_files", '["/etc/concordat/tls/../config/b/c"]', "`/etc/concordat/tls/.."),
             ("node.other_ledger_key_files", '["ico/next.key"]', "`ico/next.key` would be beside node.toml"),
         )
     ],

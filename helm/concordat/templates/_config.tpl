@@ -131,8 +131,10 @@ postgres://{{ $.user | urlquery }}@{{ .host }}:{{ .port }}/{{ .name | urlquery }
 {{- if hasKey .Values.database.postgresql "password" }}
 - database.postgresql.password: nothing secret is a value, since values are kept in the release. Use `existingSecret`.
 {{- end }}
+{{- /* Whatever may be one: what is not escaped as it should be, too, and names of parameters with an escape in them. */}}
+{{- $password := "://[^@]*:[^@]*@|(?i)[?&]([^=&]*%[^=&]*|password)=" }}
 {{- range .Values.extraEnv }}
-{{- if and (eq (upper .name) "CONCORDAT__NODE__DATABASE") (regexMatch "://[^/?#]*:[^/?#]*@|[?&]password=" (.value | default "")) }}
+{{- if and (eq (upper .name) "CONCORDAT__NODE__DATABASE") (regexMatch $password (.value | default "")) }}
 - extraEnv: {{ .name }} has a password, and nothing secret is a value. Use `database.postgresql.existingSecret`, or take the
   variable from a Secret: `valueFrom: {secretKeyRef: {name: …, key: …}}`.
 {{- end }}
@@ -190,7 +192,7 @@ postgres://{{ $.user | urlquery }}@{{ .host }}:{{ .port }}/{{ .name | urlquery }
 {{- end }}
 {{- range $key, $other := dict "other_secret_files" "node-secret/next.secret" "other_ledger_key_files" "ledger-key/next.key" }}
 {{- range $file := index $config.node $key }}
-{{- if or (not (isAbs $file)) (eq (dir $file) "/etc/concordat/config") }}
+{{- if or (not (isAbs $file)) (hasPrefix "/etc/concordat/config/" (clean $file)) }}
 - config.node.{{ $key }}: `{{ $file }}` would be beside node.toml, where no secret is. Put it into the same Secret as the
   first one and write its path, such as `/etc/concordat/{{ $other }}`.
 {{- end }}
