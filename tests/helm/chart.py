@@ -27,14 +27,20 @@ def helm(*arguments) -> str:
 
 
 @cache
-def render(scenario: str, *sets: str, release: str = "concordat", chart: Path = CHART) -> list[dict]:
+def render(
+    scenario: str, *sets: str, release: str = "concordat", namespace: str = "exchange", chart: Path = CHART
+) -> list[dict]:
     """What the chart makes of a scenario of ci/ and `--set` of each of `sets`."""
     more = [argument for one in sets for argument in ("--set-json", one)]
     values = CHART / f"ci/{scenario}-values.yaml"
-    out = helm(
-        "template", release, chart, "--namespace", "exchange", "--kube-version", KUBERNETES, "--values", values, *more
-    )
-    return [document for document in yaml.safe_load_all(out) if document]
+    return template(values, *more, release=release, namespace=namespace, chart=chart)
+
+
+def template(values: Path, *more: str, release="concordat", namespace="exchange", chart: Path = CHART) -> list[dict]:
+    """What the chart makes of a file of values."""
+    where = ("--namespace", namespace, "--kube-version", KUBERNETES)
+    out = helm("template", release, chart, *where, "--values", values, *more)
+    return [document for document in yaml.load_all(out, yaml.CSafeLoader) if document]
 
 
 def of_kind(documents: list[dict], kind: str) -> list[dict]:

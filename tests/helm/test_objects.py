@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import tempfile
 import tomllib
 import unittest
 from pathlib import Path
@@ -14,6 +15,8 @@ from chart import CHART, ROOT, SCENARIOS, configuration, containers, helm, in_fo
 from chart import program, render
 
 OTHERS = {path.stem: json.loads(path.read_text()) for path in (Path(__file__).parent / "schemas").glob("*.json")}
+# The scenarios in which the chart migrates.
+MIGRATING = {"postgresql", "cert-manager", "everything"}
 SECRET = re.compile(r"(?i)password|secret|token|private.?key")
 
 
@@ -47,7 +50,7 @@ class Objects(unittest.TestCase):
 
     @in_each_scenario
     def test_pods_are_restricted(self, _, documents):
-        kinds = {"configMap", "secret", "emptyDir", "persistentVolumeClaim"}
+        kinds = {"configMap", "csi", "emptyDir", "persistentVolumeClaim", "secret"}
         for pod in pods(documents):
             spec = pod["spec"]
             self.assertTrue(spec["securityContext"]["runAsNonRoot"])
@@ -101,6 +104,35 @@ class Objects(unittest.TestCase):
                     if SECRET.search(variable["name"]):
                         self.assertRegex(variable.get("value", ""), "^/etc/concordat/")
 
+    def test_what_reads_the_configuration_has_the_same_environment(self):
+        own = {"CONCORDAT__NODE__DATABASE", "CONCORDAT__NODE__DATABASE_PASSWORD_FILE"}
+        extra = [
+            {"name": "CONCORDAT__TLS__RELOAD_SECONDS", "value": "7"},
+            {"name": "CONCORDAT__NODE__DATABASE", "value": "postgres://concordat@elsewhere.example/concordat"},
+        ]
+        sources = [{"secretRef": {"name": "more"}}]
+        sets = (f"extraEnv={json.dumps(extra)}", f"extraEnvFrom={json.dumps(sources)}")
+        for scenario, mode, count in (
+            ("postgresql", "initContainer", 2),
+            ("postgresql", "job", 2),
+            ("postgresql", "none", 1),
+            ("sqlite", "none", 2),
+        ):
+            documents = render(scenario, *sets, f'migrations.mode="{mode}"')
+            readers = [one for pod in pods(documents) for one in containers(pod) if "--config" in one["args"]]
+            self.assertEqual(len(readers), count)
+            for container in readers:
+                with self.subTest(scenario=scenario, mode=mode, container=container["name"]):
+                    self.assertEqual(container["envFrom"], sources)
+                    self.assertEqual(container["env"][0], extra[0])
+                    if container["name"] != "migrate":
+                        self.assertEqual(container["env"], extra)
+                        continue
+                    # It stays the owner of the tables, whatever the node is told.
+                    self.assertEqual({variable["name"] for variable in container["env"][1:]}, own)
+                    self.assertEqual(len(container["env"]), 3)
+                    self.assertIn("concordat_owner@database.ico", container["env"][1]["value"])
+
     @in_each_scenario
     def test_only_the_migration_has_the_owner_of_the_tables(self, scenario, documents):
         holders = [
@@ -111,7 +143,7 @@ class Objects(unittest.TestCase):
             for volume in pod["spec"]["volumes"]
             if volume["name"] == mount["name"] and volume.get("secret", {}).get("secretName", "").endswith("-owner")
         ]
-        self.assertEqual(holders, [] if scenario == "sqlite" else [("migrate", "concordat-database-owner")])
+        self.assertEqual(holders, [("migrate", "concordat-database-owner")] if scenario in MIGRATING else [])
 
     @in_each_scenario
     def test_services_reach_the_node_and_nothing_else(self, _, documents):
@@ -132,8 +164,9 @@ class Objects(unittest.TestCase):
         probes = [container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
         self.assertEqual([p["path"] for p in probes], ["/startupz", "/livez", "/readyz"])
         self.assertTrue(all(probe["port"] in ports for probe in probes))
-        self.assertEqual(tomllib.loads(configuration(documents))["ops"]["listen"], f"0.0.0.0:{ports['ops']}")
-        self.assertEqual(tomllib.loads(configuration(documents))["node"]["listen"], f"0.0.0.0:{ports['grpc']}")
+        # Of both families: [::] is reached by IPv4 as well.
+        self.assertEqual(tomllib.loads(configuration(documents))["ops"]["listen"], f"[::]:{ports['ops']}")
+        self.assertEqual(tomllib.loads(configuration(documents))["node"]["listen"], f"[::]:{ports['grpc']}")
 
     @in_each_scenario
     def test_a_network_policy_closes_the_rest(self, scenario, documents):
@@ -142,7 +175,8 @@ class Objects(unittest.TestCase):
         ops = [rule for rule in policy["spec"]["ingress"] if rule["ports"][0]["port"] == "ops"]
         self.assertTrue(ops and all(rule["from"] for rule in ops))
         out = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
-        self.assertEqual(out - {4317}, {53} if scenario == "sqlite" else {53, 5432})
+        database = {"everything": {6432}}.get(scenario, set() if scenario.startswith("sqlite") else {5432})
+        self.assertEqual(out - {4317}, {53} | database)
 
     @in_each_scenario
     def test_hooks_are_for_tests_alone(self, _, documents):
@@ -158,15 +192,55 @@ class Objects(unittest.TestCase):
         again = render("sqlite", "database.sqlite.create=false")
         self.assertNotIn("initContainers", node(again)["spec"])
 
-    def test_a_job_has_another_name_when_it_does_something_else(self):
-        (job,), (other,) = (
-            of_kind(render("everything", *more), "Job") for more in ((), ('image.tag="2"', 'image.digest=""'))
-        )
-        self.assertNotEqual(job["metadata"]["name"], other["metadata"]["name"])
+    def test_a_job_has_another_name_when_anything_in_its_pods_is_another(self):
+        def job(*sets):
+            (made,) = of_kind(render("everything", *sets), "Job")
+            return made
+
+        before = job()
+        for change in (
+            'image.digest=""',
+            'migrations.existingSecret="another"',
+            'migrations.user="another"',
+            'nodeSelector={"another":"machine"}',
+            'commonLabels={"another":"label"}',
+            "podSecurityContext.fsGroup=7",
+            'imagePullSecrets=[{"name":"another"}]',
+            'config.log.level="debug"',
+        ):
+            with self.subTest(change=change):
+                self.assertNotEqual(job(change)["metadata"]["name"], before["metadata"]["name"])
+        # And the same one while what it does is the same: `helm upgrade` does not migrate for nothing.
+        for change in ("replicaCount=2", "migrations.ttlSecondsAfterFinished=60"):
+            self.assertEqual(job(change)["metadata"]["name"], before["metadata"]["name"])
+        with tempfile.TemporaryDirectory() as folder:
+            later = Path(shutil.copytree(CHART, Path(folder) / "concordat"))
+            chart = later / "Chart.yaml"
+            chart.write_text(chart.read_text().replace("version: 0.1.0", "version: 0.1.1", 1))
+            (made,) = of_kind(render("everything", chart=later), "Job")
+            self.assertNotEqual(made["metadata"]["name"], before["metadata"]["name"])
 
     def test_two_releases_in_one_namespace_do_not_meet(self):
         names = [{(d["kind"], d["metadata"]["name"]) for d in render("everything", release=r)} for r in ("ico", "nca")]
         self.assertFalse(names[0] & names[1])
+
+    def test_two_namespaces_do_not_meet_in_what_is_the_clusters(self):
+        def bundles(namespace, release="concordat"):
+            documents = render("cert-manager", namespace=namespace, release=release)
+            made = {bundle["metadata"]["name"] for bundle in of_kind(documents, "Bundle")}
+            mounted = {volume.get("configMap", {}).get("name") for volume in node(documents)["spec"]["volumes"]}
+            self.assertLess(made, mounted)
+            # trust-manager labels what it makes with the name.
+            self.assertTrue(all(re.fullmatch(r"[a-z0-9][-a-z0-9.]{,61}[a-z0-9]", name) for name in made), made)
+            return made
+
+        long = ("n" * 62, "r" * 40)
+        names = [bundles("ncsc"), bundles("test"), bundles("test-a", "b"), bundles("test", "a-b")]
+        names += [bundles(long[0] + "1", long[1]), bundles(long[0] + "2", long[1])]
+        self.assertEqual(len(set().union(*names)), sum(len(made) for made in names))
+        for document in render("cert-manager"):
+            if document["kind"] != "Bundle":
+                self.assertEqual(document["metadata"]["namespace"], "exchange", document["kind"])
 
     @in_each_scenario
     def test_the_program_takes_each_configuration(self, _, documents):

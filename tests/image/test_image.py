@@ -6,6 +6,7 @@ Needs root, to make that root; and what `.ci/install oci postgres checks` instal
 import hashlib
 import json
 import re
+import shutil
 import unittest
 from pathlib import Path
 
@@ -29,10 +30,13 @@ class Image(InTheImage):
 
     def test_it_is_the_program_and_what_it_needs(self):
         files = {str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file()}
-        libraries = {path for path in files if re.search(r"lib(64)?/", path)}
+        libraries = {path for path in files if re.match(r"(usr/)?lib(64)?/", path)}
         texts = {path for path in files if path.startswith("usr/share/doc/")}
+        packages = {path for path in files if path.startswith("var/lib/dpkg/status.d/")}
         rest = {"concordat", "etc/passwd", "etc/group", "etc/nsswitch.conf", "etc/resolv.conf"}
-        self.assertEqual(files - libraries - texts, rest)
+        self.assertEqual(files - libraries - texts - packages, rest)
+        # Of each library's package, what it is and on which terms.
+        self.assertEqual({Path(path).name for path in packages}, {Path(path).parts[-2] for path in texts} - {"concordat"})
         self.assertLessEqual(
             {re.sub(r"[-.].*", "", Path(path).name) for path in libraries}, {"ld", "libc", "libm", "libgcc_s"}
         )
@@ -58,7 +62,7 @@ class Image(InTheImage):
         self.assertEqual((self.folder / "image/index.json").read_text(), (self.folder / "again/index.json").read_text())
 
     def test_its_bill_of_materials_is_valid_and_names_what_is_in_it(self):
-        text = run(HERE / "image/sbom")
+        text = run(HERE / "image/sbom", self.root)
         self.assertIsNone(JsonStrictValidator(SchemaVersion.V1_5).validate_str(text))
         components = {component["name"]: component for component in json.loads(text)["components"]}
         documented = {path.parent.name for path in self.root.glob("usr/share/doc/*/copyright")}
@@ -66,6 +70,12 @@ class Image(InTheImage):
         self.assertTrue(components["rustls"]["hashes"])
         # What is only for tests, and what only makes the program.
         self.assertFalse({"proptest", "protox", "serde_derive"} & set(components))
+        # Of the libraries what the image has, wherever the bill is made.
+        another = self.volume()
+        states = shutil.copytree(self.root / "var/lib/dpkg", another / "var/lib/dpkg") / "status.d/libc6"
+        states.write_text(re.sub("(?m)^Version: .*", "Version: 9.99-1", states.read_text()))
+        purls = [component.get("purl") for component in json.loads(run(HERE / "image/sbom", another))["components"]]
+        self.assertIn("pkg:deb/debian/libc6@9.99-1", purls)
 
     def test_it_opens_sqlite_and_answers(self):
         volume = self.volume()

@@ -38,6 +38,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- .Values.tls.existingSecret | default (printf "%s-tls" (include "concordat.fullname" .)) -}}
 {{- end -}}
 
+{{/*
+A Bundle's name in the whole cluster. No namespace and no name of `trust` has a dot, so that no two of them are one. What
+trust-manager makes bears the name as a label's value, which has 63 characters at most.
+*/}}
+{{- define "concordat.bundle" -}}
+{{- $name := printf "%s.%s.%s" .root.Release.Namespace (include "concordat.fullname" .root) .name -}}
+{{- if le (len $name) 63 }}{{ $name }}{{ else }}{{ printf "%s-%s" (trunc 54 $name | trimAll "-.") (sha256sum $name | trunc 8) }}{{ end -}}
+{{- end -}}
+
 {{/* Whether a container or a Job migrates, with credentials of its own. */}}
 {{- define "concordat.migrates" -}}
 {{- if and (eq .Values.database.type "postgresql") (ne .Values.migrations.mode "none") }}yes{{ end -}}

@@ -33,17 +33,36 @@ secret:
 {{- end -}}
 {{- end -}}
 
+{{/*
+What the values put into the environment of each program that reads node.toml, and after it what is the container's own, of
+which the values say nothing.
+*/}}
+{{- define "concordat.environment" -}}
+{{- $names := list -}}
+{{- range .own }}{{ $names = append $names .name }}{{ end -}}
+{{- $variables := list -}}
+{{- range .root.Values.extraEnv }}{{ if not (has (upper .name) $names) }}{{ $variables = append $variables . }}{{ end }}{{ end -}}
+{{- with concat $variables (.own | default list) }}
+env:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .root.Values.extraEnvFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
 {{/* A container that brings the tables up to date, as the role that owns them. */}}
 {{- define "concordat.migration" -}}
 name: migrate
 image: {{ include "concordat.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 args: [migrate, --config, /etc/concordat/config/node.toml]
-env:
-  - name: CONCORDAT__NODE__DATABASE
-    value: {{ include "concordat.database" (dict "root" . "user" .Values.migrations.user) | quote }}
-  - name: CONCORDAT__NODE__DATABASE_PASSWORD_FILE
-    value: /etc/concordat/migration/{{ .Values.migrations.passwordKey }}
+{{- $database := include "concordat.database" (dict "root" . "user" .Values.migrations.user) }}
+{{- $password := printf "/etc/concordat/migration/%s" .Values.migrations.passwordKey }}
+{{- include "concordat.environment" (dict "root" . "own" (list
+  (dict "name" "CONCORDAT__NODE__DATABASE" "value" $database)
+  (dict "name" "CONCORDAT__NODE__DATABASE_PASSWORD_FILE" "value" $password))) }}
 securityContext:
   {{- toYaml .Values.securityContext | nindent 2 }}
 resources:
@@ -56,6 +75,23 @@ volumeMounts:
 {{- define "concordat.migrationVolume" -}}
 - name: migration
   {{- include "concordat.source" (dict "secret" .Values.migrations.existingSecret) | nindent 2 }}
+{{- end -}}
+
+{{/* The pods of a Job that migrates. */}}
+{{- define "concordat.migrationTemplate" -}}
+metadata:
+  labels:
+    {{- include "concordat.labels" . | nindent 4 }}
+    app.kubernetes.io/component: migration
+spec:
+  {{- include "concordat.pod" . | nindent 2 }}
+  restartPolicy: OnFailure
+  containers:
+    -
+      {{- include "concordat.migration" . | nindent 6 }}
+  volumes:
+    {{- include "concordat.sharedVolumes" . | nindent 4 }}
+    {{- include "concordat.migrationVolume" . | nindent 4 }}
 {{- end -}}
 
 {{/* What every pod of the release says. */}}
