@@ -25,7 +25,7 @@ use crate::connections::Connections;
 use crate::domain::Instant;
 use crate::identity::{Issuers, RegisteredIssuer, Tokens};
 use crate::telemetry::Metrics;
-use crate::tls::{Acceptor, Credentials, KeyExchange, Trust, Vouching};
+use crate::tls::{Acceptor, Credentials, KeyExchange, Life, Trust, Vouching};
 
 use ageing::Ageing;
 use set::{Candidate, Contents, Set};
@@ -47,6 +47,8 @@ pub struct Looked {
     pub refused: Vec<String>,
     /// How many connections end because nobody vouches for their peers any more.
     pub ended: usize,
+    /// What the log was told of that will end by itself, by name.
+    pub ageing: Vec<(String, Life)>,
 }
 
 /// What was put in place last, and where it is in place.
@@ -176,7 +178,7 @@ impl Rotation {
         let refused = refused.chain(sets.trusted.iter().map(Set::problem)).chain(sets.issuers.iter().map(Set::problem));
         looked.refused = refused.flatten().collect();
         let vouching = sets.trusted.iter().map(|set| set.good().as_ref());
-        sets.ageing.tell(config, sets.own.good(), vouching, at);
+        looked.ageing = sets.ageing.tell(config, sets.own.good(), vouching, at);
         self.count(sets);
         self.status.store(Arc::new(sets.status(config, at)));
         looked

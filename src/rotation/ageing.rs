@@ -11,15 +11,15 @@ use crate::tls::{Credentials, Life, Revocation, Vouching};
 pub(super) struct Ageing(BTreeMap<String, Life>);
 
 impl Ageing {
-    /// Tells of what is older than when it was last told of.
+    /// Tells of what is older than when it was last told of, and returns what that was.
     pub(super) fn tell<'a>(
         &mut self,
         config: &Config,
         own: &Credentials,
         vouching: impl Iterator<Item = &'a Vouching>,
         now: Instant,
-    ) {
-        let mut present = BTreeMap::new();
+    ) -> Vec<(String, Life)> {
+        let (mut present, mut telling) = (BTreeMap::new(), Vec::new());
         if let Some((from, until)) = own.validity() {
             present.insert("the node's certificate".to_owned(), (from, until, "nobody will trust this node"));
         }
@@ -44,6 +44,9 @@ impl Ageing {
             let life = Life::between(from, until, now);
             if self.0.get(&name).is_none_or(|told| *told < life) {
                 let reload = config.tls.reload_seconds;
+                if life != Life::Fresh {
+                    telling.push((name.clone(), life));
+                }
                 match life {
                     Life::Fresh => {}
                     Life::HalfOver => tracing::warn!(name, %until, "half of its life is over"),
@@ -58,5 +61,6 @@ impl Ageing {
             told.insert(name, life);
         }
         self.0 = told;
+        telling
     }
 }

@@ -40,6 +40,7 @@ impl Rotation {
         metrics.looked_at.set(seconds(status.looked_at));
         metrics.anchors.clear();
         metrics.lists.clear();
+        metrics.lists_from.clear();
         for trusted in &status.agencies {
             let agency = || ("agency", trusted.agency.to_string().into());
             for root in &trusted.roots {
@@ -48,6 +49,7 @@ impl Rotation {
             }
             for list in trusted.lists.iter().flatten() {
                 let labels = vec![agency(), ("issuer", list.issuer.clone().into())];
+                metrics.lists_from.with(labels.clone()).set(seconds(list.this_update));
                 metrics.lists.with(labels).set(seconds(list.next_update));
             }
         }

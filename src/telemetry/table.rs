@@ -104,6 +104,8 @@ metrics! {
     lists: Series<Gauge>, "concordat_tls_crl_next_update_seconds",
         ["agency": "a configured agency", "issuer": "the authority's name in its list"],
         "Until when a revocation list counts, in seconds since 1970";
+    lists_from: Series<Gauge>, "concordat_tls_crl_this_update_seconds", ["agency": "as above", "issuer": "as above"],
+        "From when a revocation list counts, in seconds since 1970: the other end of its life";
     ledger_keys: Series<Gauge>, "concordat_ledger_key_not_after_seconds",
         ["agency": "a configured agency", "key": "the ledger's name and the key's id"],
         "Until when another node's ledger key is believed, in seconds since 1970, if the configuration says so";

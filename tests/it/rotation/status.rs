@@ -1,7 +1,9 @@
 //! What a node says of its certificates, roots, lists and keys.
 
+use concordat::pki::List;
 use concordat::proto::v1::admin_service_client::AdminServiceClient;
 use concordat::proto::v1::{AgencyTrust, GetTlsStatusRequest, GetTlsStatusResponse};
+use concordat::tls::Life;
 
 use super::*;
 use crate::cli;
@@ -15,6 +17,26 @@ fn counts(agency: &AgencyTrust) -> Vec<(Option<u32>, Option<u32>)> {
 }
 
 on_both_databases! {
+    async fn it_is_told_when_half_and_when_four_fifths_of_a_lists_life_are_over(world: World) {
+        world = world.with_lists().await;
+        assert_eq!(world.looked().ageing, []);
+        let authority = world.authority_of("ncsc");
+        let publish = |number: u8, hours_ago: i64, hours_left: i64| {
+            let list = List { number: number.into(), revoked: vec![] };
+            let hours = |hours: i64| real_now().plus_seconds(hours * 3_600);
+            world.put_file("ncsc/lists.pem", &authority.publish(&list, hours(hours_left), hours(-hours_ago)).unwrap());
+            let looked = world.looked();
+            assert_eq!(looked.refused, [String::new(); 0]);
+            looked.ageing.into_iter().map(|(name, life)| (name.contains("list of ncsc"), life)).collect::<Vec<_>>()
+        };
+        assert_eq!(publish(2, 4, 6), []);
+        assert_eq!(publish(3, 6, 4), [(true, Life::HalfOver)]);
+        assert_eq!(publish(4, 6, 4), [], "once");
+        assert_eq!(publish(5, 9, 1), [(true, Life::NearlyOver)]);
+        assert_eq!(publish(6, 1, 9), [], "a new one");
+        assert_eq!(publish(7, 6, 4), [(true, Life::HalfOver)], "whose life is told of as well");
+    }
+
     async fn an_operator_sees_what_is_in_place_and_whether_the_old_root_may_go(world: World) {
         world = world.with_lists().await;
         let next = Authority::new("next", "ncsc.example", real_now()).unwrap();
