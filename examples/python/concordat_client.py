@@ -27,7 +27,9 @@ RETRIES = {
                 "backoffMultiplier": 2,
                 "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
             },
-        }
+        },
+        # A stream of events has no end of its own.
+        {"name": [{"service": "concordat.v1.EventService", "method": "WatchEvents"}]},
     ]
 }
 
