@@ -199,7 +199,8 @@ pub struct Peer {
 pub struct Vouched {
     /// SHA-256 over the root's certificate.
     pub root: Digest,
-    /// Until when nothing that vouches for it ends by itself: a certificate of the chain, its root, or a revocation list.
+    /// Until when nothing that vouches for it ends by itself, exclusive: a certificate of the chain, its root, or a
+    /// revocation list of an authority in it.
     pub until: Instant,
 }
 
@@ -217,9 +218,14 @@ impl Peer {
         self.is_withdrawn.store(true, Ordering::SeqCst);
     }
 
-    /// Whether nobody vouches for it any more.
-    pub fn is_withdrawn(&self) -> bool {
+    /// Whether that was said of it.
+    pub(crate) fn is_withdrawn(&self) -> bool {
         self.is_withdrawn.load(Ordering::SeqCst)
+    }
+
+    /// Whether somebody vouches for it at this time. What does may end between two looks at what is trusted.
+    pub fn is_vouched_for(&self, now: Instant) -> bool {
+        !self.is_withdrawn() && now < self.vouching().until
     }
 
     /// By what it is vouched for.

@@ -201,6 +201,35 @@ async fn without_the_list_of_its_authority_nobody_is_admitted() {
     assert_eq!(theirs.told(Some(theirs.issue(|_| {}))).await, ONE_ALERT, "a list of another of its authorities");
 }
 
+#[test]
+fn a_chain_is_vouched_for_until_what_it_needs_ends_and_what_it_does_not_need_counts_for_nothing() {
+    let ico = Authority::new("ico", "ico.example", now()).expect("an authority");
+    let other = Authority::new("other", "ico.example", now()).expect("an authority");
+    let list = |authority: &Authority, seconds: i64| {
+        let none = crate::pki::List { number: 1_u8.into(), revoked: Vec::new() };
+        lists(authority, &authority.publish(&none, now().plus_seconds(seconds), now()).expect("a list"))
+    };
+    let mut ended = Profile::client("spiffe://ico.example/other", now()).expect("a profile");
+    (ended.not_before, ended.not_after) = (now().plus_days(-2), now().plus_days(-1));
+    let ended = credentials(&ico.issue(&ended).expect("a certificate")).chain;
+    let until = |own: i64, others: i64, at: Instant| {
+        let mut agency = trusted("ico", &ico);
+        agency.roots.extend(certificates(other.root_pem().as_bytes()).expect("a root"));
+        agency.revocation = Revocation::Lists([list(&ico, own), list(&other, others)].concat());
+        let mut chain = credentials(&ico.issue_client("gateway", now()).expect("a certificate")).chain;
+        chain.extend(ended.clone());
+        let at = UnixTime::since_unix_epoch(std::time::Duration::from_micros(at.micros().unsigned_abs()));
+        Trust::new([agency]).expect("trust").admit(&chain, at).map(|peer| peer.vouching().until)
+    };
+    let hours = |hours: i64| now().plus_seconds(3_600 * hours);
+    let about = |until: Instant, wanted: Instant| (until.micros() - wanted.micros()).abs() < 60_000_000;
+    assert!(about(until(7_200, 3_600, now()).expect("admitted"), hours(2)), "not the other authority's list");
+    assert!(about(until(7_200, 60, hours(1)).expect("admitted"), hours(2)), "that has ended");
+    until(60, 7_200, hours(1)).expect_err("its own has ended");
+    let leaf = until(48 * 3_600, 48 * 3_600, now()).expect("admitted");
+    assert!(leaf > hours(23) && leaf <= hours(24), "the certificate's own end");
+}
+
 #[tokio::test]
 async fn whose_agency_revokes_nothing_has_a_certificate_for_a_day_at_most() {
     let world = world();
