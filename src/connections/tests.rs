@@ -307,6 +307,28 @@ async fn what_is_put_in_place_during_a_handshake_is_what_vouches_from_then_on() 
     assert_eq!(peer.vouching().until, until, "the list that it is judged by now");
 }
 
+#[test]
+fn who_is_pushed_out_is_no_longer_served_than_whoever_vouches_for_them_does() {
+    let ico = Authority::new("ico", "ico.example", now()).expect("an authority");
+    let trust = Trust::new([trusted(&ico)]).expect("trust");
+    let connections = Arc::new(Connections::new(Limits { connections_per_agency: 2, ..CALM }));
+    let (stolen, own) = (ico.issue_client("stolen", now()), ico.issue_client("own", now()));
+    let connect = |issued: &Issued| {
+        let chain = certificates(issued.chain_pem.as_bytes()).expect("a certificate");
+        let peer = Arc::new(trust.admit(&chain, UnixTime::now()).expect("a peer"));
+        let open = connections.register(&peer, chain.into(), true).expect("room");
+        (peer, open)
+    };
+    let (stolen, own) = (stolen.expect("a certificate"), own.expect("a certificate"));
+    let (thieves, own) = ([connect(&stolen), connect(&stolen)], connect(&own));
+    let count = || connections.by_root().values().map(|count| count.open).sum::<usize>();
+    assert_eq!((connections.count(), count()), (3, 2), "one of the thief's is pushed out, and not cut yet");
+    let revoke = || connections.end(|peer, _| peer.fingerprint() == thieves[0].0.fingerprint());
+    assert_eq!(revoke(), 1, "the other one is ending already");
+    assert!(thieves.iter().all(|(peer, _)| peer.is_withdrawn()) && !own.0.is_withdrawn());
+    assert_eq!((revoke(), count()), (0, 1));
+}
+
 #[tokio::test]
 async fn an_agency_has_so_many_connections_and_another_agency_its_own() {
     let node = node(Limits { connections_per_agency: 2, ..CALM }).await;
