@@ -1,4 +1,5 @@
 use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose, SanType};
+use rustls::crypto::SupportedKxGroup;
 use rustls::pki_types::{CertificateRevocationListDer, ServerName};
 use rustls::{ClientConfig, HandshakeKind, NamedGroup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -106,6 +107,47 @@ async fn a_trusted_system_is_admitted_as_its_agency() {
     assert_eq!(*peer.fingerprint(), fingerprint);
     assert_eq!(peer.serial().len(), 32);
     assert!(peer.not_after() > now() && peer.not_after() <= now().plus_days(1));
+}
+
+/// rustls by itself takes the first group of the client's that it has, too.
+#[tokio::test]
+async fn who_can_agree_on_keys_in_a_post_quantum_way_does_whatever_it_names_first() {
+    let mut world = world();
+    let client = |world: &World, groups: &[&'static dyn SupportedKxGroup]| {
+        let presented = world.issue(|_| {});
+        let mut store = rustls::RootCertStore::empty();
+        store.add_parsable_certificates(certificates(world.ncsc.root_pem().as_bytes()).expect("a root"));
+        let provider = CryptoProvider { kx_groups: groups.to_vec(), ..Arc::unwrap_or_clone(provider()) };
+        let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("TLS 1.3")
+            .with_root_certificates(store)
+            .with_client_auth_cert(presented.chain, presented.key)
+            .expect("a client");
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        config
+    };
+    let (mut reversed, classical) = (provider().kx_groups.clone(), [kx_group::SECP384R1, kx_group::X25519]);
+    reversed.reverse();
+    let agreed = |shaken: (io::Result<(HandshakeKind, NamedGroup, Peer)>, io::Result<()>)| {
+        shaken.1.expect("the client is let in");
+        let (kind, group, _) = shaken.0.expect("the server admits it");
+        (kind, group)
+    };
+    // A share of the first group alone is in the hello, so the node asks for the other.
+    let (_, group) = agreed(world.shake(client(&world, &reversed)).await);
+    assert_eq!(group, NamedGroup::X25519MLKEM768);
+    let (kind, group) = agreed(world.shake(client(&world, &provider().kx_groups)).await);
+    assert_eq!((kind, group), (HandshakeKind::Full, NamedGroup::X25519MLKEM768), "asked for nothing");
+    let (_, group) = agreed(world.shake(client(&world, &classical)).await);
+    assert!(!is_post_quantum(group), "{group:?}");
+
+    let trust = Trust::new([trusted("ico", &world.ico)]).expect("trust");
+    let server = credentials(&world.ncsc.issue_server(&["node.ncsc.example"], now()).expect("a certificate"));
+    world.acceptor = Acceptor::agreeing(trust, server, KeyExchange::PostQuantumOnly).expect("an acceptor");
+    let (_, group) = agreed(world.shake(client(&world, &reversed)).await);
+    assert_eq!(group, NamedGroup::X25519MLKEM768);
+    world.shake(client(&world, &classical)).await.0.expect_err("turned away where that is required");
 }
 
 #[tokio::test]
