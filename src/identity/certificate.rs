@@ -89,6 +89,8 @@ pub enum Unacceptable {
     KeyUsage,
     #[error("extended key usage isn't present with clientAuth")]
     ExtendedKeyUsage,
+    #[error("one of the subject alternative names can't be read")]
+    UnreadableName,
     #[error("there isn't exactly one URI among the subject alternative names")]
     NotOneUri,
     #[error("the URI isn't a SPIFFE id in strict form")]
@@ -172,7 +174,10 @@ fn validity_seconds(certificate: &X509Certificate<'_>) -> Option<i64> {
 
 fn only_spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, Unacceptable> {
     let names = certificate.subject_alternative_name().map_err(|_| Unacceptable::NotOneUri)?;
-    let mut uris = names.iter().flat_map(|extension| &extension.value.general_names).filter_map(|name| match name {
+    let names = || names.iter().flat_map(|extension| &extension.value.general_names);
+    // What is no text to this reader may be another URI to the next one.
+    ensure(!names().any(|name| matches!(name, GeneralName::Invalid(..))), Unacceptable::UnreadableName)?;
+    let mut uris = names().filter_map(|name| match name {
         GeneralName::URI(uri) => Some(*uri),
         _ => None,
     });

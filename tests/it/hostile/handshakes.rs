@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concordat::tls::{self, Acceptor, client_config};
-use rcgen::{BasicConstraints, DnType, ExtendedKeyUsagePurpose as Extended, IsCa, KeyPair, KeyUsagePurpose as Usage};
+use rcgen::{
+    BasicConstraints, CustomExtension, DnType, ExtendedKeyUsagePurpose as Extended, IsCa, KeyPair,
+    KeyUsagePurpose as Usage,
+};
 use rcgen::{PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize, SanType};
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::pki_types::pem::PemObject as _;
@@ -118,6 +121,18 @@ fn with_uri(root: &Signer, text: &str) -> Made {
     root.leaf(|params| params.subject_alt_names = vec![uri(text)])
 }
 
+/// The same with URIs that no library would write.
+fn with_names(root: &Signer, uris: &[&[u8]]) -> Made {
+    let tagged = |tag: u8, text: &[u8]| [&[tag, u8::try_from(text.len()).unwrap()], text].concat();
+    let names = uris.iter().flat_map(|text| tagged(0x86, text)).collect::<Vec<_>>();
+    let extension = CustomExtension::from_oid_content(&[2, 5, 29, 17], tagged(0x30, &names));
+    root.leaf(|params| {
+        params.subject_alt_names.clear();
+        params.custom_extensions.push(extension);
+    })
+}
+
+const NO_TEXT: &str = "one of the subject alternative names can't be read";
 const NO_ID: &str = "the URI isn't a SPIFFE id in strict form";
 const NOT_ONE_URI: &str = "there isn't exactly one URI";
 const NOT_VOUCHED: &str = "the authorities of ico don't vouch for it";
@@ -156,6 +171,7 @@ fn rows(stage: &Stage) -> Vec<Row> {
         ),
         ("no URI", root.leaf(|p| p.subject_alt_names.clear()), NOT_ONE_URI),
         ("two URIs", root.leaf(|p| p.subject_alt_names.push(uri("spiffe://ico.example/b"))), NOT_ONE_URI),
+        ("a second URI that is no text", with_names(root, &[OURS.as_bytes(), b"spiffe://ico.example/\xff"]), NO_TEXT),
         (
             "the right name only in the common name",
             root.leaf(|p| {
