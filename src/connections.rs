@@ -28,6 +28,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::pki_types::CertificateDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
@@ -38,7 +39,7 @@ use tonic::service::Routes;
 
 use crate::identity::Peer;
 use crate::telemetry::{Call, Metrics, Traces};
-use crate::tls::{Acceptor, is_post_quantum};
+use crate::tls::{Acceptor, Inadmissible, is_post_quantum};
 
 use account::Accounts;
 use conduct::{Answer, Conduct, Watched};
@@ -203,9 +204,7 @@ impl Node {
             tracing::info!(?address, %agency, fingerprint, "an agency has too many connections, or a suspended certificate");
             return;
         };
-        // WHY: if trust changed during the handshake, the one who ends what is no longer trusted may have looked
-        // before this connection was registered. Either they saw it, or we see the new acceptor here.
-        if let Err(reason) = self.acceptor.load().judge(&chain) {
+        if let Err(reason) = self.judge_by_the_newest(&peer, &chain) {
             self.turned_away();
             tracing::info!(?address, %reason, "a peer was turned away");
             return;
@@ -215,6 +214,21 @@ impl Node {
         let (agency, fingerprint) = (peer.agency(), peer.fingerprint().to_hex());
         tracing::info!(?address, %agency, fingerprint, ?group, is_post_quantum, "a system is connected");
         self.carry(stream, peer, &open).await;
+    }
+
+    /// Whether a registered peer is vouched for by what is trusted now, and from now on by what.
+    ///
+    /// WHY: if trust changed during the handshake, the one who judges the open connections may have looked before this one
+    /// was registered. Either they saw it, or we see the new acceptor here. If it changes once more meanwhile, what we found
+    /// may have replaced what they did.
+    fn judge_by_the_newest(&self, peer: &Peer, chain: &[CertificateDer<'_>]) -> Result<(), Inadmissible> {
+        loop {
+            let acceptor = self.acceptor.load_full();
+            peer.renew(&acceptor.judge(chain)?);
+            if Arc::ptr_eq(&acceptor, &self.acceptor.load_full()) {
+                return Ok(());
+            }
+        }
     }
 
     fn turned_away(&self) {

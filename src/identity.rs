@@ -169,14 +169,14 @@ impl Tokens {
             .rcu(|present| Registry { issuers: Arc::clone(&issuers), generation: present.generation.wrapping_add(1) });
     }
 
-    /// The officer for whom this peer calls, if at `now` both its certificate and its token are good.
+    /// The officer for whom this peer calls, if at `now` somebody vouches for it and its token is good.
     ///
     /// `authorization` is the value of the request's only `authorization` header.
     pub fn identify(&self, peer: &Peer, authorization: Option<&str>, now: Instant) -> Result<Caller, Unidentified> {
         if now >= peer.not_after() {
             return Err(Unidentified::CertificateExpired);
         }
-        if peer.is_withdrawn() {
+        if !peer.is_vouched_for(now) {
             return Err(Unidentified::Withdrawn);
         }
         let token = token::bearer(authorization.ok_or(Unidentified::NoToken)?)?;

@@ -10,13 +10,13 @@ mod trust;
 use std::io;
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, cipher_suite, kx_group};
-use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::NoServerSessionStorage;
+use rustls::server::{ClientHello, NoServerSessionStorage};
 use rustls::{CertificateError, Error, NamedGroup, OtherError, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::identity::Peer;
@@ -49,19 +49,10 @@ fn provider() -> Arc<CryptoProvider> {
 /// In which ways keys are agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyExchange {
-    /// So that a quantum computer cannot undo it, where the peer can.
+    /// So that a quantum computer cannot undo it, where the peer can, in whatever order it names what it can.
     PostQuantumFirst,
     /// So alone: whoever cannot is turned away.
     PostQuantumOnly,
-}
-
-impl KeyExchange {
-    fn groups(self) -> Vec<&'static dyn SupportedKxGroup> {
-        match self {
-            Self::PostQuantumFirst => provider().kx_groups.clone(),
-            Self::PostQuantumOnly => vec![kx_group::X25519MLKEM768],
-        }
-    }
 }
 
 /// Whether a quantum computer cannot undo what was agreed on in this group.
@@ -73,8 +64,13 @@ pub fn is_post_quantum(group: NamedGroup) -> bool {
 ///
 /// WHY: a resumed handshake skips the client's certificate, revoked or expired as it may be by then, so there is
 /// nothing to resume: no tickets, no session store, no early data.
-fn server_config(trust: Arc<Trust>, credentials: Credentials, keys: KeyExchange) -> Result<Arc<ServerConfig>, Error> {
-    let provider = CryptoProvider { kx_groups: keys.groups(), ..Arc::unwrap_or_clone(provider()) };
+fn server_config(
+    trust: Arc<Trust>,
+    credentials: Credentials,
+    may_agree_by: impl Fn(NamedGroup) -> bool,
+) -> Result<Arc<ServerConfig>, Error> {
+    let mut provider = Arc::unwrap_or_clone(provider());
+    provider.kx_groups.retain(|group| may_agree_by(group.name()));
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(AgencyVerifier::new(trust)))
@@ -89,7 +85,9 @@ fn server_config(trust: Arc<Trust>, credentials: Credentials, keys: KeyExchange)
 /// What connections are accepted with. Swapped as a whole, so that no handshake sees a mixture.
 #[derive(Debug)]
 pub struct Acceptor {
-    config: Arc<ServerConfig>,
+    post_quantum: Arc<ServerConfig>,
+    /// For those who cannot agree on keys in a post-quantum way, unless they are turned away.
+    classical: Option<Arc<ServerConfig>>,
     trust: Arc<Trust>,
 }
 
@@ -102,20 +100,35 @@ impl Acceptor {
     /// The same, agreeing on keys in this way.
     pub fn agreeing(trust: Trust, credentials: Credentials, keys: KeyExchange) -> Result<Self, Error> {
         let trust = Arc::new(trust);
-        Ok(Self { config: server_config(Arc::clone(&trust), credentials, keys)?, trust })
+        let classical = match keys {
+            KeyExchange::PostQuantumFirst => {
+                Some(server_config(Arc::clone(&trust), credentials.clone(), |group| !is_post_quantum(group))?)
+            }
+            KeyExchange::PostQuantumOnly => None,
+        };
+        Ok(Self { post_quantum: server_config(Arc::clone(&trust), credentials, is_post_quantum)?, classical, trust })
     }
 
     /// Shakes hands, and says who is at the other end: a trusted agency's system that holds its certificate's key and
     /// speaks HTTP/2.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: S) -> io::Result<(TlsStream<S>, Peer)> {
-        let accepted = TlsAcceptor::from(Arc::clone(&self.config)).accept(socket).await;
-        let stream = accepted.map_err(in_words)?;
+        let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket).await.map_err(in_words)?;
+        let config = self.config_for(&hello.client_hello());
+        let stream = hello.into_stream(config).await.map_err(in_words)?;
         if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer didn't ask for HTTP/2 (ALPN h2)"));
         }
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let peer = self.judge(chain).map_err(io::Error::other)?;
         Ok((stream, peer))
+    }
+
+    /// WHY: of the groups that both have rustls takes the one that the client names first, whatever comes first here. So who
+    /// can agree on keys in a post-quantum way is offered nothing else, and asked for it if its hello only names it.
+    fn config_for(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
+        let can = hello.named_groups().is_some_and(|groups| groups.iter().copied().any(is_post_quantum));
+        let config = self.classical.as_ref().filter(|_| !can);
+        Arc::clone(config.unwrap_or(&self.post_quantum))
     }
 
     /// Whose chain this is by what is trusted here and now, whichever acceptor shook hands.

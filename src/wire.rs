@@ -103,9 +103,11 @@ impl Desk {
             .build_v1()?;
         macro_rules! routes {
             ($($server:path),+) => {{
+                let clock = self.0.exchange.node().clock().clone();
+                let vouched = move |request| vouched(request, clock.now());
                 let mut routes = Routes::builder();
                 routes
-                    .add_service(InterceptedService::new(readiness.service(), vouched))
+                    .add_service(InterceptedService::new(readiness.service(), vouched.clone()))
                     .add_service(InterceptedService::new(reflection, vouched));
                 $({
                     use $server as Server;

@@ -117,18 +117,18 @@ impl Connections {
     }
 
     /// Ends the connections of these peers: no call on them is identified from now on, they are told to leave, and they
-    /// are cut a moment later ([`Limits::parting`]), requests in flight included. Returns how many there were.
+    /// are cut a moment later ([`Limits::parting`]), requests in flight included. Returns how many there were, without those
+    /// that were ending already.
     ///
     /// To withdraw trust, first put the new [`Acceptor`](crate::tls::Acceptor) in place and then call this: what
     /// connects in between is judged by the new one.
     pub fn end(&self, whose: impl Fn(&Peer, &[CertificateDer<'static>]) -> bool) -> usize {
         // Judging a chain takes its time, and who connects meanwhile is judged as it connects.
-        let open: Vec<Entry> =
-            self.state().open.values().filter(|entry| !entry.ended.is_cancelled()).cloned().collect();
-        let ended = open.iter().filter(|entry| whose(&entry.peer, &entry.chain)).inspect(|entry| {
-            entry.peer.withdraw();
-            entry.ended.cancel();
-        });
+        let open: Vec<Entry> = self.state().open.values().filter(|entry| !entry.peer.is_withdrawn()).cloned().collect();
+        let withdrawn =
+            open.iter().filter(|entry| whose(&entry.peer, &entry.chain)).inspect(|entry| entry.peer.withdraw());
+        // One that was pushed out is served until it is cut, but no longer by whom nobody vouches for.
+        let ended = withdrawn.filter(|entry| !entry.ended.is_cancelled()).inspect(|entry| entry.ended.cancel());
         ended.count()
     }
 

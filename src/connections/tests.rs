@@ -4,8 +4,10 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::client::SendRequest;
-use rustls::ClientConfig;
+use rustls::client::ResolvesClientCert;
 use rustls::pki_types::{ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, SignatureScheme};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
@@ -14,8 +16,11 @@ use tower::{Service, ServiceExt};
 
 use super::*;
 use crate::domain::{AgencyId, Instant};
-use crate::pki::{Authority, Issued};
-use crate::tls::{Credentials, Revocation, Trust, TrustedAgency, certificates, client_config, connect};
+use crate::pki::{Authority, Issued, List};
+use crate::tls::{
+    Credentials, Revocation, RevocationList, Trust, TrustedAgency, certificates, client_config, connect,
+    revocation_lists,
+};
 
 /// Long enough that no test gets there.
 const NEVER: Duration = Duration::from_hours(1);
@@ -91,14 +96,21 @@ fn now() -> Instant {
     Instant::from_micros(0).plus_seconds(UnixTime::now().as_secs().try_into().expect("a time before the sun burns out"))
 }
 
-fn acceptor(server: &Issued, agencies: &[&Authority]) -> Acceptor {
-    let trusted = |authority: &&Authority| TrustedAgency {
+fn trusted(authority: &Authority) -> TrustedAgency {
+    TrustedAgency {
         agency: AgencyId::known(authority.trust_domain().trim_end_matches(".example")),
         trust_domain: authority.trust_domain().to_owned(),
         roots: certificates(authority.root_pem().as_bytes()).expect("a root"),
         revocation: Revocation::ShortLived,
-    };
-    let trust = Trust::new(agencies.iter().map(trusted)).expect("trust");
+    }
+}
+
+fn acceptor(server: &Issued, agencies: &[&Authority]) -> Acceptor {
+    acceptor_for(server, agencies.iter().map(|authority| trusted(authority)))
+}
+
+fn acceptor_for(server: &Issued, agencies: impl IntoIterator<Item = TrustedAgency>) -> Acceptor {
+    let trust = Trust::new(agencies).expect("trust");
     Acceptor::new(trust, Credentials::from_pem(&server.chain_pem, &server.key_pem).expect("credentials")).expect("TLS")
 }
 
@@ -136,9 +148,13 @@ impl Node {
     }
 
     async fn client(&self, authority: &Authority) -> Client {
+        self.client_with(self.config(authority)).await
+    }
+
+    async fn client_with(&self, config: Arc<ClientConfig>) -> Client {
         let socket = TcpStream::connect(self.address).await.expect("a connection");
         let name = ServerName::try_from("localhost").expect("a name");
-        let stream = TlsConnector::from(self.config(authority)).connect(name, socket).await.expect("a handshake");
+        let stream = TlsConnector::from(config).connect(name, socket).await.expect("a handshake");
         let (sender, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
         Client { sender, ended: tokio::spawn(connection) }
     }
@@ -252,6 +268,65 @@ async fn trust_withdrawn_keeps_out_whoever_comes_after() {
     let again = node.client(&node.ico).await;
     again.call("Who", None).await.expect_err("nobody vouches for it now");
     node.client(&node.ncsc).await.call("Who", None).await.expect("an answer");
+}
+
+/// Puts another acceptor in place when it is asked for its certificate: in the middle of the handshake.
+#[derive(Debug)]
+struct Meanwhile {
+    shown: Arc<dyn ResolvesClientCert>,
+    acceptor: Arc<ArcSwap<Acceptor>>,
+    next: Arc<Acceptor>,
+}
+
+impl ResolvesClientCert for Meanwhile {
+    fn resolve(&self, hints: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.acceptor.store(Arc::clone(&self.next));
+        self.shown.resolve(hints, schemes)
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn what_is_put_in_place_during_a_handshake_is_what_vouches_from_then_on() {
+    let node = node(CALM).await;
+    let until = now().plus_seconds(3_600);
+    let list = node.ico.publish(&List { number: 1_u8.into(), revoked: Vec::new() }, until, now()).expect("a list");
+    let list = revocation_lists(list.as_bytes()).pop().expect("a list").expect("PEM");
+    let mut ico = trusted(&node.ico);
+    ico.revocation = Revocation::Lists(vec![RevocationList::read(&list, &ico.roots, now()).expect("a list")]);
+    let next = Arc::new(acceptor_for(&node.server, [ico, trusted(&node.ncsc)]));
+    let mut config = Arc::unwrap_or_clone(node.config(&node.ico));
+    let (shown, acceptor) = (config.client_auth_cert_resolver, Arc::clone(&node.acceptor));
+    config.client_auth_cert_resolver = Arc::new(Meanwhile { shown, acceptor, next });
+    let client = node.client_with(Arc::new(config)).await;
+    client.call("Who", None).await.expect("an answer");
+    let [(peer, _)] = node.connections.list().try_into().expect("one connection");
+    assert_eq!(peer.vouching().until, until, "the list that it is judged by now");
+}
+
+#[test]
+fn who_is_pushed_out_is_no_longer_served_than_whoever_vouches_for_them_does() {
+    let ico = Authority::new("ico", "ico.example", now()).expect("an authority");
+    let trust = Trust::new([trusted(&ico)]).expect("trust");
+    let connections = Arc::new(Connections::new(Limits { connections_per_agency: 2, ..CALM }));
+    let (stolen, own) = (ico.issue_client("stolen", now()), ico.issue_client("own", now()));
+    let connect = |issued: &Issued| {
+        let chain = certificates(issued.chain_pem.as_bytes()).expect("a certificate");
+        let peer = Arc::new(trust.admit(&chain, UnixTime::now()).expect("a peer"));
+        let open = connections.register(&peer, chain.into(), true).expect("room");
+        (peer, open)
+    };
+    let (stolen, own) = (stolen.expect("a certificate"), own.expect("a certificate"));
+    let (thieves, own) = ([connect(&stolen), connect(&stolen)], connect(&own));
+    let count = || connections.by_root().values().map(|count| count.open).sum::<usize>();
+    assert_eq!((connections.count(), count()), (3, 2), "one of the thief's is pushed out, and not cut yet");
+    let revoke = || connections.end(|peer, _| peer.fingerprint() == thieves[0].0.fingerprint());
+    assert_eq!(revoke(), 1, "the other one is ending already");
+    assert!(thieves.iter().all(|(peer, _)| peer.is_withdrawn()) && !own.0.is_withdrawn());
+    assert_eq!((revoke(), count()), (0, 1));
 }
 
 #[tokio::test]

@@ -89,6 +89,8 @@ pub enum Unacceptable {
     KeyUsage,
     #[error("extended key usage isn't present with clientAuth")]
     ExtendedKeyUsage,
+    #[error("one of the subject alternative names can't be read")]
+    UnreadableName,
     #[error("there isn't exactly one URI among the subject alternative names")]
     NotOneUri,
     #[error("the URI isn't a SPIFFE id in strict form")]
@@ -172,7 +174,10 @@ fn validity_seconds(certificate: &X509Certificate<'_>) -> Option<i64> {
 
 fn only_spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, Unacceptable> {
     let names = certificate.subject_alternative_name().map_err(|_| Unacceptable::NotOneUri)?;
-    let mut uris = names.iter().flat_map(|extension| &extension.value.general_names).filter_map(|name| match name {
+    let names = || names.iter().flat_map(|extension| &extension.value.general_names);
+    // What is no text to this reader may be another URI to the next one.
+    ensure(!names().any(|name| matches!(name, GeneralName::Invalid(..))), Unacceptable::UnreadableName)?;
+    let mut uris = names().filter_map(|name| match name {
         GeneralName::URI(uri) => Some(*uri),
         _ => None,
     });
@@ -199,7 +204,8 @@ pub struct Peer {
 pub struct Vouched {
     /// SHA-256 over the root's certificate.
     pub root: Digest,
-    /// Until when nothing that vouches for it ends by itself: a certificate of the chain, its root, or a revocation list.
+    /// Until when nothing that vouches for it ends by itself, exclusive: a certificate of the chain, its root, or a
+    /// revocation list of an authority in it.
     pub until: Instant,
 }
 
@@ -217,9 +223,14 @@ impl Peer {
         self.is_withdrawn.store(true, Ordering::SeqCst);
     }
 
-    /// Whether nobody vouches for it any more.
-    pub fn is_withdrawn(&self) -> bool {
+    /// Whether that was said of it.
+    pub(crate) fn is_withdrawn(&self) -> bool {
         self.is_withdrawn.load(Ordering::SeqCst)
+    }
+
+    /// Whether somebody vouches for it at this time. What does may end between two looks at what is trusted.
+    pub fn is_vouched_for(&self, now: Instant) -> bool {
+        !self.is_withdrawn() && now < self.vouching().until
     }
 
     /// By what it is vouched for.

@@ -1,4 +1,5 @@
 use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose, SanType};
+use rustls::crypto::SupportedKxGroup;
 use rustls::pki_types::{CertificateRevocationListDer, ServerName};
 use rustls::{ClientConfig, HandshakeKind, NamedGroup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -108,6 +109,47 @@ async fn a_trusted_system_is_admitted_as_its_agency() {
     assert!(peer.not_after() > now() && peer.not_after() <= now().plus_days(1));
 }
 
+/// rustls by itself takes the first group of the client's that it has, too.
+#[tokio::test]
+async fn who_can_agree_on_keys_in_a_post_quantum_way_does_whatever_it_names_first() {
+    let mut world = world();
+    let client = |world: &World, groups: &[&'static dyn SupportedKxGroup]| {
+        let presented = world.issue(|_| {});
+        let mut store = rustls::RootCertStore::empty();
+        store.add_parsable_certificates(certificates(world.ncsc.root_pem().as_bytes()).expect("a root"));
+        let provider = CryptoProvider { kx_groups: groups.to_vec(), ..Arc::unwrap_or_clone(provider()) };
+        let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("TLS 1.3")
+            .with_root_certificates(store)
+            .with_client_auth_cert(presented.chain, presented.key)
+            .expect("a client");
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        config
+    };
+    let (mut reversed, classical) = (provider().kx_groups.clone(), [kx_group::SECP384R1, kx_group::X25519]);
+    reversed.reverse();
+    let agreed = |shaken: (io::Result<(HandshakeKind, NamedGroup, Peer)>, io::Result<()>)| {
+        shaken.1.expect("the client is let in");
+        let (kind, group, _) = shaken.0.expect("the server admits it");
+        (kind, group)
+    };
+    // A share of the first group alone is in the hello, so the node asks for the other.
+    let (_, group) = agreed(world.shake(client(&world, &reversed)).await);
+    assert_eq!(group, NamedGroup::X25519MLKEM768);
+    let (kind, group) = agreed(world.shake(client(&world, &provider().kx_groups)).await);
+    assert_eq!((kind, group), (HandshakeKind::Full, NamedGroup::X25519MLKEM768), "asked for nothing");
+    let (_, group) = agreed(world.shake(client(&world, &classical)).await);
+    assert!(!is_post_quantum(group), "{group:?}");
+
+    let trust = Trust::new([trusted("ico", &world.ico)]).expect("trust");
+    let server = credentials(&world.ncsc.issue_server(&["node.ncsc.example"], now()).expect("a certificate"));
+    world.acceptor = Acceptor::agreeing(trust, server, KeyExchange::PostQuantumOnly).expect("an acceptor");
+    let (_, group) = agreed(world.shake(client(&world, &reversed)).await);
+    assert_eq!(group, NamedGroup::X25519MLKEM768);
+    world.shake(client(&world, &classical)).await.0.expect_err("turned away where that is required");
+}
+
 #[tokio::test]
 async fn no_authority_names_a_system_of_another_agency() {
     let world = world();
@@ -199,6 +241,35 @@ async fn without_the_list_of_its_authority_nobody_is_admitted() {
         ico.revocation = Revocation::Lists(lists(&other, &list));
     });
     assert_eq!(theirs.told(Some(theirs.issue(|_| {}))).await, ONE_ALERT, "a list of another of its authorities");
+}
+
+#[test]
+fn a_chain_is_vouched_for_until_what_it_needs_ends_and_what_it_does_not_need_counts_for_nothing() {
+    let ico = Authority::new("ico", "ico.example", now()).expect("an authority");
+    let other = Authority::new("other", "ico.example", now()).expect("an authority");
+    let list = |authority: &Authority, seconds: i64| {
+        let none = crate::pki::List { number: 1_u8.into(), revoked: Vec::new() };
+        lists(authority, &authority.publish(&none, now().plus_seconds(seconds), now()).expect("a list"))
+    };
+    let mut ended = Profile::client("spiffe://ico.example/other", now()).expect("a profile");
+    (ended.not_before, ended.not_after) = (now().plus_days(-2), now().plus_days(-1));
+    let ended = credentials(&ico.issue(&ended).expect("a certificate")).chain;
+    let until = |own: i64, others: i64, at: Instant| {
+        let mut agency = trusted("ico", &ico);
+        agency.roots.extend(certificates(other.root_pem().as_bytes()).expect("a root"));
+        agency.revocation = Revocation::Lists([list(&ico, own), list(&other, others)].concat());
+        let mut chain = credentials(&ico.issue_client("gateway", now()).expect("a certificate")).chain;
+        chain.extend(ended.clone());
+        let at = UnixTime::since_unix_epoch(std::time::Duration::from_micros(at.micros().unsigned_abs()));
+        Trust::new([agency]).expect("trust").admit(&chain, at).map(|peer| peer.vouching().until)
+    };
+    let hours = |hours: i64| now().plus_seconds(3_600 * hours);
+    let about = |until: Instant, wanted: Instant| (until.micros() - wanted.micros()).abs() < 60_000_000;
+    assert!(about(until(7_200, 3_600, now()).expect("admitted"), hours(2)), "not the other authority's list");
+    assert!(about(until(7_200, 60, hours(1)).expect("admitted"), hours(2)), "that has ended");
+    until(60, 7_200, hours(1)).expect_err("its own has ended");
+    let leaf = until(48 * 3_600, 48 * 3_600, now()).expect("admitted");
+    assert!(leaf > hours(23) && leaf <= hours(24), "the certificate's own end");
 }
 
 #[tokio::test]

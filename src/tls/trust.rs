@@ -153,8 +153,6 @@ pub struct Vouching {
     anchors: Vec<Anchor>,
     /// Whether there is no list by which anybody could be judged.
     is_stopped: bool,
-    /// Until when all its lists count.
-    lists_until: Instant,
 }
 
 /// A root, and the verifier that trusts it alone: so it is known which root vouches for a chain, and it can end.
@@ -219,11 +217,7 @@ impl Trust {
             None => Inadmissible::RootsEnded { agency: agency.clone() },
             Some(reason) => Inadmissible::NotVouched { agency: agency.clone(), reason },
         })?;
-        let ends = intermediates
-            .iter()
-            .filter_map(|der| X509Certificate::from_der(der).ok())
-            .map(|(_, certificate)| Instant::from_micros(0).plus_seconds(certificate.validity().not_after.timestamp()));
-        let until = ends.fold(vouching.lists_until.min(read.not_after()).min(root.until), Instant::min);
+        let until = vouching.until(root, intermediates, now).min(read.not_after());
         Ok(Peer::vouched(agency, read, Vouched { root: root.fingerprint, until }))
     }
 
@@ -243,11 +237,7 @@ impl Vouching {
         if trusted.roots.is_empty() {
             return Err(Untrustworthy::NoRoot { agency });
         }
-        let lists: &[RevocationList] = match &trusted.revocation {
-            Revocation::ShortLived => &[],
-            Revocation::Lists(lists) => lists,
-        };
-        let lists_until = lists.iter().map(RevocationList::next_update).min().unwrap_or(Instant::MAX);
+        let lists = lists_of(&trusted);
         // Without any list webpki would take nothing as revoked.
         let is_stopped = lists.is_empty() && !matches!(trusted.revocation, Revocation::ShortLived);
         let mut anchors = Vec::new();
@@ -262,7 +252,7 @@ impl Vouching {
             let unbuilt = |source| Untrustworthy::Verifier { agency: agency.clone(), source };
             anchors.push(Anchor { root, verifier: builder.build().map_err(unbuilt)? });
         }
-        Ok(Self { trusted, anchors, is_stopped, lists_until })
+        Ok(Self { trusted, anchors, is_stopped })
     }
 
     /// The root that vouches for this chain at `now`; otherwise why none does, or nothing if none is valid.
@@ -274,9 +264,8 @@ impl Vouching {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<&Root, Option<Error>> {
-        let at = Instant::from_micros(0).plus_seconds(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
         let mut why = None;
-        for Anchor { root, verifier } in self.anchors.iter().rev().filter(|anchor| anchor.root.is_valid(at)) {
+        for Anchor { root, verifier } in self.anchors.iter().rev().filter(|anchor| anchor.root.is_valid(at(now))) {
             match verifier.verify_client_cert(leaf, intermediates, now) {
                 Ok(_) => return Ok(root),
                 // That a root knows nothing of a chain says less than what another one has against it.
@@ -285,6 +274,21 @@ impl Vouching {
             }
         }
         Err(why)
+    }
+
+    /// The first end of what is above a chain that is vouched for at `now`: of its root, an intermediate, or the list of one of
+    /// these authorities.
+    ///
+    /// What had ended by then isn't needed, or the chain would not be vouched for.
+    fn until(&self, root: &Root, intermediates: &[CertificateDer<'_>], now: UnixTime) -> Instant {
+        let above = intermediates.iter().filter_map(|der| X509Certificate::from_der(der).ok());
+        let above: Vec<_> = above.map(|(_, authority)| authority).collect();
+        let ends = above.iter().map(|one| Instant::from_micros(0).plus_seconds(one.validity().not_after.timestamp()));
+        let judges = |list: &&RevocationList| {
+            list.authority() == root.key || above.iter().any(|authority| list.is_by(authority))
+        };
+        let lists = lists_of(&self.trusted).iter().filter(judges).map(RevocationList::next_update);
+        ends.chain(lists).filter(|end| *end >= at(now)).fold(root.until, Instant::min)
     }
 
     /// An authority of this agency whose key names systems of the other one, too: the other trusts the same key, or a root
@@ -298,10 +302,7 @@ impl Vouching {
 
     /// Each key that vouches, with its authority's name: of the roots, and of the authorities below them whose lists count.
     fn keys(&self) -> impl Iterator<Item = (&[u8], &str)> {
-        let lists = match &self.trusted.revocation {
-            Revocation::ShortLived => &[],
-            Revocation::Lists(lists) => lists.as_slice(),
-        };
+        let lists = lists_of(&self.trusted);
         let roots = self.roots().map(|root| (root.key.as_slice(), root.subject.as_str()));
         roots.chain(lists.iter().map(|list| (list.authority(), list.issuer())))
     }
@@ -319,6 +320,17 @@ impl Vouching {
     fn is_short_lived(&self) -> bool {
         matches!(self.trusted.revocation, Revocation::ShortLived)
     }
+}
+
+fn lists_of(trusted: &TrustedAgency) -> &[RevocationList] {
+    match &trusted.revocation {
+        Revocation::ShortLived => &[],
+        Revocation::Lists(lists) => lists,
+    }
+}
+
+fn at(time: UnixTime) -> Instant {
+    Instant::from_micros(0).plus_seconds(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// Lets rustls ask [`Trust::admit`], and tells the peer nothing about which of its checks failed.

@@ -7,7 +7,7 @@ use prost::Message;
 use tonic::{Request, Status};
 
 use super::{Desk, status};
-use crate::domain::{CallKey, Digest, Invalid, RequestId};
+use crate::domain::{CallKey, Digest, Instant, Invalid, RequestId};
 use crate::exchange::{By, Exchange, Page};
 use crate::identity::{Caller, Peer, Unidentified};
 use crate::proto;
@@ -81,10 +81,10 @@ pub(super) fn shown<T>(request: &Request<T>) -> Result<(&Arc<Peer>, Option<&str>
     Ok((peer, header))
 }
 
-/// Lets a request pass that comes from a system for which somebody vouches.
-pub(super) fn vouched(request: Request<()>) -> Result<Request<()>, Status> {
+/// Lets a request pass that comes from a system for which somebody vouches at this time.
+pub(super) fn vouched(request: Request<()>, now: Instant) -> Result<Request<()>, Status> {
     let peer = request.extensions().get::<Arc<Peer>>().ok_or_else(status::unauthenticated)?;
-    if peer.is_withdrawn() { Err(status::unauthenticated()) } else { Ok(request) }
+    if peer.is_vouched_for(now) { Ok(request) } else { Err(status::unauthenticated()) }
 }
 
 /// The idempotency key of a call, or of one that a part of it stands for. The digest covers the officer and the whole
@@ -131,7 +131,7 @@ mod tests {
     use rustls::pki_types::UnixTime;
 
     use super::*;
-    use crate::domain::{AgencyId, Instant};
+    use crate::domain::AgencyId;
     use crate::pki::Authority;
     use crate::tls::{Revocation, Trust, TrustedAgency, certificates};
 
@@ -148,14 +148,17 @@ mod tests {
         };
         let chain = certificates(authority.issue_client("a", at).unwrap().chain_pem.as_bytes()).unwrap();
         let peer = Arc::new(Trust::new([trusted]).unwrap().admit(&chain, now).unwrap());
+        let until = peer.vouching().until;
         let request = |peer: Option<&Arc<Peer>>| {
             let mut request = Request::new(());
             peer.map(|peer| request.extensions_mut().insert(Arc::clone(peer)));
             request
         };
-        assert!(vouched(request(Some(&peer))).is_ok());
-        assert_eq!(vouched(request(None)).unwrap_err().code(), tonic::Code::Unauthenticated);
+        let refused = |request, at| vouched(request, at).unwrap_err().code() == tonic::Code::Unauthenticated;
+        assert!(vouched(request(Some(&peer)), until.plus_seconds(-1)).is_ok());
+        assert!(refused(request(Some(&peer)), until));
+        assert!(refused(request(None), at));
         peer.withdraw();
-        assert_eq!(vouched(request(Some(&peer))).unwrap_err().code(), tonic::Code::Unauthenticated);
+        assert!(refused(request(Some(&peer)), at));
     }
 }

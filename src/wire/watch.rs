@@ -170,8 +170,8 @@ impl Following {
             }
             if self.shown.leaving.is_said() {
                 // Well, unless nobody vouches for who watches any more.
-                let withdrawn = self.shown.peer.is_withdrawn().then(|| Err(unauthenticated()));
-                return (None, withdrawn);
+                let now = self.desk.0.exchange.node().clock().now();
+                return (None, (!self.shown.peer.is_vouched_for(now)).then(|| Err(unauthenticated())));
             }
             match self.read().await {
                 Ok(message) if message.events.is_empty() && !is_time => {}

@@ -1,8 +1,8 @@
 //! Names that must not get out: an officer's to another agency, and neither an officer's nor an organisation's nor a
-//! word of an incident's content to a log.
+//! word of an incident's content to a log or a metric.
 //!
 //! The node is the program itself, logging all that it has to say, and a whole story is played with names that are
-//! found again wherever they turn up. What the node measures would belong here too; it measures nothing so far.
+//! found again wherever they turn up. What spans carry is tested where traces are.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use concordat::client::Context;
 use concordat::clock::Clock;
+use concordat::config::{Config, OpsSection};
 use concordat::proto::v1;
 use concordat::proto::v1::request_release_request::Target;
 use concordat::proto::v1::request_release_response::Outcome;
@@ -19,6 +20,7 @@ use tonic::{Code, Status};
 
 use crate::builders::{assert_not_covered, assert_open, assert_released, names};
 use crate::harness::{PURPOSES, World, on_both_databases, real_now, request_id, timestamp};
+use crate::ops::{answer, free};
 use crate::program::Program;
 use crate::raw;
 
@@ -379,9 +381,15 @@ on_both_databases! {
         let mut story = Story::new(&world);
         let config = story.folder.join("node-one/node.toml");
         let stopped = world.stop().await;
+        let ops = free();
+        let mut settings = Config::load(&config).unwrap();
+        settings.ops = OpsSection { enabled: true, listen: ops, shutdown_delay_seconds: 0 };
+        settings.write(&config).unwrap();
         let program = Program::start_logging(&config, "concordat=trace");
         story.address = program.address;
         play(&mut story).await;
+        let (status, metrics) = answer(ops, "/metrics");
+        assert!(status == 200 && metrics.contains(r#"grpc_method="RequestRelease""#), "{status}: {metrics}");
         let log = program.kill();
 
         // The canaries are where they belong: nothing below holds because nothing was written at all.
@@ -401,11 +409,11 @@ on_both_databases! {
             let told = String::from_utf8_lossy(&story.answers["nca"]).replace(&format!("{CONTENT} 7"), "");
             assert!(!contains(told.as_bytes(), canary), "nca was told of `{canary}`");
         }
-        let log = log.to_ascii_lowercase();
+        let written = format!("{log}{metrics}").to_ascii_lowercase();
         for canary in [OFFICER, ORGANISATION, CONTENT] {
             for form in forms(canary) {
-                let line = log.lines().find(|line| line.contains(&form));
-                assert!(line.is_none(), "`{canary}` is in the log, as `{form}`: {line:?}");
+                let line = written.lines().find(|line| line.contains(&form));
+                assert!(line.is_none(), "`{canary}` is in the log or a metric, as `{form}`: {line:?}");
             }
         }
         world = stopped.start().await;

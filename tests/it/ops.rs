@@ -45,7 +45,7 @@ fn put(address: SocketAddr, method: &str, path: &str) -> Option<(u16, String)> {
     Some((head.split_whitespace().nth(1)?.parse().ok()?, body.to_owned()))
 }
 
-fn answer(address: SocketAddr, path: &str) -> (u16, String) {
+pub(crate) fn answer(address: SocketAddr, path: &str) -> (u16, String) {
     put(address, "GET", path).unwrap_or_else(|| panic!("{path}: no answer"))
 }
 
@@ -63,7 +63,7 @@ fn until(address: SocketAddr, path: &str, status: u16) -> String {
 }
 
 /// A port that nobody has now.
-fn free() -> SocketAddr {
+pub(crate) fn free() -> SocketAddr {
     TcpListener::bind(dev::loopback(0)).unwrap().local_addr().unwrap()
 }
 

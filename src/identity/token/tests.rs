@@ -22,8 +22,12 @@ struct World {
 }
 
 fn peer(agency: &str, issued: &Issued) -> Peer {
+    peer_until(agency, issued, Instant::MAX)
+}
+
+fn peer_until(agency: &str, issued: &Issued, until: Instant) -> Peer {
     let chain = tls::certificates(issued.chain_pem.as_bytes()).expect("a certificate");
-    let vouched = Vouched { root: Digest([0; 32]), until: Instant::MAX };
+    let vouched = Vouched { root: Digest([0; 32]), until };
     Peer::vouched(AgencyId::known(agency), Leaf::read(&chain[0]).expect("acceptable"), vouched)
 }
 
@@ -60,6 +64,10 @@ fn tokens() -> Tokens {
 }
 
 fn good_token() -> String {
+    token_for(&WORLD.ico)
+}
+
+fn token_for(peer: &Peer) -> String {
     let grant = Grant {
         issuer: ISSUER,
         key_id: "ico-1",
@@ -68,7 +76,7 @@ fn good_token() -> String {
         unit: &Unit::known("Incident response"),
         roles: &[Role::known("requester")],
         purposes: &[Purpose::known("harm-reduction")],
-        fingerprint: WORLD.ico.fingerprint(),
+        fingerprint: peer.fingerprint(),
         now: NOW,
         seconds: 300,
     };
@@ -358,6 +366,21 @@ fn only_a_bearers_whole_token_is_read() {
     let (message, _) = other.rsplit_once('.').expect("dots");
     let (_, signature) = token.rsplit_once('.').expect("dots");
     assert_eq!(present(Some(&format!("Bearer {message}.{signature}"))), Unidentified::Signature);
+}
+
+#[test]
+fn nobody_calls_after_the_end_of_what_vouches_for_their_system_until_something_else_does() {
+    let tokens = tokens();
+    let issued = Authority::new("ico", "ico.example", NOW).expect("an authority").issue_client("gateway", NOW);
+    let issued = issued.expect("a certificate");
+    let until = |seconds: i64| peer_until("ico", &issued, NOW.plus_seconds(seconds));
+    let peer = until(60);
+    let bearer = format!("Bearer {}", token_for(&peer));
+    let call = |seconds: i64| tokens.identify(&peer, Some(&bearer), NOW.plus_seconds(seconds)).map(drop);
+    assert_eq!(call(59), Ok(()));
+    assert_eq!(call(60), Err(Unidentified::Withdrawn), "its list, its root or an intermediate has ended");
+    peer.renew(&until(120));
+    assert_eq!((call(60), call(119), call(120)), (Ok(()), Ok(()), Err(Unidentified::Withdrawn)));
 }
 
 #[test]

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concordat::tls::{self, Acceptor, client_config};
-use rcgen::{BasicConstraints, DnType, ExtendedKeyUsagePurpose as Extended, IsCa, KeyPair, KeyUsagePurpose as Usage};
+use rcgen::{
+    BasicConstraints, CustomExtension, DnType, ExtendedKeyUsagePurpose as Extended, IsCa, KeyPair,
+    KeyUsagePurpose as Usage,
+};
 use rcgen::{PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize, SanType};
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::pki_types::pem::PemObject as _;
@@ -118,9 +121,23 @@ fn with_uri(root: &Signer, text: &str) -> Made {
     root.leaf(|params| params.subject_alt_names = vec![uri(text)])
 }
 
+/// The same with URIs that no library would write.
+fn with_names(root: &Signer, uris: &[&[u8]]) -> Made {
+    let tagged = |tag: u8, text: &[u8]| [&[tag, u8::try_from(text.len()).unwrap()], text].concat();
+    let names = uris.iter().flat_map(|text| tagged(0x86, text)).collect::<Vec<_>>();
+    let extension = CustomExtension::from_oid_content(&[2, 5, 29, 17], tagged(0x30, &names));
+    root.leaf(|params| {
+        params.subject_alt_names.clear();
+        params.custom_extensions.push(extension);
+    })
+}
+
+const NO_TEXT: &str = "one of the subject alternative names can't be read";
 const NO_ID: &str = "the URI isn't a SPIFFE id in strict form";
 const NOT_ONE_URI: &str = "there isn't exactly one URI";
 const NOT_VOUCHED: &str = "the authorities of ico don't vouch for it";
+const UNKNOWN_STATUS: &str =
+    "the authorities of ico don't vouch for it: invalid peer certificate: UnknownRevocationStatus";
 const EXTENDED: &str = "extended key usage isn't present with clientAuth";
 const USAGE: &str = "key usage isn't present with digitalSignature";
 
@@ -154,6 +171,7 @@ fn rows(stage: &Stage) -> Vec<Row> {
         ),
         ("no URI", root.leaf(|p| p.subject_alt_names.clear()), NOT_ONE_URI),
         ("two URIs", root.leaf(|p| p.subject_alt_names.push(uri("spiffe://ico.example/b"))), NOT_ONE_URI),
+        ("a second URI that is no text", with_names(root, &[OURS.as_bytes(), b"spiffe://ico.example/\xff"]), NO_TEXT),
         (
             "the right name only in the common name",
             root.leaf(|p| {
@@ -220,12 +238,9 @@ impl ResolvesClientCert for Anyhow {
 async fn each_class_of_handshake_is_turned_away_for_its_own_reason() {
     let stage = Stage::new();
     let mut wrong = Vec::new();
-    let mut check = |class: &str, shaken: Shaken, expected: &str, told: &str| {
-        let reason = shaken.server.err().unwrap_or("it was admitted".to_owned());
-        let heard = shaken.client.err().unwrap_or("it was let in".to_owned());
-        if !reason.contains(expected) || !heard.contains(told) {
-            wrong.push(format!("{class}: the log says `{reason}`, not `{expected}`; the peer hears `{heard}`"));
-        }
+    let mut check = |class: &str, shaken: Shaken, expected: &str, told: &str| match (shaken.server, shaken.client) {
+        (Err(reason), Err(heard)) if reason.contains(expected) && heard.contains(told) => {}
+        (server, client) => wrong.push(format!("{class}: {server:?} with `{expected}`, {client:?} with `{told}`")),
     };
     for (class, presented, expected) in rows(&stage) {
         let shaken = shake(&stage.acceptor, stage.client(Some(&presented))).await;
@@ -239,18 +254,21 @@ async fn each_class_of_handshake_is_turned_away_for_its_own_reason() {
     let stolen = stage.root.leaf(|_| {}).with_chain(good.chain.clone());
     let shaken = shake(&stage.acceptor, stage.client(Some(&stolen))).await;
     check("signed with another key", shaken, "invalid peer certificate: BadSignature", "");
-    for (class, protocols) in [("no ALPN", vec![]), ("ALPN http/1.1", vec![b"http/1.1".to_vec()])] {
+    for (class, protocols, expected) in [
+        ("no ALPN", vec![], "the peer didn't ask for HTTP/2"),
+        ("ALPN http/1.1", vec![b"http/1.1".to_vec()], "peer doesn't support any known protocol"),
+    ] {
         let mut client = stage.client(Some(&good));
         client.alpn_protocols = protocols;
-        check(class, shake(&stage.acceptor, client).await, "", "");
+        check(class, shake(&stage.acceptor, client).await, expected, "");
     }
 
     // Lists that do not say that nothing is revoked.
-    let of_other = stage.ncsc.listing(&[], (-2, 2));
+    let of_other = Signer::root("another").listing(&[], (-2, 2));
     let over = stage.root.listing(&[], (-4, -1));
     for (class, lists, expected) in [
         ("no list at all", vec![], "ico is stopped: there is no current list"),
-        ("the list of another authority", vec![of_other], NOT_VOUCHED),
+        ("the list of another authority", vec![of_other], UNKNOWN_STATUS),
         ("a list that has ended", vec![over], "expired"),
     ] {
         let acceptor = acceptor(&stage.root, lists, &stage.ncsc);
@@ -323,6 +341,8 @@ async fn an_earlier_tls_and_what_is_none_get_an_alert() {
     let (reason, heard) = answer_to(&stage.acceptor, &hello_of_tls12()).await;
     assert!(reason.contains("peer is incompatible"), "{reason}");
     assert_eq!(heard.get(..6), Some([21, 3, 3, 0, 2, 2].as_slice()), "a fatal alert and nothing else: {heard:?}");
+    let (reason, _) = answer_to(&stage.acceptor, &[22, 3, 1, 0, 4, 1, 0xff, 0xff, 0xff]).await;
+    assert!(reason.contains("HandshakePayloadTooLarge"), "a hello that says it has 16 MiB: {reason}");
     for none in [b"GET / HTTP/1.1\r\n\r\n".as_slice(), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &[0; 64], &[0xff; 64]] {
         let (reason, _) = answer_to(&stage.acceptor, none).await;
         assert!(reason.contains("corrupt message"), "{reason}");
