@@ -219,7 +219,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_leaves_lets_nobody_else_read_before_the_reading_ends() {
         let ops = Ops::new(Standing::default(), Arc::default(), &Readiness::new().await);
-        let (begin, mut begun) = tokio::sync::mpsc::unbounded_channel();
+        let (begin, mut under_way) = tokio::sync::mpsc::unbounded_channel();
         let (end, ended) = channel();
         let ended = std::sync::Mutex::new(ended);
         ops.measure_with(Box::new(move || {
@@ -227,7 +227,7 @@ mod tests {
             ended.lock().unwrap().recv().unwrap();
         }));
         let reader = tokio::spawn(Arc::clone(&ops).metrics());
-        begun.recv().await.unwrap();
+        under_way.recv().await.unwrap();
         reader.abort();
         assert!(reader.await.unwrap_err().is_cancelled());
         assert!(ops.reading.try_lock().is_err(), "what it began goes on");
