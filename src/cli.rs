@@ -31,6 +31,7 @@ mod verify;
 mod watch;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -181,7 +182,10 @@ fn parse_and_run() -> anyhow::Result<Verdict> {
         }
         return runtime.block_on(nouns::run(&contract, rpc, flags, format));
     }
-    runtime.block_on(run_fixed(&contract, &mut commands, &matches))
+    let verdict = runtime.block_on(run_fixed(&contract, &mut commands, &matches));
+    // A name that a node looks up cannot be given up, and nobody needs the answer any more.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    verdict
 }
 
 async fn run_fixed(contract: &Contract, commands: &mut clap::Command, matches: &ArgMatches) -> anyhow::Result<Verdict> {

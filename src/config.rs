@@ -4,6 +4,7 @@
 mod agency;
 mod database;
 mod limits;
+mod parts;
 mod sections;
 mod strict;
 
@@ -23,6 +24,7 @@ pub use agency::{
     AgencySection, HoldsSection, IssuerSection, KeySection, LedgerSection, NameSection, RevocationPolicy,
 };
 pub use limits::LimitsSection;
+use parts::Parts;
 pub use sections::{EventsSection, FillerSection, LogFormat, LogSection, OpsSection, TracesSection};
 
 /// Why a configuration cannot be used.
@@ -58,7 +60,7 @@ impl Error {
 }
 
 /// A node's configuration. Paths are relative to the file's folder.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The node itself.
@@ -189,48 +191,49 @@ impl Config {
         let (schema, mut problems) = (Self::schema(), Vec::new());
         strict::overlay(&mut table, environment, &schema, &mut problems);
         problems.extend(strict::problems(&table, &schema));
-        if !problems.is_empty() {
-            return Err(Error::all(file, problems));
-        }
-        let mut config: Self = table.try_into().map_err(|e| Error::new(file, e))?;
-        file.parent().unwrap_or(Path::new(".")).clone_into(&mut config.folder);
-        match config.contradictions() {
-            problems if problems.is_empty() => Ok(config),
-            problems => Err(Error::all(file, problems)),
-        }
+        let mut parts = Parts::new(table, problems);
+        let folder = file.parent().unwrap_or(Path::new("."));
+        let config = Self::of(&mut parts, folder);
+        config.filter(|_| parts.problems.is_empty()).ok_or_else(|| Error::all(file, parts.problems))
+    }
+
+    /// What the parts say, if all of them can be read; and all that is well-formed and cannot be meant.
+    fn of(parts: &mut Parts, folder: &Path) -> Option<Self> {
+        let node: Option<NodeSection> = parts.section("node");
+        let tls: Option<TlsSection> = parts.section("tls");
+        let events: Option<EventsSection> = parts.section("events");
+        let filler: Option<FillerSection> = parts.section("filler");
+        let limits: Option<LimitsSection> = parts.section("limits");
+        let ops: Option<OpsSection> = parts.section("ops");
+        let log: Option<LogSection> = parts.section("log");
+        let traces: Option<TracesSection> = parts.section("traces");
+        let agencies: Vec<Option<AgencySection>> = parts.sections("agency");
+
+        parts.tell(limits.iter().flat_map(LimitsSection::problems));
+        parts.tell(limits.as_ref().zip(events.as_ref()).and_then(|(limits, events)| silence_problem(limits, events)));
+        parts.tell(node.as_ref().and_then(NodeSection::database_problem));
+        parts.tell(log.as_ref().and_then(LogSection::problem));
+        parts.tell(traces.as_ref().and_then(TracesSection::problem));
+        parts.tell(agencies.iter().flatten().flat_map(AgencySection::problems));
+        let agency: Vec<AgencySection> = agencies.into_iter().collect::<Option<_>>()?;
+        parts.tell(agency::problems_of_all(&agency));
+        Some(Self {
+            node: node?,
+            tls: tls?,
+            events: events?,
+            filler: filler?,
+            limits: limits?,
+            ops: ops?,
+            log: log?,
+            traces: traces?,
+            agency,
+            folder: folder.to_owned(),
+        })
     }
 
     /// The JSON Schema of the file: draft 2020-12, without references to anything outside it.
     pub fn schema() -> serde_json::Value {
         strict::schema::<Self>()
-    }
-
-    /// What is well-formed and cannot be meant.
-    fn contradictions(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        if !self.agency.iter().any(|agency| agency.holds.is_some()) {
-            problems.push("no [[agency]] has [agency.holds]: say whose records this node holds".to_owned());
-        }
-        for (key, value, least, most) in [
-            ("events.heartbeat_seconds", self.events.heartbeat_seconds, 1, 300),
-            ("filler.every_seconds", self.filler.every_seconds.into(), 0, 86_400),
-            ("filler.entries", self.filler.entries.into(), 1, 1_000),
-            ("tls.reload_seconds", self.tls.reload_seconds, 1, 60),
-            ("ops.shutdown_delay_seconds", self.ops.shutdown_delay_seconds, 0, 120),
-        ] {
-            if !(least..=most).contains(&value) {
-                problems.push(format!("{key}: must be {least} to {most}"));
-            }
-        }
-        problems.extend(self.limits.problems());
-        problems.extend(self.silence_problem());
-        problems.extend(self.database_problem());
-        problems.extend(self.log.problem());
-        problems.extend(self.traces.problem());
-        for agency in &self.agency {
-            problems.extend(agency.check().err().map(|problem| format!("agency `{}`: {problem}", agency.id)));
-        }
-        problems
     }
 
     /// The same, with these files among the trusted checkpoints, which are seen from where we are.
@@ -240,17 +243,6 @@ impl Config {
             self.node.trusted_checkpoint_files.push(seen);
         }
         Ok(self)
-    }
-
-    /// A stream that has nothing to tell sends heartbeats alone, so whether its peer takes what is sent shows only by them.
-    fn silence_problem(&self) -> Option<String> {
-        let (untaken, heartbeat) = (self.limits.untaken_seconds, self.events.heartbeat_seconds);
-        (untaken < heartbeat).then(|| {
-            format!(
-                "limits.untaken_seconds ({untaken}) must not be less than events.heartbeat_seconds ({heartbeat}): between two \
-                 heartbeats nothing is sent that a peer could leave untaken; raise the one or lower the other"
-            )
-        })
     }
 
     /// Writes a configuration for [`Config::load`].
@@ -335,6 +327,17 @@ impl Config {
             Zeroizing::new(data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).map_err(|_| wrong())?);
         bytes.as_slice().try_into().map(Zeroizing::new).map_err(|_| wrong())
     }
+}
+
+/// A stream that has nothing to tell sends heartbeats alone, so whether its peer takes what is sent shows only by them.
+fn silence_problem(limits: &LimitsSection, events: &EventsSection) -> Option<String> {
+    let (untaken, heartbeat) = (limits.untaken_seconds, events.heartbeat_seconds);
+    (untaken < heartbeat).then(|| {
+        format!(
+            "limits.untaken_seconds ({untaken}) must not be less than events.heartbeat_seconds ({heartbeat}): between two \
+             heartbeats nothing is sent that a peer could leave untaken; raise the one or lower the other"
+        )
+    })
 }
 
 /// Turns a secret file away that every user of the machine can read.

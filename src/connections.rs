@@ -43,7 +43,7 @@ use crate::tls::{Acceptor, Inadmissible, is_post_quantum};
 
 use account::Accounts;
 use conduct::{Answer, Conduct, Watched};
-use handshakes::{Handshakes, Underway};
+pub(crate) use handshakes::{Handshakes, Underway};
 pub use proxied::Sources;
 use registry::Open;
 pub use registry::{Connections, Count};

@@ -1,10 +1,9 @@
 //! The port for whoever runs the node: probes, gRPC health and metrics, in plain text, and nothing else.
 //!
 //! WHY: a kubelet has no certificate of an agency's, and asks by the pod's own address, so that a port on loopback does not
-//! serve it. What is told here is what an operator may know; let nobody but probes and monitoring reach it. Whoever does
-//! reach it can hold connections and keep nobody else's probe waiting.
+//! serve it: it is on loopback unless `ops.listen` says otherwise. What is told here is what an operator may know; let nobody but
+//! probes and monitoring reach it. Whoever does reach it can hold connections, and pushes out their own before those of others.
 
-mod room;
 mod standing;
 
 use std::convert::Infallible;
@@ -28,16 +27,16 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tower::ServiceExt;
 
+use crate::connections::{Handshakes as Room, Underway as Place};
 use crate::telemetry::Metrics;
 use crate::wire::Readiness;
 
-use room::{Place, Room};
 pub use standing::{Check, Ill, Standing};
 
 /// What is measured anew for each reading of the metrics.
 pub type Measure = Box<dyn Fn() + Send + Sync>;
 
-/// How many connections are served at once; for one more, the oldest has to go.
+/// How many connections are served at once; for one more, the oldest of the source with the most of them has to go.
 const MOST_CONNECTIONS: usize = 64;
 /// How long one may last.
 const LONGEST: Duration = Duration::from_mins(1);
@@ -54,7 +53,7 @@ pub struct Ops {
     /// Put in place once there is something to measure.
     measure: std::sync::OnceLock<Measure>,
     /// Held while metrics are measured and written, so that nobody reads what another reading has begun to measure.
-    reading: Mutex<()>,
+    reading: Arc<Mutex<()>>,
 }
 
 impl std::fmt::Debug for Ops {
@@ -67,7 +66,7 @@ impl Ops {
     /// Of a node that begins.
     pub fn new(standing: Standing, metrics: Arc<Metrics>, readiness: &Readiness) -> Arc<Self> {
         let health = Routes::new(readiness.service()).prepare();
-        Arc::new(Self { standing, metrics, health, measure: std::sync::OnceLock::new(), reading: Mutex::default() })
+        Arc::new(Self { standing, metrics, health, measure: std::sync::OnceLock::new(), reading: Arc::default() })
     }
 
     /// From now on this is called before each reading of the metrics.
@@ -89,8 +88,8 @@ impl Ops {
         let room = Room::new(MOST_CONNECTIONS);
         loop {
             match listener.accept().await {
-                Ok((socket, _)) => {
-                    tokio::spawn(Arc::clone(&self).converse(socket, room.enter()));
+                Ok((socket, peer)) => {
+                    tokio::spawn(Arc::clone(&self).converse(socket, room.begin(peer.ip())));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection to the port for probes couldn't be accepted");
@@ -129,7 +128,7 @@ impl Ops {
                 tracing::debug!(%error, "a connection to the port for probes ended");
             },
             () = silence => {}
-            () = place.taken() => {}
+            () = place.pushed_out() => {}
             () = sleep(LONGEST) => {}
         }
     }
@@ -155,13 +154,18 @@ impl Ops {
         }
     }
 
-    /// One reading after another. They are made apart: whoever reads often takes nothing from those who ask the node.
+    /// One reading after another, also where a reader leaves. They are made apart: whoever reads often takes nothing from
+    /// those who ask the node.
     async fn metrics(self: Arc<Self>) -> Response<Body> {
-        let ops = Arc::clone(&self);
-        let Ok(_reading) = timeout(PATIENCE, self.reading.lock()).await else {
+        let Ok(reading) = timeout(PATIENCE, Arc::clone(&self.reading).lock_owned()).await else {
             return text(StatusCode::SERVICE_UNAVAILABLE, "others read them\n".to_owned());
         };
-        match tokio::task::spawn_blocking(move || ops.measured()).await {
+        let measured = move || {
+            let answer = self.measured();
+            drop(reading);
+            answer
+        };
+        match tokio::task::spawn_blocking(measured).await {
             Ok(written) => written,
             Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "cannot be measured\n".to_owned()),
         }
@@ -204,4 +208,31 @@ fn text(status: StatusCode, text: String) -> Response<Body> {
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_leaves_lets_nobody_else_read_before_the_reading_ends() {
+        let ops = Ops::new(Standing::default(), Arc::default(), &Readiness::new().await);
+        let (begin, mut under_way) = tokio::sync::mpsc::unbounded_channel();
+        let (end, ended) = channel();
+        let ended = std::sync::Mutex::new(ended);
+        ops.measure_with(Box::new(move || {
+            begin.send(()).unwrap();
+            ended.lock().unwrap().recv().unwrap();
+        }));
+        let reader = tokio::spawn(Arc::clone(&ops).metrics());
+        under_way.recv().await.unwrap();
+        reader.abort();
+        assert!(reader.await.unwrap_err().is_cancelled());
+        assert!(ops.reading.try_lock().is_err(), "what it began goes on");
+        end.send(()).unwrap();
+        end.send(()).unwrap();
+        assert_eq!(Arc::clone(&ops).metrics().await.status(), StatusCode::OK);
+    }
 }

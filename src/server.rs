@@ -1,6 +1,7 @@
 //! The composition root: from a configuration to a node that serves.
 
 mod keys;
+mod opening;
 mod trusted;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +28,6 @@ use crate::identity::Tokens;
 use crate::ledger::{Keyring, SigningKey, SigningKeys};
 use crate::ops::{Check, Ill, Measure, Ops, Standing};
 use crate::rotation::{self, Rotation, Sets};
-use crate::store::{Options, Schema, Store};
 use crate::telemetry::{Metrics, Traces};
 use crate::wire::{Desk, RateLimits, Readiness, StreamLimits};
 use crate::{config, proto};
@@ -228,10 +228,11 @@ fn measure_ledger_keys(keys: &[LedgerKey], metrics: &Metrics) {
     }
 }
 
-/// How much memory the process holds, as Linux counts it in pages of 4 KiB.
+/// How much memory the process holds, as Linux says in kibibytes, however large its pages are.
 fn resident_bytes() -> Option<i64> {
-    let pages: i64 = fs::read_to_string("/proc/self/statm").ok()?.split_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * 4096)
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(resident.split_whitespace().next()?.parse::<i64>().ok()? * 1024)
 }
 
 /// How often suspensions are looked at, whichever replica they were made at: connections are cut half a second after.
@@ -338,44 +339,6 @@ async fn watch_standing(exchange: Exchange, rotation: Arc<Rotation>, standing: S
     }
 }
 
-/// How often it is looked whether somebody else has brought the schema up to date.
-const SCHEMA_EVERY: Duration = Duration::from_secs(1);
-
-/// Returns once the schema is this program's, or a later one's where somebody has gone back to this program on purpose.
-async fn schema_is_usable(store: &Store, config: &Config) -> Result<(), Error> {
-    // Of an SQLite file there is one node, and whoever stopped the later program to start this one meant it.
-    let may_be_later = !config.node.migrate || config.database_url().starts_with("sqlite:");
-    let mut ticks = tokio::time::interval(SCHEMA_EVERY);
-    let mut told = String::new();
-    loop {
-        ticks.tick().await;
-        let problem = match store.schema().await {
-            Ok(Schema::Current) => return Ok(()),
-            Ok(Schema::Later(version)) if may_be_later => {
-                tracing::warn!(version, "the schema is of a later program: this one goes on with it as it is");
-                return Ok(());
-            }
-            Ok(Schema::Later(version)) => {
-                let remedy =
-                    "start that one, or say `node.migrate = false` to go back to this one (docs/operations.md)";
-                return Err(format!("the schema is of a later program (migration {version}): {remedy}").into());
-            }
-            Ok(Schema::Foreign(version)) => {
-                let remedy = "is this the right database, and the right program?";
-                return Err(format!("the schema's migration {version} is not this program's: {remedy}").into());
-            }
-            Ok(Schema::Earlier) => "the schema is of an earlier program, or there is none".to_owned(),
-            // The role may have no rights to tables that nobody has made yet.
-            Err(error) if error.is_outage() => error.to_string(),
-            Err(error) => return Err(error.into()),
-        };
-        if problem != told {
-            tracing::warn!(problem, "waiting for `concordat migrate`");
-            told = problem;
-        }
-    }
-}
-
 /// Everything that would keep a node of this configuration from starting, of what its files say; the database is not
 /// looked at, nor are the files that [`survey`](crate::rotation::survey) looks at.
 pub fn problems(config: &Config) -> Vec<String> {
@@ -403,12 +366,7 @@ pub fn problems(config: &Config) -> Vec<String> {
 /// Opens the node's ledger and checks that it is the one that was signed last.
 async fn node(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Result<Node, Error> {
     let keys = signing_keys(config)?;
-    let options = Options::serve(config.database_login()?.as_str()).migrating(config.node.migrate);
-    let store = Store::open(&options).await.map_err(|e| {
-        let hint = "check the database's address; a new SQLite file is made with `concordat ledger init`";
-        format!("{}: {e} ({hint})", config.database_shown())
-    })?;
-    schema_is_usable(&store, config).await?;
+    let store = opening::store(config).await?;
     // Before anything is written: an empty database would begin the ledger a second time.
     for trusted in Trusted::read(config, keys.origin())? {
         let size = trusted.check(&store, &keys).await?;
@@ -476,7 +434,7 @@ fn ledger_keys(config: &Config) -> Result<Vec<LedgerKey>, Error> {
     Ok(keys)
 }
 
-/// The bundled agreements, and those in the configured folder.
+/// The bundled agreements, and after them those in the configured folder, no two of one id.
 fn proposals(config: &Config) -> Result<Vec<Proposal>, Error> {
     let bundled = proto::BUNDLED_AGREEMENTS.iter();
     let mut proposals: Vec<Proposal> = bundled
@@ -484,6 +442,7 @@ fn proposals(config: &Config) -> Result<Vec<Proposal>, Error> {
         .collect();
     if let Some(folder) = &config.node.agreements {
         let folder = config.path(folder);
+        let mut names = BTreeMap::new();
         for entry in fs::read_dir(&folder).map_err(|e| config::Error::new(&folder, e))? {
             let path = entry?.path();
             if path.join("agreement.toml").is_file() {
@@ -491,7 +450,15 @@ fn proposals(config: &Config) -> Result<Vec<Proposal>, Error> {
                     let file = path.join(name);
                     fs::read_to_string(&file).map_err(|e| config::Error::new(&file, e))
                 };
-                proposals.push(Proposal { terms: read("agreement.toml")?, clauses: read("clauses.cedar")? });
+                let proposal = Proposal { terms: read("agreement.toml")?, clauses: read("clauses.cedar")? };
+                // One that cannot be loaded is told of where it is used.
+                if let Ok(agreement) = Agreement::load(&proposal.text())
+                    && let Some(other) = names.insert(agreement.id().clone(), path.clone())
+                {
+                    let (id, path, other) = (agreement.id(), path.display(), other.display());
+                    return Err(format!("{path} and {other} are both the agreement `{id}`: keep one of them").into());
+                }
+                proposals.push(proposal);
             }
         }
     }

@@ -21,7 +21,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::identity::Peer;
 
-pub use client::{Unreachable, client_config, connect, connect_lazily, connect_through, shown_by};
+pub use client::{Shown, Unreachable, client_config, connect, connect_lazily, connect_through, shown_by, unfit};
 pub use pem::{Credentials, Unreadable, certificates, certificates_from_file, check_server, revocation_lists};
 pub use revocation::{Life, Revocation, RevocationList, Unlistable};
 pub use root::Root;

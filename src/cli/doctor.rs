@@ -17,7 +17,7 @@ use super::output::{BAD, DIM, Format, GOOD, line, table};
 #[command(after_help = "Exit code: 0 all is well or will be, 1 something is not, 3 something could not be told.
 
 The node may be serving meanwhile. Nothing is changed. A peer is well if it shows a certificate that one of the configured
-agencies' roots vouches for: no program between here and there ends TLS.
+agencies' roots vouches for, and asks for ours: no program between here and there ends TLS.
 
 Examples:
   concordat doctor --config /etc/concordat/node.toml

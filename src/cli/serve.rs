@@ -44,25 +44,41 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Verdict> {
-    let running = if arguments.dev {
-        logs("info", LogFormat::Auto);
-        start_dev(&arguments.folder, arguments.port).await?
-    } else {
-        let named = || std::env::var_os("CONCORDAT_CONFIG").filter(|file| !file.is_empty()).map(PathBuf::from);
-        let missing = || Usage("--config: name the node's configuration, or set CONCORDAT_CONFIG, or say --dev".into());
-        let file = arguments.config.or_else(named).ok_or_else(missing)?;
-        let config = Config::load(&file)?.trusting(&arguments.trust_checkpoint)?;
-        logs(&config.log.level, config.log.format);
-        Running::start(&config, Clock::system()).await.map_err(anyhow::Error::from_boxed)?
-    };
+    // Before anything that may wait: as the first process of a container it would be deaf to the signal otherwise.
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-    }
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let told = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    tokio::pin!(told);
+    let running = tokio::select! {
+        biased;
+        () = &mut told => {
+            tracing::info!("stopping: it had not begun to serve");
+            return Ok(Verdict::Well);
+        }
+        started = start(arguments) => started?,
+    };
+    told.await;
     tracing::info!("stopping: no new calls, those under way are finished");
     running.stop().await;
     Ok(Verdict::Well)
+}
+
+async fn start(arguments: Arguments) -> anyhow::Result<Running> {
+    if arguments.dev {
+        logs("info", LogFormat::Auto);
+        return start_dev(&arguments.folder, arguments.port).await;
+    }
+    let named = || std::env::var_os("CONCORDAT_CONFIG").filter(|file| !file.is_empty()).map(PathBuf::from);
+    let missing = || Usage("--config: name the node's configuration, or set CONCORDAT_CONFIG, or say --dev".into());
+    let file = arguments.config.or_else(named).ok_or_else(missing)?;
+    let config = Config::load(&file)?.trusting(&arguments.trust_checkpoint)?;
+    logs(&config.log.level, config.log.format);
+    Running::start(&config, Clock::system()).await.map_err(anyhow::Error::from_boxed)
 }
 
 /// Empties a folder that this program made before, and only such a one.

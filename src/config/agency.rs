@@ -1,6 +1,6 @@
 //! `[[agency]]`: who may call, and with what.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -124,24 +124,35 @@ pub struct KeySection {
     pub public_key_file: PathBuf,
 }
 
+impl NameSection {
+    fn dated(&self) -> Result<AgencyName, Invalid> {
+        let date = |field: &str, text: &str| Instant::on_date(text).map_err(|problem| problem.within(field));
+        let until = self.until.as_deref().map(|until| date("until", until)).transpose()?;
+        Ok(AgencyName { text: self.text.clone(), from: date("from", &self.from)?, until })
+    }
+}
+
 impl AgencySection {
     /// What the agency is called, and when.
     pub fn names(&self) -> Result<AgencyNames, Invalid> {
-        let name = |(place, name): (usize, &NameSection)| {
-            let date = |field: &str, text: &str| {
-                Instant::on_date(text).map_err(|problem| problem.within(&format!("name[{place}].{field}")))
-            };
-            let until = name.until.as_deref().map(|until| date("until", until)).transpose()?;
-            Ok(AgencyName { text: name.text.clone(), from: date("from", &name.from)?, until })
-        };
-        let names: Vec<AgencyName> = self.name.iter().enumerate().map(name).collect::<Result<_, Invalid>>()?;
+        let names: Vec<AgencyName> = self.dated_names().collect::<Result<_, Invalid>>()?;
         AgencyNames::new(names).map_err(|problem| problem.within("name"))
     }
 
-    /// What of it contradicts itself.
-    pub(super) fn check(&self) -> Result<(), Invalid> {
-        self.names()?;
-        let problem = match (self.revocation, &self.revocation_lists_file, &self.intermediates_file) {
+    fn dated_names(&self) -> impl Iterator<Item = Result<AgencyName, Invalid>> {
+        let name = |(place, name): (usize, &NameSection)| {
+            name.dated().map_err(|problem| problem.within(&format!("name[{place}]")))
+        };
+        self.name.iter().enumerate().map(name)
+    }
+
+    /// Everything of it that contradicts itself.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let mut problems: Vec<Invalid> = self.dated_names().filter_map(Result::err).collect();
+        if problems.is_empty() {
+            problems.extend(self.names().err());
+        }
+        let lists = match (self.revocation, &self.revocation_lists_file, &self.intermediates_file) {
             (RevocationPolicy::Crl, None, _) => {
                 "is not there: name the file of its authorities' revocation lists, or \
                 say `revocation = \"short-lived\"` if its certificates live for 24 hours at most"
@@ -151,20 +162,71 @@ impl AgencySection {
             }
             _ => "",
         };
-        if !problem.is_empty() {
-            return Err(Invalid::new("revocation_lists_file", problem));
+        if !lists.is_empty() {
+            problems.push(Invalid::new("revocation_lists_file", lists));
         }
         for (place, ledger) in self.ledger.iter().enumerate() {
-            ledger.dates().map_err(|problem| problem.within(&format!("ledger[{place}]")))?;
+            problems.extend(ledger.dates().err().map(|problem| problem.within(&format!("ledger[{place}]"))));
         }
+        let mut kids = BTreeSet::new();
         for (place, issuer) in self.issuer.iter().enumerate() {
-            let unknown = issuer.roles.iter().find(|role| ROLES.iter().all(|(id, ..)| *id != role.as_str()));
-            if let Some(role) = unknown {
-                let known: Vec<&str> = ROLES.iter().map(|(id, ..)| *id).collect();
-                let problem = format!("has `{role}`, which is not a role; there are {}", known.join(", "));
-                return Err(Invalid::new(format!("issuer[{place}].roles"), problem));
+            let within = |problem: Invalid| problem.within(&format!("issuer[{place}]"));
+            problems.extend(issuer.role_problem().map(within));
+            if issuer.key.is_empty() {
+                problems.push(within(Invalid::new("key", "is empty: name at least one public key of it")));
+            }
+            for (number, KeySection { kid, .. }) in issuer.key.iter().enumerate() {
+                let problem = if kid.is_empty() {
+                    "is empty: name the key as the issuer's tokens do".to_owned()
+                } else if !kids.insert(kid) {
+                    format!("`{kid}` is another key's: keep ids apart, also between an agency's issuers")
+                } else {
+                    continue;
+                };
+                problems.push(within(Invalid::new(format!("key[{number}].kid"), problem)));
             }
         }
-        Ok(())
+        problems.into_iter().map(|problem| format!("agency `{}`: {problem}", self.id)).collect()
     }
+}
+
+impl IssuerSection {
+    fn role_problem(&self) -> Option<Invalid> {
+        let known: Vec<&str> = ROLES.iter().map(|(id, ..)| *id).collect();
+        let unknown: Vec<String> =
+            self.roles.iter().filter(|role| !known.contains(&role.as_str())).map(|role| format!("`{role}`")).collect();
+        let which = match unknown.as_slice() {
+            [] => return None,
+            [_] => "which is not a role",
+            _ => "which are not roles",
+        };
+        Some(Invalid::new("roles", format!("has {}, {which}; there are {}", unknown.join(", "), known.join(", "))))
+    }
+}
+
+/// How the agencies contradict each other.
+pub(super) fn problems_of_all(agencies: &[AgencySection]) -> Vec<String> {
+    let mut problems = Vec::new();
+    if !agencies.iter().any(|agency| agency.holds.is_some()) {
+        problems.push("no [[agency]] has [agency.holds]: say whose records this node holds".to_owned());
+    }
+    let (mut ids, mut domains, mut issuers) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+    for AgencySection { id, trust_domain, issuer, .. } in agencies {
+        if !ids.insert(id) {
+            problems.push(format!("agency `{id}`: is there twice: keep one"));
+        }
+        if let Some(other) = domains.insert(trust_domain, id) {
+            let problem = format!("`{trust_domain}` is that of `{other}`, too: each agency has one of its own");
+            problems.push(format!("agency `{id}`: trust_domain: {problem}"));
+        }
+        for (place, IssuerSection { issuer, .. }) in issuer.iter().enumerate() {
+            if let Some(other) = issuers.insert(issuer, id) {
+                let problem = format!(
+                    "`{issuer}` is registered for `{other}` already: an issuer vouches for one agency, in one place"
+                );
+                problems.push(format!("agency `{id}`: issuer[{place}].issuer: {problem}"));
+            }
+        }
+    }
+    problems
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::{Config, Error};
+use super::{Config, Error, NodeSection};
 
 impl Config {
     /// The database's URL, with the path of an SQLite file seen from where we are.
@@ -55,14 +55,19 @@ impl Config {
         let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
         format!("{scheme}://{place}")
     }
+}
 
+impl NodeSection {
     /// What of the database's keys cannot be meant.
     pub(super) fn database_problem(&self) -> Option<String> {
-        let url = &self.node.database;
+        let url = &self.database;
         if url.starts_with("sqlite:") {
             let contradiction = "node.migrate: cannot be false with SQLite: nobody else can change the tables of a file that \
                  the node has for itself, and the node would wait for ever";
-            return (!self.node.migrate).then(|| contradiction.to_owned());
+            return (!self.migrate).then(|| contradiction.to_owned());
+        }
+        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Some("node.database: is neither `sqlite:PATH` nor `postgres://user@host/database`".to_owned());
         }
         let query = url.split_once('?').map_or("", |(_, query)| query);
         let mut keys = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(key, _)| key));

@@ -43,8 +43,8 @@ pub(super) fn overlay(
             continue;
         };
         let top = Shape { schema, root: schema };
-        let Some(inside) = top.property(section).filter(|shape| shape.resolved().get("properties").is_some()) else {
-            problems.push(format!("{name} (environment): `{section}` is no section that the environment can set"));
+        let Some(inside) = top.property(section).filter(|shape| shape.is_section()) else {
+            problems.push(format!("{name} (environment): {}", top.no_section(section)));
             continue;
         };
         let Some(wanted) = inside.property(key) else {
@@ -73,6 +73,15 @@ pub(super) fn problems(table: &Table, schema: &Json) -> Vec<String> {
     let mut problems = Vec::new();
     Shape { schema, root: schema }.walk("", &Value::Table(table.clone()), &mut problems);
     problems
+}
+
+/// The name that is nearest to what was written, or all there are.
+fn instead(names: &[&str], written: &str) -> String {
+    let near = names.iter().map(|name| (strsim::jaro_winkler(name, written), name));
+    match near.max_by(|one, other| one.0.total_cmp(&other.0)) {
+        Some((alike, name)) if alike >= ALIKE => format!(": did you mean `{name}`?"),
+        _ => format!("; there are {}", names.join(", ")),
+    }
 }
 
 /// A part of a schema, and the whole in which it refers to others.
@@ -145,12 +154,34 @@ impl<'a> Shape<'a> {
         }
     }
 
+    /// Whether it is a table of keys.
+    fn is_section(self) -> bool {
+        self.resolved().get("properties").is_some()
+    }
+
     fn unknown(self, key: &str) -> String {
-        let names = self.names();
-        let near = names.iter().map(|name| (strsim::jaro_winkler(name, key), name));
-        match near.max_by(|one, other| one.0.total_cmp(&other.0)) {
-            Some((alike, name)) if alike >= ALIKE => format!("there is no key `{key}`: did you mean `{name}`?"),
-            _ => format!("there is no key `{key}`; there are {}", names.join(", ")),
+        format!("there is no key `{key}`{}", instead(&self.names(), key))
+    }
+
+    fn no_section(self, name: &str) -> String {
+        if self.property(name).is_some() {
+            return format!("`{name}` is no section that the environment can set");
+        }
+        let is_section = |name: &&str| self.property(name).is_some_and(Self::is_section);
+        let sections: Vec<&str> = self.names().into_iter().filter(is_section).collect();
+        format!("there is no section `{name}`{}", instead(&sections, name))
+    }
+
+    /// What a number must be that is not within its bounds.
+    fn bounds_broken_by(self, number: i64) -> Option<String> {
+        let bound = |key: &str| self.resolved().get(key).and_then(Json::as_i64);
+        let (least, most) = (bound("minimum"), bound("maximum"));
+        let is_well = least.is_none_or(|least| least <= number) && most.is_none_or(|most| number <= most);
+        match (least, most) {
+            _ if is_well => None,
+            (Some(least), Some(most)) => Some(format!("must be {least} to {most}")),
+            (Some(least), None) => Some(format!("must be at least {least}")),
+            (None, most) => Some(format!("must be at most {}", most.unwrap_or(i64::MAX))),
         }
     }
 
@@ -176,7 +207,11 @@ impl<'a> Shape<'a> {
                 }
                 true
             }
-            ("integer", Value::Integer(_)) | ("boolean", Value::Boolean(_)) | ("", _) => true,
+            ("integer", Value::Integer(number)) => {
+                problems.extend(self.bounds_broken_by(*number).map(|must| format!("{path}: {must}")));
+                true
+            }
+            ("boolean", Value::Boolean(_)) | ("", _) => true,
             _ => false,
         };
         if !fits {

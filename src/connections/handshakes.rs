@@ -5,6 +5,8 @@
 //! sources have as many, chance picks among them, drawn anew each time; the one that has just begun is never picked.
 //! So whoever comes from many sources, with one handshake from each, cannot tell whom theirs push out, and pushes a given
 //! other one out with a chance of one in all that are under way.
+//!
+//! The connections to the port for probes, where nobody is ever known, make room for each other in the same way.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
@@ -18,7 +20,7 @@ const NETWORK: u128 = u128::MAX << 64;
 
 /// All of them, by the source that they come from.
 #[derive(Debug)]
-pub(super) struct Handshakes {
+pub(crate) struct Handshakes {
     most: usize,
     state: Mutex<State>,
 }
@@ -43,12 +45,12 @@ fn source(address: IpAddr) -> IpAddr {
 
 impl Handshakes {
     /// So many at once.
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    pub(crate) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most, state: Mutex::default() })
     }
 
     /// One more, from this address. If there are too many then, one has to go.
-    pub(super) fn begin(self: &Arc<Self>, address: IpAddr) -> Underway {
+    pub(crate) fn begin(self: &Arc<Self>, address: IpAddr) -> Underway {
         let source = source(address);
         let ended = CancellationToken::new();
         let mut state = self.state();
@@ -63,7 +65,7 @@ impl Handshakes {
     }
 
     /// Makes room, as [`Self::begin`] does.
-    pub(super) fn push_out(&self) {
+    pub(crate) fn push_out(&self) {
         self.state().push_out(None);
     }
 
@@ -102,7 +104,7 @@ impl State {
 
 /// One handshake's place among them, given up when this is dropped.
 #[derive(Debug)]
-pub(super) struct Underway {
+pub(crate) struct Underway {
     handshakes: Arc<Handshakes>,
     source: IpAddr,
     id: u64,
@@ -111,12 +113,12 @@ pub(super) struct Underway {
 
 impl Underway {
     /// Waits until it has to go.
-    pub(super) fn pushed_out(&self) -> WaitForCancellationFutureOwned {
+    pub(crate) fn pushed_out(&self) -> WaitForCancellationFutureOwned {
         self.ended.clone().cancelled_owned()
     }
 
     /// It counts among those of this address from now on: a balancer says that it comes from there.
-    pub(super) fn comes_from(&mut self, address: IpAddr) {
+    pub(crate) fn comes_from(&mut self, address: IpAddr) {
         let source = source(address);
         let mut state = self.handshakes.state();
         if let Some(ended) = state.remove(self.source, self.id) {

@@ -87,11 +87,19 @@ impl Reply {
 struct Item {
     work: Arc<Work>,
     reply: oneshot::Sender<Result<Reply>>,
+    queued: Instant,
 }
 
 impl Item {
-    /// A caller that has gone away is not told; its entry stands, and a repeat finds it.
-    fn answer(self, reply: Result<Reply>) {
+    /// A caller that has gone away is not told; its entry stands, and a repeat finds it. How long it took is noted all the
+    /// same, and of a call that failed, too: nobody else sees that each takes longer than its caller waits.
+    fn answer(self, reply: Result<Reply>, metrics: &Metrics) {
+        metrics.calls.of([("kind", self.work.word())]).took(self.queued.elapsed());
+        self.turn_away(reply);
+    }
+
+    /// Answers without a try.
+    fn turn_away(self, reply: Result<Reply>) {
         drop(self.reply.send(reply));
     }
 }
@@ -168,8 +176,7 @@ impl Queue {
 
     async fn put(&self, work: Work) -> Result<Reply> {
         let (reply, answer) = oneshot::channel();
-        let (kind, began) = (work.word(), Instant::now());
-        let (place, item) = (work.place(), Item { work: Arc::new(work), reply });
+        let (place, item) = (work.place(), Item { work: Arc::new(work), reply, queued: Instant::now() });
         if !place.stops
             && let Some(fault) = self.health.fault()
         {
@@ -184,11 +191,7 @@ impl Queue {
         if let Err(mpsc::error::TrySendError::Closed(())) = self.bell.try_send(()) {
             return Err(Error::Internal("the batching task has ended"));
         }
-        let answered = answer.await.map_err(|_| Error::Internal("a batch ended without an answer"))?;
-        if answered.is_ok() {
-            self.metrics.calls.of([("kind", kind)]).took(began.elapsed());
-        }
-        answered
+        answer.await.map_err(|_| Error::Internal("a batch ended without an answer"))?
     }
 }
 
@@ -284,7 +287,7 @@ async fn deliver(node: Arc<Node>, items: Vec<Item>, replies: Vec<Result<Reply>>)
             (Ok(Reply::Asked(_, Some(_))), Err(error)) => Err(error.clone()),
             (reply, _) => reply,
         };
-        item.answer(reply);
+        item.answer(reply, &node.metrics);
     }
 }
 
@@ -293,7 +296,7 @@ fn turn_away(health: &Health, items: Vec<Item>) -> Vec<Item> {
     let Some(fault) = health.fault() else { return items };
     let (now, away): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| item.work.place().stops);
     for item in away {
-        item.answer(Err(fault.clone()));
+        item.turn_away(Err(fault.clone()));
     }
     now
 }

@@ -103,14 +103,20 @@ fn own_keys<'a>(
 }
 
 impl Node {
-    /// Reads the proposals; one that cannot be used is an error.
+    /// Reads the proposals; one that cannot be used is an error. Of two with the same id the later one is proposed.
     pub fn new(setup: Setup) -> Result<Self, crate::decision::LoadError> {
         let mut proposals = BTreeMap::new();
         let mut compiled = HashMap::new();
         for proposal in setup.proposals {
             let agreement = Arc::new(Agreement::load(&proposal.text())?);
             compiled.insert(agreement.digest(), Arc::clone(&agreement));
-            proposals.insert(agreement.id().clone(), (proposal, agreement));
+            let (id, digest) = (agreement.id().clone(), agreement.digest());
+            if let Some((_, other)) = proposals.insert(id.clone(), (proposal, agreement))
+                && other.digest() != digest
+            {
+                let (used, unused) = (digest.to_hex(), other.digest().to_hex());
+                tracing::warn!(agreement = %id, used, unused, "an agreement has two texts: the bundled one is not proposed");
+            }
         }
         let own_keys = own_keys(setup.agencies.iter().map(|agency| &agency.id), &setup.keys, setup.history);
         Ok(Self {

@@ -2,12 +2,16 @@
 //! it is found out that commits succeed again.
 
 use sqlx::error::DatabaseError;
+use sqlx::migrate::MigrateError;
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use super::{Error, Pool, Result, Store};
 
 /// On SQLite's disk: below this only what takes a permission away is done, so that the last of it goes to that.
 const RESERVE_BYTES: u64 = 32 << 20;
+
+/// PostgreSQL's, of a server whose connections are all taken.
+const TOO_MANY_CONNECTIONS: &str = "53300";
 
 /// What happened to the database, as far as the operator can do something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +136,22 @@ impl Error {
         Fault::of(self).is_some()
     }
 
+    /// Whether it may pass by itself, as when the database starts or fails over: the same tried again may succeed, and
+    /// nobody has to change anything.
+    pub fn passes(&self) -> bool {
+        match self {
+            // A certificate that is not the right one stays so.
+            Self::Database(sqlx::Error::Tls(_)) => false,
+            Self::Database(sqlx::Error::Database(error)) if error.code().as_deref() == Some(TOO_MANY_CONNECTIONS) => {
+                true
+            }
+            Self::Migration(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                matches!(Fault::of_database(error), Some(Fault::Unreachable | Fault::Taken))
+            }
+            _ => matches!(Fault::of(self), Some(Fault::Unreachable | Fault::Taken)),
+        }
+    }
+
     /// Whether it failed before the ledger's head was taken, so that nothing was begun.
     pub fn is_before_lock(&self) -> bool {
         Fault::of(self) == Some(Fault::Taken)
@@ -223,6 +243,17 @@ mod tests {
         }
         assert!(Error::LowDisk { free_bytes: 1 }.is_outage());
         assert!(Error::from(sqlx::Error::PoolTimedOut).is_before_lock());
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_waited_for_and_what_does_not_is_told() {
+        let io = |kind: std::io::ErrorKind| Error::from(sqlx::Error::Io(kind.into()));
+        let refused = || sqlx::Error::Io(std::io::ErrorKind::ConnectionRefused.into());
+        assert!(io(std::io::ErrorKind::ConnectionRefused).passes() && Error::Silent(15).passes());
+        assert!(Error::from(sqlx::Error::PoolTimedOut).passes(), "the server does not accept anybody yet");
+        assert!(Error::from(MigrateError::ExecuteMigration(refused(), 7)).passes(), "it went away meanwhile");
+        assert!(!Error::from(sqlx::Error::Tls("another authority".into())).passes());
+        assert!(!Error::Standby.passes() && !Error::from(MigrateError::VersionMismatch(7)).passes());
     }
 
     #[test]

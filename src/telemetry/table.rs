@@ -71,7 +71,7 @@ metrics! {
         "Asks turned away because the clocks disagree";
     calls: Series<Times>, "concordat_call_seconds",
         ["kind": "`stop` (takes a permission away), `change`, `ask`, `offer` or `share` (a table or a theme)"],
-        "From the queue to the answer, of calls that were done";
+        "From the queue to the answer, of calls that were tried: done or failed, whether their caller still waits or not";
     queue: Gauge, "concordat_queue_calls", [],
         "Calls that wait for the next batch";
     overloads: Counter, "concordat_queue_overloads_total", [],

@@ -2,13 +2,15 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use rustls::client::Resumption;
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
-use rustls::{ClientConfig, Error, RootCertStore};
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, ClientConfig, Error, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -85,16 +87,29 @@ pub fn connect_through(
     Ok(endpoint.connect_with_connector_lazy(connector))
 }
 
-/// The certificates that the server at `address` shows for `server_name`, once they were found to be good.
+/// What a server showed of itself, once that was found to be good. Whether it admits us is not known by then.
+#[derive(Debug)]
+pub struct Shown {
+    /// Its certificates.
+    pub certificates: Vec<CertificateDer<'static>>,
+    /// Whether it asked for ours, as each node does.
+    pub asks_for_ours: bool,
+}
+
+/// What the server at `address` shows for `server_name`. The way there may lead through a proxy, as for [`connect_through`].
 ///
-/// Whether it admits us is not known by then. The way there may lead through a proxy, as for [`connect_through`].
+/// Of an error [`unfit`] says whether it is about the certificate.
 pub async fn shown_by(
     address: &str,
     server_name: &str,
     config: Arc<ClientConfig>,
     proxy: Option<&str>,
-) -> io::Result<Vec<CertificateDer<'static>>> {
+) -> io::Result<Shown> {
     let name = ServerName::try_from(server_name.to_owned()).map_err(io::Error::other)?;
+    let asked = Arc::new(Asked { ours: Arc::clone(&config.client_auth_cert_resolver), was: AtomicBool::new(false) });
+    let mut config = ClientConfig::clone(&config);
+    config.client_auth_cert_resolver = Arc::<Asked>::clone(&asked);
+    let config = Arc::new(config);
     let look = async {
         let socket = dial(address, proxy).await?;
         let stream = TlsConnector::from(config).connect(name, socket).await?;
@@ -102,9 +117,36 @@ pub async fn shown_by(
         if session.alpn_protocol() != Some(ALPN) {
             return Err(io::Error::other("it does not speak HTTP/2 over TLS (ALPN h2)"));
         }
-        Ok(session.peer_certificates().unwrap_or_default().to_vec())
+        let certificates = session.peer_certificates().unwrap_or_default().to_vec();
+        Ok(Shown { certificates, asks_for_ours: asked.was.load(Ordering::Relaxed) })
     };
     timeout(Duration::from_secs(5), look).await?
+}
+
+/// What is wrong with the certificate that a server showed, if that is why there is no connection.
+pub fn unfit(error: &io::Error) -> Option<&CertificateError> {
+    match error.get_ref()?.downcast_ref()? {
+        Error::InvalidCertificate(problem) => Some(problem),
+        _ => None,
+    }
+}
+
+/// Our certificate as it is given, and whether it was asked for.
+#[derive(Debug)]
+struct Asked {
+    ours: Arc<dyn ResolvesClientCert>,
+    was: AtomicBool,
+}
+
+impl ResolvesClientCert for Asked {
+    fn resolve(&self, authorities: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.was.store(true, Ordering::Relaxed);
+        self.ours.resolve(authorities, schemes)
+    }
+
+    fn has_certs(&self) -> bool {
+        self.ours.has_certs()
+    }
 }
 
 fn prepare(

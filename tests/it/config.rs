@@ -47,7 +47,11 @@ fn load_text(text: &str) -> Result<Config, String> {
 }
 
 fn issuer(roles: &[&str]) -> String {
-    format!("[[agency.issuer]]\nissuer = \"https://tokens.ico.example\"\nroles = {roles:?}\nkey = []\n")
+    format!("[[agency.issuer]]\nissuer = \"https://tokens.ico.example\"\nroles = {roles:?}\n{}", key("one"))
+}
+
+fn key(kid: &str) -> String {
+    format!("[[agency.issuer.key]]\nkid = \"{kid}\"\npublic_key_file = \"token.pem\"\n")
 }
 
 #[test]
@@ -58,6 +62,52 @@ fn an_issuer_can_give_each_role_there_is_and_no_other() {
     let error = load(&issuer(&["requester", "requestor"])).unwrap_err();
     assert!(error.contains("agency `ico`: issuer[0].roles: has `requestor`"), "{error}");
     assert!(all.iter().all(|role| error.contains(role)), "it names those there are: {error}");
+    let error = load(&issuer(&["requestor", "requester", "typist"])).unwrap_err();
+    assert!(error.contains("has `requestor`, `typist`, which are not roles"), "{error}");
+}
+
+/// What `serve` turns away, and no other file is needed to see.
+#[test]
+fn agencies_that_contradict_each_other_or_themselves_are_told_all_at_once() {
+    let problems = |rest: &str, node: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("node.toml");
+        let text = NODE.replace("REVOCATION", "revocation = \"short-lived\"").replace("sqlite:node.db", node);
+        fs::write(&file, text + rest).unwrap();
+        Config::load_alone(&file).err().map(|error| error.problems().to_vec()).unwrap_or_default()
+    };
+    let second = |id: &str, domain: &str| {
+        format!(
+            "[[agency]]\nid = \"{id}\"\ntrust_domain = \"{domain}\"\nroots_file = \"r.pem\"\nrevocation = \"short-lived\"\n"
+        )
+    };
+    let whole = issuer(&["requester"]) + &second("nca", "nca.example");
+    assert_eq!(problems(&whole, "sqlite:node.db"), Vec::<String>::new());
+    let keyless = "[[agency.issuer]]\nissuer = \"https://other.example\"\nroles = []\nkey = []\n";
+    let name = "[[agency.name]]\ntext = \"A\"\nfrom = \"never\"\n";
+    let all = issuer(&["requester"])
+        + &key("one")
+        + &key("")
+        + keyless
+        + name
+        + &second("ico", "ico.example").replace("revocation =", "intermediates_file = \"i.pem\"\nrevocation =")
+        + &issuer(&["requester"]);
+    assert_eq!(
+        problems(&all, "mysql://node@db/node"),
+        [
+            "node.database: is neither `sqlite:PATH` nor `postgres://user@host/database`",
+            "agency `ico`: name[0].from: `never` is not a date: write 2023-09-12",
+            "agency `ico`: issuer[0].key[1].kid: `one` is another key's: keep ids apart, also between an agency's issuers",
+            "agency `ico`: issuer[0].key[2].kid: is empty: name the key as the issuer's tokens do",
+            "agency `ico`: issuer[1].key: is empty: name at least one public key of it",
+            "agency `ico`: revocation_lists_file: is there, or `intermediates_file` is, and nobody would read it: \
+             `revocation` is `short-lived`",
+            "agency `ico`: is there twice: keep one",
+            "agency `ico`: trust_domain: `ico.example` is that of `ico`, too: each agency has one of its own",
+            "agency `ico`: issuer[0].issuer: `https://tokens.ico.example` is registered for `ico` already: an issuer \
+             vouches for one agency, in one place",
+        ]
+    );
 }
 
 #[test]
@@ -202,6 +252,36 @@ fn the_environment_comes_before_the_file_and_everything_wrong_is_said_at_once() 
             "CONCORDAT__EVENTS__HEARTBEAT_SECONDS (environment): must be a whole number",
             "CONCORDAT__NODE (environment): write CONCORDAT__SECTION__KEY",
             "CONCORDAT__NODE__LISTENS (environment): there is no key `listens`: did you mean `listen`?",
+        ]
+    );
+
+    let said = load(&[("CONCORDAT__NOD__LISTEN", "127.0.0.1:9"), ("CONCORDAT__X__Y", "")]).unwrap_err();
+    let [node, none] = said.problems() else { panic!("{said}") };
+    assert_eq!(node, "CONCORDAT__NOD__LISTEN (environment): there is no section `nod`: did you mean `node`?");
+    let sections = "events, filler, limits, log, node, ops, tls, traces";
+    assert_eq!(*none, format!("CONCORDAT__X__Y (environment): there is no section `x`; there are {sections}"));
+
+    // Values of several sections, though the shape of each is right.
+    let error = load(&[
+        ("CONCORDAT__NODE__LISTEN", "8443"),
+        ("CONCORDAT__OPS__LISTEN", "localhost"),
+        ("CONCORDAT__TLS__RELOAD_SECONDS", "61"),
+        ("CONCORDAT__LIMITS__CALLS_PER_AGENCY", "-1"),
+        ("CONCORDAT__EVENTS__HEARTBEAT_SECONDS", "301"),
+        ("CONCORDAT__LOG__LEVEL", "inof"),
+        ("CONCORDAT__FILLER__EVERY_SECONDS", "4294967296"),
+    ])
+    .unwrap_err();
+    assert_eq!(
+        error.problems(),
+        [
+            "events.heartbeat_seconds: must be 1 to 300",
+            "filler.every_seconds: must be 0 to 86400",
+            "limits.calls_per_agency: must be at least 0",
+            "tls.reload_seconds: must be 1 to 60",
+            "node.listen: invalid socket address syntax",
+            "ops.listen: invalid socket address syntax",
+            "log.level: there is no level `inof`; there are off, error, warn, info, debug, trace",
         ]
     );
 

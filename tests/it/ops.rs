@@ -2,6 +2,7 @@
 
 mod doctor;
 mod metrics;
+mod starts;
 mod traces;
 
 use std::fs::Permissions;
@@ -21,6 +22,7 @@ use concordat::server::Running;
 use concordat::store::{Options, Schema, Store};
 use sqlx::{Connection as _, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::TcpSocket;
 use tonic::Code;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
@@ -90,6 +92,21 @@ on_both_databases! {
         idle[0].set_read_timeout(Some(PATIENT)).unwrap();
         assert_eq!(idle[0].read(&mut [0]).unwrap_or(0), 0, "the oldest made room");
         drop(idle);
+        // Those of a flood push out each other, and not a probe from elsewhere that takes its time.
+        let mut probe = TcpStream::connect(ops).unwrap();
+        write!(probe, "GET /livez HTTP/1.1\r\nhost: node\r\n").unwrap();
+        let mut flood = Vec::new();
+        for _ in 0..80 {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(SocketAddr::from(([127, 0, 0, 2], 0))).unwrap();
+            flood.push(socket.connect(ops).await.unwrap());
+        }
+        assert_eq!(answer(ops, "/livez").0, 200);
+        write!(probe, "connection: close\r\n\r\n").unwrap();
+        let mut answered = String::new();
+        probe.read_to_string(&mut answered).unwrap();
+        assert!(answered.starts_with("HTTP/1.1 200"), "{answered}");
+        drop(flood);
         let address = ops.to_string();
         for what in ["live", "ready", "startup"] {
             assert_eq!(exit(&concordat(&["probe", what, "--ops", &address])), 0, "{what}");

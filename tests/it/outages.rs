@@ -128,13 +128,13 @@ impl Calls {
 }
 
 /// Somebody else who holds the ledger's lock.
-enum Intruder {
+pub(crate) enum Intruder {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
 impl Intruder {
-    async fn lock(url: &str) -> Self {
+    pub(crate) async fn lock(url: &str) -> Self {
         if url.starts_with("sqlite:") {
             let mut connection = SqliteConnection::connect(url).await.unwrap();
             sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
@@ -147,7 +147,7 @@ impl Intruder {
         }
     }
 
-    async fn let_go(self) {
+    pub(crate) async fn let_go(self) {
         match self {
             Self::Sqlite(connection) => connection.close().await.unwrap(),
             Self::Postgres(connection) => connection.close().await.unwrap(),

@@ -4,9 +4,10 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// A node that has not begun to serve after this long never will.
 pub(crate) const START_WITHIN: Duration = Duration::from_secs(30);
@@ -35,6 +36,25 @@ impl Program {
 
     /// The same with another build of the program.
     pub(crate) fn start_build(program: &Path, config: &Path, what: &str) -> Self {
+        let (mut begun, heard) = Self::begin_build(program, config, what);
+        begun.address = loop {
+            let Ok(line) = heard.recv_timeout(START_WITHIN) else {
+                panic!("it does not serve: {}", begun.log.lock().unwrap());
+            };
+            let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            if entry["fields"]["message"] == "serving" {
+                break entry["fields"]["address"].as_str().unwrap().parse().unwrap();
+            }
+        };
+        begun
+    }
+
+    /// Starts it, wherever it serves and whether it does.
+    pub(crate) fn begin(config: &Path) -> Self {
+        Self::begin_build(Path::new(BUILT), config, "info").0
+    }
+
+    fn begin_build(program: &Path, config: &Path, what: &str) -> (Self, Receiver<String>) {
         let mut child = Command::new(program)
             .args(["serve", "--config"])
             .arg(config)
@@ -45,26 +65,27 @@ impl Program {
             .spawn()
             .unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (said, heard) = std::sync::mpsc::channel();
+        let (said, heard) = channel();
         let log = Arc::new(Mutex::new(String::new()));
         // To its end, or the program would stand still when the pipe is full.
         let kept = Arc::clone(&log);
-        let reader = std::thread::spawn(move || {
+        let reader = thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 kept.lock().unwrap().extend([line.as_str(), "\n"]);
                 drop(said.send(line));
             }
         });
-        let address = loop {
-            let Ok(line) = heard.recv_timeout(START_WITHIN) else {
-                panic!("it does not serve: {}", log.lock().unwrap());
-            };
-            let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            if entry["fields"]["message"] == "serving" {
-                break entry["fields"]["address"].as_str().unwrap().parse().unwrap();
-            }
-        };
-        Self { child, address, log, reader: Some(reader) }
+        let address = SocketAddr::from(([0, 0, 0, 0], 0));
+        (Self { child, address, log, reader: Some(reader) }, heard)
+    }
+
+    /// Waits until it has logged this.
+    pub(crate) fn until_it_says(&self, what: &str) {
+        let until = Instant::now() + START_WITHIN;
+        while !self.log.lock().unwrap().contains(what) {
+            assert!(Instant::now() < until, "it does not say `{what}`: {}", self.log.lock().unwrap());
+            thread::yield_now();
+        }
     }
 
     /// The number of its process.

@@ -8,8 +8,9 @@ use concordat::decision::Agreement;
 use concordat::rotation::{self, Surveyed};
 use concordat::server::Trusted;
 use concordat::store::{self, CheckFailed, Options, Reads, Schema, Store};
-use concordat::tls::{self, Life};
+use concordat::tls::{self, Life, Shown};
 use concordat::{domain::Instant, server};
+use rustls::CertificateError;
 
 use super::{Finding, State};
 use crate::cli::{context, probe};
@@ -244,15 +245,37 @@ pub(super) async fn at_peer(config: &Config, peer: &str) -> Finding {
         return Finding::not_well(what, "is not HOST:PORT", "write concordat.ncsc.example:8443");
     };
     let proxy = context::proxy(peer);
-    let mut last = String::from("no agency is configured");
+    let remedy = "check name, port, firewall and proxies: whatever ends TLS on the way must pass it through instead";
+    let mut told: Option<String> = None;
     for agency in &config.agency {
         let Ok(roots) = tls::certificates_from_file(&config.path(&agency.roots_file)) else { continue };
         let Ok(trust) = tls::client_config(roots, None) else { continue };
         match tls::shown_by(peer, host.trim_matches(['[', ']']), trust, proxy.as_deref()).await {
-            Ok(_) => return Finding::well(what, format!("{} vouches for it", agency.id)),
-            Err(error) => last = error.to_string(),
+            Ok(Shown { asks_for_ours: true, .. }) => {
+                return Finding::well(what, format!("{} vouches for it, and it asks for our certificate", agency.id));
+            }
+            Ok(_) => {
+                let says = format!(
+                    "TLS is ended before the node: {} vouches for what answers there, and it asks for no certificate of ours",
+                    agency.id
+                );
+                return Finding::not_well(what, says, remedy);
+            }
+            // This agency did not issue it. Another one's roots may say more.
+            Err(error)
+                if matches!(
+                    tls::unfit(&error),
+                    Some(CertificateError::UnknownIssuer | CertificateError::BadSignature)
+                ) =>
+            {
+                told.get_or_insert_with(|| format!("none of the agencies vouches for it: {error}"));
+            }
+            Err(error) if tls::unfit(&error).is_some() => {
+                return Finding::not_well(what, format!("{} vouches for it, and yet: {error}", agency.id), remedy);
+            }
+            // Nor is there a way for the other agencies' sake.
+            Err(error) => return Finding::not_well(what, error.to_string(), remedy),
         }
     }
-    let remedy = "check name, port, firewall and proxies: whatever ends TLS on the way must pass it through instead";
-    Finding::not_well(what, last, remedy)
+    Finding::not_well(what, told.unwrap_or_else(|| "no agency's roots can be read".to_owned()), remedy)
 }

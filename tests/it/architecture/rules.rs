@@ -245,7 +245,7 @@ pub(super) const RULES: &[Rule] = &[
     // Probes and metrics, in plain text: nothing here knows a record.
     Rule {
         module: "ops",
-        modules: &["telemetry", "wire"],
+        modules: &["connections", "telemetry", "wire"],
         crates: &["http", "hyper", "hyper_util", "tokio", "tokio_util", "tonic", "tower", "tracing"],
         outside: &["io", "net", "time"],
     },
@@ -301,6 +301,8 @@ pub(super) const NARROW: &[(&str, &str, &[&str])] = &[
     ("wire", "decision", &["Activity", "Clause", "Modality"]),
     ("wire", "ledger", &["read_checkpoint"]),
     ("wire", "release", &["ReleasedIncident", "Shared"]),
+    // Who makes room for whom, and no connection of an agency's.
+    ("ops", "connections", &["Handshakes", "Underway"]),
     // Health, and no service of the contract.
     ("ops", "wire", &["Readiness"]),
     // Which roles there are; nothing of the contract's messages.

@@ -1,22 +1,74 @@
 //! `concordat doctor` and `concordat config`: they find what would stop a node, and say what to do.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+
+use concordat::config::Config;
+use concordat::dev::{Workspace, loopback};
+use concordat::tls;
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::with_ops;
 use crate::cli::{command, concordat, exit, text};
 use crate::harness::on_both_databases;
 
-/// What the doctor says: its exit code, and the state of each thing.
-async fn examined(file: &Path, more: &[&str]) -> (i32, Vec<(String, String, String)>) {
+/// What the doctor says: its exit code, and what it looked at.
+async fn said(file: &Path, more: &[&str]) -> (i32, Vec<Value>) {
     let mut arguments: Vec<String> = ["doctor", "-o", "json", "--config", text(file)].map(str::to_owned).into();
     arguments.extend(more.iter().map(ToString::to_string));
     // Not on the runtime's own thread: the doctor asks the node that runs on it.
     let output = tokio::task::spawn_blocking(move || command().args(arguments).output().unwrap()).await.unwrap();
-    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
-    let word = |check: &serde_json::Value, key: &str| check[key].as_str().unwrap().to_owned();
-    let checks = said["checks"].as_array().unwrap();
-    (exit(&output), checks.iter().map(|c| (word(c, "what"), word(c, "state"), word(c, "remedy"))).collect())
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    (exit(&output), said["checks"].as_array().unwrap().clone())
+}
+
+fn word(check: &Value, key: &str) -> String {
+    check[key].as_str().unwrap().to_owned()
+}
+
+/// Its exit code, and the state of each thing.
+async fn examined(file: &Path, more: &[&str]) -> (i32, Vec<(String, String, String)>) {
+    let (code, checks) = said(file, more).await;
+    (code, checks.iter().map(|c| (word(c, "what"), word(c, "state"), word(c, "remedy"))).collect())
+}
+
+/// Whatever ends TLS on the way, with a certificate of the node's own authority: it asks for none. Ends with the test.
+async fn ends_tls(config: &Config, address: &str) -> SocketAddr {
+    let [certificate, key] = [&config.tls.certificate_file, &config.tls.key_file].map(|file| config.path(file));
+    let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut server = ServerConfig::builder_with_provider(crypto)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            tls::certificates_from_file(&certificate).unwrap(),
+            PrivateKeyDer::from_pem_file(key).unwrap(),
+        )
+        .unwrap();
+    server.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(server));
+    let listener = TcpListener::bind(address).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            drop(acceptor.accept(socket).await);
+        }
+    });
+    address
+}
+
+/// What the doctor says of a peer: how it is, and why.
+async fn of_peer(file: &Path, peer: &str) -> (String, String) {
+    let (_, checks) = said(file, &["--peer", peer]).await;
+    let check = checks.iter().find(|check| word(check, "what") == format!("peer {peer}")).unwrap();
+    (word(check, "state"), word(check, "says"))
 }
 
 /// What is not well, and what to do about it.
@@ -65,6 +117,19 @@ on_both_databases! {
         // The way to a peer that is not one of ours, and one that is closed.
         let (code, checks) = examined(&file, &["--peer", "localhost:1"]).await;
         assert_eq!((code, ills(&checks).len()), (1, 1), "{checks:?}");
+
+        // Whatever ends TLS before the node is found out though it has a certificate of the right authority; and of a wrong
+        // name the right authority's word counts, not the others'.
+        let (state, says) = of_peer(&file, &format!("localhost:{}", ends_tls(&config, "127.0.0.1:0").await.port())).await;
+        assert!(state == "not well" && says.contains("TLS is ended before the node: ico vouches"), "{state}: {says}");
+        let (state, says) = of_peer(&file, &ends_tls(&config, "127.0.0.2:0").await.to_string()).await;
+        assert!(state == "not well" && says.contains("not valid for name \"127.0.0.2\""), "{state}: {says}");
+        let stranger = world.workspace.folder().join("stranger");
+        let stranger = Workspace::create(&stranger, crate::harness::real_now()).unwrap();
+        let strange = stranger.add_node("other", &["ncsc"], loopback(0), None, crate::harness::real_now()).await.unwrap();
+        let strange = ends_tls(&Config::load_alone(&strange).unwrap(), "127.0.0.1:0").await;
+        let (state, says) = of_peer(&file, &format!("localhost:{}", strange.port())).await;
+        assert!(state == "not well" && says.contains("none of the agencies vouches for it"), "{state}: {says}");
 
         fs::write(world.workspace.folder().join("node-one/server.pem"), "spoilt").unwrap();
         config.node.secret_file = "no-such.secret".into();

@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use concordat::config::{LedgerSection, RevocationPolicy};
 use concordat::ledger::SigningKey;
 use concordat::proto::v1;
 use concordat::proto::v1::event_service_client::EventServiceClient;
 use concordat::telemetry::{METRICS, page};
+use tonic::Request;
 
 use super::{PATIENT, answer, with_ops};
 use crate::architecture::workspace_file;
 use crate::builders::{assert_not_covered, assert_open, assert_released};
-use crate::harness::{on_both_databases, real_now};
+use crate::harness::{on_both_databases, real_now, request_id};
+use crate::outages::Intruder;
 
 /// The samples: each with its name and labels as written, and its value.
 fn samples(text: &str) -> BTreeMap<String, String> {
@@ -140,5 +142,25 @@ on_both_databases! {
         }
         assert!(!text.contains("officer-") && !text.contains("watcher"), "a metric names an officer");
         assert_eq!(is(&rpc("ReleaseService", "unary", "RequestRelease", "OK")), "3", "from the trailers");
+    }
+
+    /// Or nobody would hear that every withdrawal takes longer than its caller waits.
+    async fn a_withdrawal_whose_caller_has_left_is_measured_all_the_same(world: World) {
+        const STOPS: &str = "concordat_call_seconds_count{kind=\"stop\"}";
+        world = world.stop().await.start_with(with_ops).await;
+        let ops = world.node.ops.unwrap();
+        let permitted = world.permitted("ncsc").await;
+        let intruder = Intruder::lock(&world.config.database_url()).await;
+        let request = v1::WithdrawConsentRequest { request_id: request_id(), consent_id: permitted.consent.clone() };
+        let mut request = Request::new(request);
+        request.set_timeout(Duration::from_secs(1));
+        world.consents("ncsc").withdraw_consent(request).await.unwrap_err();
+        assert!(!answer(ops, "/metrics").1.contains(STOPS), "the lock is still another's");
+        intruder.let_go().await;
+        let begun = Instant::now();
+        while samples(&answer(ops, "/metrics").1).get(STOPS).map(String::as_str) != Some("1") {
+            assert!(begun.elapsed() < PATIENT, "the withdrawal was not measured");
+            tokio::task::yield_now().await;
+        }
     }
 }
