@@ -257,7 +257,9 @@ impl Store {
                 let found = column.after(&mut self.reads().await?, &last, PAGE).await?;
                 let Some(end) = found.last() else { break };
                 last = (end.id.clone(), end.number);
-                found.iter().for_each(|row| look(column, row));
+                for row in &found {
+                    look(column, row);
+                }
             }
         }
         Ok(())

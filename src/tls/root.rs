@@ -50,7 +50,7 @@ impl Root {
 /// the second vouches for.
 pub(super) fn is_issued_by(below: &CertificateDer<'_>, above: &CertificateDer<'_>) -> bool {
     let read = |der| X509Certificate::from_der(der).map(|(_, certificate)| certificate);
-    let (Ok(issued), Ok(issuer)) = (read(below), read(above)) else { return false };
-    let (stated, signature) = (issued.tbs_certificate.as_ref(), &issued.signature_value.data);
-    issued.issuer().as_raw() == issuer.subject().as_raw() && is_signed(below, stated, signature, &issuer) == Some(true)
+    let (Ok(lower), Ok(upper)) = (read(below), read(above)) else { return false };
+    let (stated, signature) = (lower.tbs_certificate.as_ref(), &lower.signature_value.data);
+    lower.issuer().as_raw() == upper.subject().as_raw() && is_signed(below, stated, signature, &upper) == Some(true)
 }
