@@ -49,6 +49,12 @@ chart:
     cargo build --quiet --locked
     CONCORDAT={{ target }}/debug/concordat tests/helm/run --renew
 
+# The pictures of the dashboards in docs/pictures, of a run of twelve minutes against two pods with a Prometheus.
+pictures *arguments:
+    .ci/install postgres helm prometheus pictures
+    cargo build --quiet --locked
+    helm/pictures/run {{ target }}/debug/concordat {{ arguments }}
+
 # Renew docs/reference.md, which a test compares with the contract, the reasons and the agreements.
 reference:
     cargo run --quiet --locked -- reference > docs/reference.md
