@@ -112,8 +112,10 @@ impl<'a> Passage<'a> {
         #[cfg(feature = "control-reads-before-lock")]
         let before = control::before_the_lock(node).await?;
         let waiting = Moment::now();
-        let mut locked = node.store.lock().await?;
+        let locked = node.store.lock().await;
+        // What was waited for in vain, too: that is when somebody looks.
         node.metrics.lock.took(waiting.elapsed());
+        let mut locked = locked?;
         let held = Moment::now();
         let timing = node.timing(&locked);
         // Before anything of this tick has a place in the ledger.

@@ -16,7 +16,7 @@ Each series is this replica's own: sum them over replicas, except where a metric
 (`concordat_ledger_entries`, `concordat_nudges_due`, `concordat_overdue`, `concordat_agreements_in_force`), of which take the
 maximum. A labelled series appears with its first value.
 
-Histograms of times have the buckets 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250 and 500 ms, 1, 2.5, 10 and 30 s; that of batches
+Histograms of times have the buckets 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250 and 500 ms, 1, 2, 5, 10 and 30 s; that of batches
 1, 2, 4 and so on to 256 calls.
 
 | Metric | Kind | Labels | What it tells |

@@ -272,7 +272,7 @@ on_both_databases! {
         assert!(world.refused().contains("ncsc and ico: whoever has the key of"));
 
         world.put_file("ncsc/root.pem", new.root_pem());
-        assert_eq!(world.looked(), Looked { changed: vec![NCSC.into()], refused: vec![], ended: 1 });
+        assert_eq!(world.looked(), Looked { changed: vec![NCSC.into()], refused: vec![], ended: 1, ageing: vec![] });
         call(&old).await.unwrap_err();
         call(&moved).await.unwrap();
     }
@@ -404,7 +404,10 @@ async fn drill(world: &World, rounds: u64) {
         world.put_file("ncsc/token-2.pem", &TokenKeyPair::generate().unwrap().public_pem);
         let since = std::time::Instant::now();
         let looked = world.looked();
-        assert_eq!(looked, Looked { changed: vec![NODE.into(), NCSC.into(), KEYS.into()], refused: vec![], ended: 1 });
+        assert_eq!(
+            looked,
+            Looked { changed: vec![NODE.into(), NCSC.into(), KEYS.into()], refused: vec![], ended: 1, ageing: vec![] }
+        );
         call(&left).await.expect_err("revoked in this round");
         refusals.push(since.elapsed());
         while let Ok(Some(_)) = timeout(WITHIN, stream.message()).await.expect("its stream ends") {}

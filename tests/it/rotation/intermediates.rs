@@ -60,7 +60,7 @@ on_both_databases! {
             call(officer).await.unwrap();
         }
         publish(&world, &List::first(), &revoking(2, &leaf.serial));
-        assert_eq!(world.looked(), Looked { changed: vec![NCSC.into()], refused: vec![], ended: 1 });
+        assert_eq!(world.looked(), Looked { changed: vec![NCSC.into()], refused: vec![], ended: 1, ageing: vec![] });
         call(&first).await.expect_err("the authority below revoked it");
         call(&second).await.unwrap();
 
