@@ -211,7 +211,7 @@ fn open_facts() -> Result<Vec<(&'static str, Facts)>> {
         (
             "authorisation revoked",
             each(|found| {
-                found.authorisations.iter_mut().for_each(|one| one.revoked_at = Some(one.given_at.plus_days(1)))
+                found.authorisations.iter_mut().for_each(|one| one.revoked_at = Some(one.given_at.plus_days(1)));
             })?,
         ),
         ("frozen", each(|found| found.frozen_since = Some(Instant::from_micros(0)))?),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
 
 use concordat::config::{Config, LogFormat};
 use concordat::proto::ROLES;
@@ -178,15 +179,22 @@ fn an_agency_revokes_by_lists_unless_its_certificates_are_short_lived() {
     }
 }
 
-#[test]
-fn the_environment_comes_before_the_file_and_everything_wrong_is_said_at_once() {
+/// A node's configuration with nothing wrong in it.
+fn node_file() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("node.toml");
     fs::write(&file, NODE.replace("REVOCATION", "revocation = \"short-lived\"")).unwrap();
-    let load = |settings: &[(&str, &str)]| {
-        let environment = settings.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        Config::load_with(&file, environment)
-    };
+    (folder, file)
+}
+
+fn load_with(file: &Path, settings: &[(&str, &str)]) -> Result<Config, concordat::config::Error> {
+    Config::load_with(file, settings.iter().map(|(name, value)| ((*name).into(), (*value).into())))
+}
+
+#[test]
+fn the_environment_comes_before_the_file() {
+    let (folder, file) = node_file();
+    let load = |settings: &[(&str, &str)]| load_with(&file, settings);
     let mut config = load(&[
         ("CONCORDAT__NODE__DATABASE", "postgres://node@db/node"),
         ("CONCORDAT__NODE__DATABASE_PASSWORD_FILE", "password"),
@@ -237,7 +245,12 @@ fn the_environment_comes_before_the_file_and_everything_wrong_is_said_at_once() 
     load_os("SOMEBODY_ELSES").unwrap();
     let said = load_os("CONCORDAT__NODE__LISTEN").unwrap_err().to_string();
     assert!(said.contains("CONCORDAT__NODE__LISTEN (environment): is not UTF-8"), "{said}");
+}
 
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let (_folder, file) = node_file();
+    let load = |settings: &[(&str, &str)]| load_with(&file, settings);
     let error = load(&[
         ("CONCORDAT__NODE__LISTENS", "127.0.0.1:9"),
         ("CONCORDAT__AGENCY__ID", "ico"),
@@ -256,8 +269,8 @@ fn the_environment_comes_before_the_file_and_everything_wrong_is_said_at_once() 
     );
 
     let said = load(&[("CONCORDAT__NOD__LISTEN", "127.0.0.1:9"), ("CONCORDAT__X__Y", "")]).unwrap_err();
-    let [node, none] = said.problems() else { panic!("{said}") };
-    assert_eq!(node, "CONCORDAT__NOD__LISTEN (environment): there is no section `nod`: did you mean `node`?");
+    let [misspelt, none] = said.problems() else { panic!("{said}") };
+    assert_eq!(misspelt, "CONCORDAT__NOD__LISTEN (environment): there is no section `nod`: did you mean `node`?");
     let sections = "events, filler, limits, log, node, ops, tls, traces";
     assert_eq!(*none, format!("CONCORDAT__X__Y (environment): there is no section `x`; there are {sections}"));
 

@@ -26,7 +26,7 @@ on_both_databases! {
             let hours = |hours: i64| real_now().plus_seconds(hours * 3_600);
             world.put_file("ncsc/lists.pem", &authority.publish(&list, hours(hours_left), hours(-hours_ago)).unwrap());
             let looked = world.looked();
-            assert_eq!(looked.refused, [String::new(); 0]);
+            assert!(looked.refused.is_empty(), "{looked:?}");
             looked.ageing.into_iter().map(|(name, life)| (name.contains("list of ncsc"), life)).collect::<Vec<_>>()
         };
         assert_eq!(publish(2, 4, 6), []);
