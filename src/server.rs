@@ -248,8 +248,9 @@ async fn watch_suspensions(exchange: Exchange, connections: Arc<Connections>, sh
         match exchange.suspended_systems().await {
             Ok(SuspendedSystems { agencies, certificates }) => {
                 let suspended: BTreeSet<_> = agencies.difference(&known).cloned().collect();
+                // Whom an agency is suspended by is told to each call of its, for as long as there is a connection.
                 let ended =
-                    connections.deny(&certificates) + connections.end(|peer, _| suspended.contains(peer.agency()));
+                    connections.deny(&certificates) + connections.dismiss(|peer| suspended.contains(peer.agency()));
                 if ended > 0 {
                     tracing::warn!(ended, "connections end: their certificate or their agency is suspended");
                 }

@@ -132,6 +132,14 @@ impl Connections {
         ended.count()
     }
 
+    /// Has these peers leave: they are told to, and their connections are cut a moment later. Until then they are answered, for
+    /// who they are is not in doubt. Returns how many connections there were.
+    pub fn dismiss(&self, whose: impl Fn(&Peer) -> bool) -> usize {
+        let state = self.state();
+        let stay = state.open.values().filter(|entry| !entry.ended.is_cancelled());
+        stay.filter(|entry| whose(&entry.peer)).inspect(|entry| entry.ended.cancel()).count()
+    }
+
     /// From now on nobody may connect by these certificates and no others; the connections by them end. Each is named as
     /// [`certificate_name`](crate::domain::certificate_name) has it.
     pub fn deny(&self, certificates: &BTreeSet<(AgencyId, String)>) -> usize {

@@ -327,6 +327,9 @@ fn who_is_pushed_out_is_no_longer_served_than_whoever_vouches_for_them_does() {
     assert_eq!(revoke(), 1, "the other one is ending already");
     assert!(thieves.iter().all(|(peer, _)| peer.is_withdrawn()) && !own.0.is_withdrawn());
     assert_eq!((revoke(), count()), (0, 1));
+    let dismiss = || connections.dismiss(|peer| peer.agency().as_str() == "ico");
+    assert_eq!((dismiss(), dismiss(), count()), (1, 0, 0), "the one that is left");
+    assert!(!own.0.is_withdrawn(), "and it is answered until it is cut");
 }
 
 #[tokio::test]

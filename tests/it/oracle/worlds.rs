@@ -110,7 +110,8 @@ impl Making<'_> {
             let incident = self.incident(theirs);
             self.reference(incident, requester);
         }
-        let many = if self.dice.chance(2) { self.dice.pick(&[16, 17]) } else { 1 + usize::from(self.dice.chance(25)) };
+        let many =
+            if self.dice.chance(2) { self.dice.pick(&[16, 17, 17]) } else { 1 + usize::from(self.dice.chance(25)) };
         if many > 2 {
             self.crowd = 100;
         }
