@@ -118,9 +118,11 @@ impl Node {
                 tracing::warn!(agreement = %id, used, unused, "an agreement has two texts: the bundled one is not proposed");
             }
         }
-        let own_keys = own_keys(setup.agencies.iter().map(|agency| &agency.id), &setup.keys, setup.history);
+        let agencies: BTreeMap<AgencyId, Agency> =
+            setup.agencies.into_iter().map(|agency| (agency.id.clone(), agency)).collect();
+        let own_keys = own_keys(agencies.keys(), &setup.keys, setup.history);
         Ok(Self {
-            agencies: setup.agencies.into_iter().map(|agency| (agency.id.clone(), agency)).collect(),
+            agencies,
             known: setup.known,
             proposals,
             store: setup.store,

@@ -25,21 +25,24 @@ fn readable(config: &Config) -> BTreeSet<String> {
 pub(super) async fn watch(exchange: Exchange, config: Config, standing: Standing, shutdown: CancellationToken) {
     let config = Arc::new(config);
     let mut turns = Turns::every(Duration::from_secs(config.tls.reload_seconds));
+    let (mut last_absent, mut could_seal) = (None, true);
     while shutdown.run_until_cancelled(turns.wait()).await.is_some() {
         let files = Arc::clone(&config);
         // What cannot be looked at is as if it were not there.
         let readable = tokio::task::spawn_blocking(move || readable(&files)).await.unwrap_or_default();
         match exchange.look_at_keys().await {
             Ok(KeysInUse { signers, may_seal }) => {
-                let absent = signers.iter().find(|id| !readable.contains(*id) || !exchange.node().has_key(id));
-                if let Some(id) = absent {
+                let absent = signers.into_iter().find(|id| !readable.contains(id) || !exchange.node().has_key(id));
+                // Once, and not at every look.
+                if let Some(id) = absent.as_ref().filter(|_| absent != last_absent) {
                     tracing::error!(id, "a key that signs the ledger is missing or cannot be read: put its file back");
                 }
-                if !may_seal {
+                if could_seal && !may_seal {
                     tracing::error!("nothing is sealed with `secret_file` any more, or another secret is missing");
                 }
                 standing.set(Check::LedgerKey, absent.is_none());
                 standing.set(Check::NodeSecret, may_seal);
+                (last_absent, could_seal) = (absent, may_seal);
             }
             // The database's own part of readiness says so.
             Err(error) => tracing::debug!(%error, "the keys in use could not be looked at"),
