@@ -299,22 +299,31 @@ async fn keep_filled(exchange: Exchange, shutdown: CancellationToken) {
 /// How often a commit is tried, so that readiness follows the database when nobody calls, too.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 
-/// Keeps readiness as the store is, until the node stops.
+/// Keeps readiness as the store is, until the node stops. A batch can find out while a probe still waits.
 async fn watch_store(exchange: Exchange, standing: Standing, shutdown: CancellationToken) {
     let mut faults = exchange.faults();
+    let follow = async {
+        loop {
+            let commits = exchange.commits_now();
+            standing.set(Check::Database, commits != Commits::None);
+            standing.set_ill(Ill::Disk, commits == Commits::Withdrawals);
+            if faults.changed().await.is_err() {
+                return;
+            }
+        }
+    };
     let mut ticks = tokio::time::interval(PROBE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            // A batch can find out between two probes.
-            changed = faults.changed() => if changed.is_err() { return },
-            _ = ticks.tick() => exchange.probe().await,
+    let probe = async {
+        loop {
+            ticks.tick().await;
+            exchange.probe().await;
         }
-        faults.mark_unchanged();
-        let commits = exchange.commits_now();
-        standing.set(Check::Database, commits != Commits::None);
-        standing.set_ill(Ill::Disk, commits == Commits::Withdrawals);
+    };
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = follow => {}
+        () = probe => {}
     }
 }
 

@@ -321,8 +321,9 @@ async fn singly(node: &Arc<Node>, items: &[Item]) -> Vec<Result<Reply>> {
     replies
 }
 
-/// How long a batch may take. PostgreSQL ends a statement after 10 s, so an answer that takes longer is none that comes.
-const LONGEST: Duration = Duration::from_secs(20);
+/// How long a batch, or a probe, may take. PostgreSQL ends a statement after 10 s, so an answer that takes longer is none
+/// that comes.
+pub(super) const LONGEST: Duration = Duration::from_secs(20);
 
 /// Runs a batch in a task of its own, so that neither a panic nor a database that fell silent leaves the queue without a
 /// consumer. A batch that is given up goes on by itself: it must not be dropped halfway.

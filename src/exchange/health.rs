@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 
+use super::batch::LONGEST;
 use super::{Error, Exchange, Result};
 use crate::{store, telemetry};
 
@@ -124,14 +126,28 @@ impl Exchange {
             // The calls themselves have shown it; a probe would only keep the next ones waiting.
             return;
         }
-        let mut tried = self.node.store.probe().await;
+        let mut tried = self.try_commit().await;
         if tried.as_ref().is_err_and(store::Error::is_before_lock) {
             // To have waited too long once may have been a large batch, or another replica's.
-            tried = self.node.store.probe().await;
+            tried = self.try_commit().await;
         }
         match tried {
             Ok(()) => health.recovered(),
             Err(error) => health.failed(&Arc::new(error)),
+        }
+    }
+
+    /// In a task of its own, which goes on by itself where the database fell silent, or where nobody waits any more.
+    async fn try_commit(&self) -> store::Result<()> {
+        let store = self.node.store.clone();
+        let commit = tokio::spawn(async move { store.probe().await });
+        match timeout(LONGEST, commit).await {
+            Ok(Ok(tried)) => tried,
+            // No answer in time; or a panic, and none comes.
+            Ok(Err(_)) | Err(_) => {
+                self.node.store.renew_connections();
+                Err(store::Error::Silent(LONGEST.as_secs()))
+            }
         }
     }
 }

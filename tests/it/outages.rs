@@ -74,7 +74,7 @@ impl World {
 }
 
 /// Waits until the node says so of itself.
-async fn until_ready(officer: OfficerChannel, ready: bool) {
+pub(crate) async fn until_ready(officer: OfficerChannel, ready: bool) {
     let wanted = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
     let mut health = HealthClient::new(officer);
     let request = HealthCheckRequest { service: String::new() };

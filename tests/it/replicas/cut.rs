@@ -18,6 +18,7 @@ use super::proxy::{Proxy, Rule};
 use super::stage::{Case, Ending, Stage};
 use super::{PATIENCE, Site, runtime};
 use crate::harness::request_id;
+use crate::outages::until_ready;
 use crate::program::Program;
 
 /// Which replica, as the stage counts its clients.
@@ -199,6 +200,25 @@ fn a_replica_whose_database_falls_silent_serves_again() {
 
         assert!(asked.released);
         assert_eq!(scene.entries(&asked.request_id).await.len(), 1);
+        assert_eq!(scene.finish().await.releases, 1);
+    });
+}
+
+/// Nobody calls, and what is swallowed is the try of a commit: the replica says that it is not ready, or calls would be sent
+/// to it for as long as the kernel waits for the connection's end.
+#[test]
+fn a_replica_whose_database_falls_silent_while_nobody_calls_is_not_ready() {
+    runtime().block_on(async {
+        let Some(scene) = Scene::new().await else { return };
+        let officer = || scene.site.officer(scene.replicas[PROXIED].address, "ico", "aud", &["auditor"]);
+        until_ready(officer(), true).await;
+        scene.proxy.next_and_last(Rule::Silence);
+        scene.proxy.applied(1).await;
+        until_ready(officer(), false).await;
+
+        scene.proxy.open();
+        until_ready(officer(), true).await;
+        assert!(scene.stage.ask(&scene.case, PROXIED).await.released);
         assert_eq!(scene.finish().await.releases, 1);
     });
 }
