@@ -12,13 +12,16 @@ mod table;
 mod traces;
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeMetric;
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Metric, Registry};
 
 pub use call::{Call, Code};
@@ -95,6 +98,7 @@ macro_rules! made {
 made! {
     Counter, "counter", Counter::default();
     Gauge, "gauge", Gauge::default();
+    Known, "gauge", Known::default();
     Times, "histogram", Times(Histogram::new(SECONDS));
     Sizes, "histogram", Sizes(Histogram::new(CALLS));
 }
@@ -126,18 +130,51 @@ impl Sizes {
     }
 }
 
+/// A figure that is on the page once it is known: what is not known yet is not 0.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    gauge: Gauge,
+    is_known: Arc<AtomicBool>,
+}
+
+impl Known {
+    /// It is this now.
+    pub fn set(&self, figure: i64) {
+        self.gauge.set(figure);
+        self.is_known.store(true, Ordering::Release);
+    }
+}
+
+impl TypedMetric for Known {
+    const TYPE: MetricType = <Gauge as TypedMetric>::TYPE;
+}
+
+impl EncodeMetric for Known {
+    fn encode(&self, encoder: MetricEncoder<'_>) -> std::fmt::Result {
+        self.gauge.encode(encoder)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        self.gauge.metric_type()
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.is_known.load(Ordering::Acquire)
+    }
+}
+
 macro_rules! through {
     ($($metric:ty),+) => { $(
-        impl prometheus_client::metrics::TypedMetric for $metric {
-            const TYPE: prometheus_client::metrics::MetricType = Histogram::TYPE;
+        impl TypedMetric for $metric {
+            const TYPE: MetricType = Histogram::TYPE;
         }
 
         impl EncodeMetric for $metric {
-            fn encode(&self, encoder: prometheus_client::encoding::MetricEncoder<'_>) -> std::fmt::Result {
+            fn encode(&self, encoder: MetricEncoder<'_>) -> std::fmt::Result {
                 self.0.encode(encoder)
             }
 
-            fn metric_type(&self) -> prometheus_client::metrics::MetricType {
+            fn metric_type(&self) -> MetricType {
                 self.0.metric_type()
             }
         }

@@ -235,14 +235,17 @@ async fn process(node: &Arc<Node>, health: &Health, items: Vec<Item>) {
     }
     node.metrics.batch_calls.were(items.len());
     let works: Vec<Arc<Work>> = items.iter().map(|item| Arc::clone(&item.work)).collect();
-    let replies = match apart(node, works).await {
+    let tried = apart(node, works).await;
+    if tried.is_err() {
+        node.metrics.batch_failures.inc();
+    }
+    let replies = match tried {
         Ok(replies) => replies,
         // Nothing was begun, and each of them would wait as long for nothing.
         Err(Error::Store(error)) if error.is_before_lock() => {
             items.iter().map(|_| Err(Error::Store(Arc::clone(&error)))).collect()
         }
         Err(error) => {
-            node.metrics.batch_failures.inc();
             tracing::warn!(%error, calls = items.len(), "a batch failed and is done call by call");
             singly(node, &items).await
         }

@@ -146,3 +146,17 @@ impl Drop for Call {
         self.metrics.handled.with(labels).inc();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::METRICS;
+
+    #[test]
+    fn the_page_has_every_status_that_can_be_exported() {
+        let handled = METRICS.iter().find(|row| row.name == "grpc_server_handled_total").expect("it is on the page");
+        let (_, said) = handled.labels.iter().find(|(name, _)| *name == "grpc_code").expect("it has the status");
+        let told: Vec<&str> = said.split('`').skip(1).step_by(2).collect();
+        assert_eq!(told, NAMES);
+    }
+}

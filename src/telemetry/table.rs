@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::call::{Rpc, rpcs};
-use super::{Made, Series, Sizes, Times};
+use super::{Known, Made, Series, Sizes, Times};
 
 /// What is said of one metric in `docs/metrics.md`.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +58,9 @@ metrics! {
         "Calls that have begun";
     handled: Series<Counter>, "grpc_server_handled_total",
         ["grpc_type": "as above", "grpc_service": "as above", "grpc_method": "as above",
-         "grpc_code": "the status, such as `OK` or `ResourceExhausted`; `Canceled` if the caller left first"],
+         "grpc_code": "the status: `OK`, `Canceled` (also if the caller left first), `Unknown`, `InvalidArgument`, `DeadlineExceeded`, \
+          `NotFound`, `AlreadyExists`, `PermissionDenied`, `ResourceExhausted`, `FailedPrecondition`, `Aborted`, `OutOfRange`, \
+          `Unimplemented`, `Internal`, `Unavailable`, `DataLoss` or `Unauthenticated`"],
         "Calls that have ended, by the status in their trailers";
     handling: Series<Times>, "grpc_server_handling_seconds",
         ["grpc_type": "as above", "grpc_service": "as above", "grpc_method": "as above"],
@@ -72,21 +74,22 @@ metrics! {
     calls: Series<Times>, "concordat_call_seconds",
         ["kind": "`stop` (takes a permission away), `change`, `ask`, `offer` or `share` (a table or a theme)"],
         "From the queue to the answer, of calls that were tried: done or failed, whether their caller still waits or not";
-    queue: Gauge, "concordat_queue_calls", [],
+    queue: Known, "concordat_queue_calls", [],
         "Calls that wait for the next batch";
     overloads: Counter, "concordat_queue_overloads_total", [],
         "Calls turned away because their agency's queue is full";
     batch_calls: Sizes, "concordat_batch_calls", [],
         "Calls in a batch";
     batch_failures: Counter, "concordat_batch_failures_total", [],
-        "Batches that failed as a whole; their calls were tried one by one";
+        "Batches that failed as a whole: before the ledger's lock was had, and their calls with them; or after, and the calls \
+         were tried one by one";
     lock: Times, "concordat_ledger_lock_seconds", [],
         "How long a batch waited for the ledger's lock";
     append: Times, "concordat_ledger_append_seconds", [],
         "From the lock to the commit of a batch";
-    entries: Gauge, "concordat_ledger_entries", [],
+    entries: Known, "concordat_ledger_entries", [],
         "Entries of the ledger, as last seen by this replica";
-    database_up: Gauge, "concordat_database_up", [],
+    database_up: Known, "concordat_database_up", [],
         "1 while the database takes commits, if only those that take a permission away, else 0";
     database_connections: Series<Gauge>, "concordat_database_connections",
         ["pool": "`writer` or `reader`", "state": "`used` or `idle`"],
@@ -96,7 +99,7 @@ metrics! {
     degraded: Series<Gauge>, "concordat_degraded",
         ["check": "`agreements` (one in force cannot be read) or `disk` (SQLite's has little room)"],
         "1 while this keeps the node from releasing and not from taking a permission away, else 0. It stays ready";
-    certificate: Gauge, "concordat_tls_certificate_not_after_seconds", [],
+    certificate: Known, "concordat_tls_certificate_not_after_seconds", [],
         "When the node's own certificate ends, in seconds since 1970";
     anchors: Series<Gauge>, "concordat_tls_trust_anchor_not_after_seconds",
         ["agency": "a configured agency", "fingerprint": "the root's SHA-256, its first 16 digits"],
@@ -108,14 +111,15 @@ metrics! {
         "From when a revocation list counts, in seconds since 1970: the other end of its life";
     ledger_keys: Series<Gauge>, "concordat_ledger_key_not_after_seconds",
         ["agency": "a configured agency", "key": "the ledger's name and the key's id"],
-        "Until when another node's ledger key is believed, in seconds since 1970, if the configuration says so";
+        "Until when the last of another agency's ledger keys is believed, in seconds since 1970; none where the configuration \
+         names no end of one";
     reloads: Series<Counter>, "concordat_tls_reloads_total",
         ["set": "`node`, `trust` or `tokens`", "agency": "a configured agency; `-` for the node's own certificate",
          "result": "`applied` or `refused`"],
         "Certificates, lists and keys on disk that were put in place, or could not be used";
-    looked_at: Gauge, "concordat_tls_files_looked_at_seconds", [],
+    looked_at: Known, "concordat_tls_files_looked_at_seconds", [],
         "When the files of certificates, lists and keys were looked at last, in seconds since 1970";
-    refused_sets: Gauge, "concordat_tls_refused_sets", [],
+    refused_sets: Known, "concordat_tls_refused_sets", [],
         "Sets of files that cannot be used as they are on disk now";
     connections: Series<Gauge>, "concordat_connections", ["agency": "a configured agency"],
         "Open connections";
@@ -126,13 +130,13 @@ metrics! {
         "Nudges that are due and not acknowledged, looked at every ten minutes. Requests that wait are none of them";
     overdue: Series<Gauge>, "concordat_overdue", ["what": "`duty`, `notice` or `wrongful_release`"],
         "What should have been done by now, at most 1,000 of each, looked at every ten minutes";
-    agreements: Gauge, "concordat_agreements_in_force", [],
+    agreements: Known, "concordat_agreements_in_force", [],
         "Agreements in force";
     build: Series<Gauge>, "concordat_build_info", ["version": "the program's version"],
         "Always 1";
-    started_at: Gauge, "process_start_time_seconds", [],
+    started_at: Known, "process_start_time_seconds", [],
         "When the node began, in seconds since 1970";
-    memory: Gauge, "process_resident_memory_bytes", [],
+    memory: Known, "process_resident_memory_bytes", [],
         "Memory that the process holds";
 }
 

@@ -35,10 +35,27 @@ def queries(dashboard: Path) -> list[str]:
     ]
 
 
-def documented() -> dict[str, set[str]]:
-    """The metrics of docs/metrics.md, which the program writes, with their labels."""
+def documented() -> dict[str, dict[str, set[str] | None]]:
+    """The metrics of docs/metrics.md, which the program writes, with their labels and the values of each.
+
+    Nothing where the values are the configuration's or the contract's. That nothing else is exported, the program's own
+    tests see to.
+    """
     rows = re.findall(r"^\| `(\w+)` \| \w+ \|(.*?)\|", (ROOT / "docs/metrics.md").read_text(), re.M)
-    return {name: set(re.findall(r"(?:^ |<br>)`(\w+)`:", labels)) for name, labels in rows}
+    metrics, before = {}, {}
+    for name, labels in rows:
+        metrics[name] = {}
+        for label, said in re.findall(r"(?:^ |<br>)`(\w+)`: (.*?)(?=<br>| $)", labels):
+            if said != "as above":
+                before[label] = set(re.findall("`([^`]+)`", said)) if said.startswith(("`", "the status: ")) else None
+            metrics[name][label] = before[label]
+    return metrics
+
+
+def labels_of(expression: str) -> set[tuple[str, str]]:
+    """Each label that a query or a series names, with each value that it names of it."""
+    named = re.findall(r'(\w+)(?:=~|!~|!=|=)"([^"]*)"', expression)
+    return {(label, value) for label, values in named for value in values.split("|")}
 
 
 class Monitoring(unittest.TestCase):
@@ -78,7 +95,7 @@ class Monitoring(unittest.TestCase):
             return re.findall(r"time\(\) < (.*)", rules["ConcordatCertificateEnds"])
 
         for certificates in (21600, 604800, 3600):
-            self.assertEqual(ends(certificates), [str(certificates), "30 * 86400"])
+            self.assertEqual(ends(certificates), [str(certificates), "30 * 86400", "30 * 86400"])
         # What the file says by itself is what the values say by themselves.
         values = yaml.safe_load((CHART / "values.yaml").read_text())["metrics"]["prometheusRule"]
         self.assertEqual(values["certificateEndsSeconds"], 7 * 86400)
@@ -106,19 +123,40 @@ class Monitoring(unittest.TestCase):
                     expression.count("{"), expression.count('{namespace="$namespace",job="$job"'), expression
                 )
 
-    def test_each_metric_is_exported_with_its_labels(self):
+    def test_each_metric_is_exported_with_its_labels_and_their_values(self):
         exported = documented()
         self.assertGreater(len(exported), 20)
+        self.assertIn("stop", exported["concordat_call_seconds"]["kind"])
+        self.assertIn("Unavailable", exported["grpc_server_handled_total"]["grpc_code"])
+        self.assertIn("refused", exported["concordat_tls_reloads_total"]["result"])
+        self.assertIsNone(exported["concordat_connections"]["agency"])
         expressions = [(RULES.name, alert["expr"]) for alert in alerts()]
         expressions += [(dashboard.name, query) for dashboard in DASHBOARDS for query in queries(dashboard)]
+        tests = yaml.safe_load((Path(__file__).parent / "alerts.test.yaml").read_text())["tests"]
+        # `up` is what scraping adds.
+        expressions += [
+            ("alerts.test.yaml", series)
+            for test in tests
+            for series in (one["series"] for one in test["input_series"])
+            if not series.startswith("up{")
+        ]
         for place, expression in expressions:
             with self.subTest(place=place, expression=expression):
                 metrics = {re.sub("_(bucket|sum|count)$", "", name) for name in METRIC.findall(expression)}
                 self.assertLessEqual(metrics, set(exported))
                 known = set().union(SCRAPED, *(exported[metric] for metric in metrics))
-                used = set(re.findall(r"(\w+)(?:=|!=|=~)\"", expression))
+                used = {label for label, _ in labels_of(expression)}
                 used |= {label for labels in re.findall(r"by \(([^)]*)\)", expression) for label in labels.split(", ")}
                 self.assertLessEqual(used, known)
+                for label, value in labels_of(expression):
+                    closed = [exported[metric][label] for metric in metrics if exported[metric].get(label)]
+                    self.assertTrue(all(value in values for values in closed), f"`{label}` is never `{value}`")
+
+    def test_the_runbook_says_what_each_part_of_readiness_means(self):
+        metrics = documented()
+        checks = metrics["concordat_ready"]["check"] | metrics["concordat_degraded"]["check"]
+        runbook = re.search(r"^## ConcordatNotReady$(.*?)^## ", (ROOT / "docs/alerts.md").read_text(), re.M | re.S)[1]
+        self.assertEqual(set(re.findall(r"^\| `(\w+)` \| ", runbook, re.M)), checks | {"check"})
 
 
 if __name__ == "__main__":

@@ -232,6 +232,11 @@ on_postgres! {
         let says = tokio::task::spawn_blocking(move || until(ops, "/startupz", 503)).await.unwrap();
         assert!(says.contains("schema"), "{says}");
         assert_eq!(answer(ops, "/livez").0, 200, "waiting is no reason to restart it");
+        let figures = answer(ops, "/metrics").1;
+        assert!(figures.contains("\nprocess_start_time_seconds ") && figures.contains("concordat_ready{check=\"schema\"} 0"));
+        for unknown in ["concordat_ledger_entries", "concordat_database_up", "concordat_tls_certificate_not_after_seconds"] {
+            assert!(!figures.contains(unknown), "`{unknown}` is not known yet");
+        }
         until_looked(&config.database_url()).await;
         let store = Store::open(&Options::inspect(config.database_url())).await.unwrap();
         assert_eq!(store.schema().await.unwrap(), Schema::Earlier, "it has looked, and changed nothing");

@@ -8,7 +8,7 @@ use concordat::config::{LedgerSection, RevocationPolicy};
 use concordat::ledger::SigningKey;
 use concordat::proto::v1;
 use concordat::proto::v1::event_service_client::EventServiceClient;
-use concordat::telemetry::{METRICS, page};
+use concordat::telemetry::{METRICS, Row, page};
 use tonic::Request;
 
 use super::{PATIENT, answer, with_ops};
@@ -30,6 +30,18 @@ fn labels(sample: &str) -> BTreeSet<&str> {
     names.filter(|name| *name != "le").collect()
 }
 
+/// The labels of a sample that the page gives the values of, each with its value and those.
+fn told<'a>(row: &Row, sample: &'a str) -> Vec<(&'a str, BTreeSet<&'static str>)> {
+    let inside = sample.split_once('{').map_or("", |(_, rest)| rest.trim_end_matches("\"}"));
+    let each = inside.split("\",").filter_map(|label| label.split_once("=\""));
+    let values = |label: &str| {
+        let said = row.labels.iter().find(|(name, _)| *name == label)?.1;
+        let is_closed = said.starts_with('`') || said.starts_with("the status: ");
+        is_closed.then(|| said.split('`').skip(1).step_by(2).collect())
+    };
+    each.filter_map(|(label, value)| Some((value, values(label)?))).collect()
+}
+
 #[test]
 fn the_page_of_metrics_is_what_the_program_says() {
     let written = fs::read_to_string(workspace_file("docs/metrics.md")).unwrap();
@@ -46,15 +58,19 @@ on_both_databases! {
         world.hand.advance_micros(10 * 86_400 * 1_000_000);
         let lists = world.workspace.authority("ncsc").unwrap().revoke(&[], 1, real_now()).unwrap();
         fs::write(world.workspace.folder().join("ncsc/lists.pem"), lists).unwrap();
-        let key = SigningKey::from_seed("other.example", &[7; 32]).unwrap().verifier_key();
-        fs::write(world.workspace.folder().join("ncsc/ledger.pub"), key).unwrap();
+        for (seed, file) in [(7, "ledger.pub"), (8, "former-ledger.pub")] {
+            let key = SigningKey::from_seed("other.example", &[seed; 32]).unwrap().verifier_key();
+            fs::write(world.workspace.folder().join("ncsc").join(file), key).unwrap();
+        }
         world = world.stop().await.start_with(|config| {
             with_ops(config);
             let ncsc = config.agency.iter_mut().find(|agency| agency.id.as_str() == "ncsc").unwrap();
             ncsc.revocation = RevocationPolicy::Crl;
             ncsc.revocation_lists_file = Some("../ncsc/lists.pem".into());
-            let key_file = "../ncsc/ledger.pub".into();
-            ncsc.ledger.push(LedgerSection { key_file, from: None, until: Some("2100-01-01".into()) });
+            for (file, until) in [("ledger.pub", "2100-01-01"), ("former-ledger.pub", "2026-01-01")] {
+                let key_file = format!("../ncsc/{file}").into();
+                ncsc.ledger.push(LedgerSection { key_file, from: None, until: Some(until.into()) });
+            }
         }).await;
         let ops = world.node.ops.unwrap();
 
@@ -111,6 +127,10 @@ on_both_databases! {
             let name = sample.split('{').next().unwrap();
             let whole = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).filter(|name| rows.contains(name));
             assert!(rows.contains(whole.unwrap_or(name)), "`{name}` is not on the page");
+            let row = METRICS.iter().find(|row| row.name == whole.unwrap_or(name)).unwrap();
+            for (value, known) in told(row, sample) {
+                assert!(known.contains(value), "`{sample}`: the page does not know this `{value}`");
+            }
         }
 
         let is = |sample: &str| found.get(sample).map_or_else(|| panic!("no `{sample}` in:\n{text}"), String::as_str);
@@ -126,8 +146,9 @@ on_both_databases! {
         assert!(!text.contains("request-unanswered"), "it would tell whether something is held");
         assert_eq!((is("concordat_tls_refused_sets"), is("concordat_database_up")), ("1", "1"));
         assert_eq!(is("concordat_tls_reloads_total{set=\"trust\",agency=\"ncsc\",result=\"refused\"}"), "1");
-        let (_, until) = found.iter().find(|(name, _)| name.contains("key=\"other.example+")).unwrap();
-        assert_eq!(until, "4102444800", "the key counts until 2100");
+        let ends: Vec<_> = found.iter().filter(|(name, _)| name.starts_with("concordat_ledger_key_not_after_seconds{")).collect();
+        assert_eq!(ends.len(), 1, "a key that another one follows is nobody's worry: {ends:?}");
+        assert!(ends[0].0.contains("key=\"other.example+") && ends[0].1 == "4102444800", "the last counts until 2100: {ends:?}");
         for check in ["certificate", "database", "files", "ledger_key", "node_secret", "schema"] {
             assert_eq!(is(&format!("concordat_ready{{check=\"{check}\"}}")), "1", "{check}");
         }
@@ -162,5 +183,14 @@ on_both_databases! {
             assert!(begun.elapsed() < PATIENT, "the withdrawal was not measured");
             tokio::task::yield_now().await;
         }
+
+        // Nor does a batch fail unseen that has not even had the lock.
+        let failures = || samples(&answer(ops, "/metrics").1)["concordat_batch_failures_total"].parse::<u64>().unwrap();
+        let before = failures();
+        let consent_id = world.permitted("nca").await.consent;
+        let intruder = Intruder::lock(&world.config.database_url()).await;
+        world.consents("nca").withdraw_consent(v1::WithdrawConsentRequest { request_id: request_id(), consent_id }).await.unwrap_err();
+        assert_eq!(failures(), before + 1);
+        intruder.let_go().await;
     }
 }
