@@ -48,6 +48,8 @@ impl What {
 }
 
 const PATIENCE: Duration = Duration::from_secs(2);
+/// More than every metric of a node takes.
+const LONGEST_ANSWER: u64 = 8 << 20;
 
 pub(super) fn run(arguments: &Arguments, format: Option<Format>) -> anyhow::Result<Verdict> {
     let (is_so, said) = ask(&arguments.ops, arguments.what.path())?;
@@ -68,7 +70,7 @@ pub(super) fn ask(address: &str, path: &str) -> anyhow::Result<(bool, String)> {
     // Version 1.0, so that the answer ends with the connection.
     write!(socket, "GET {path} HTTP/1.0\r\n\r\n").with_context(nobody)?;
     let mut answer = Vec::new();
-    socket.take(64 * 1024).read_to_end(&mut answer).with_context(nobody)?;
+    socket.take(LONGEST_ANSWER).read_to_end(&mut answer).with_context(nobody)?;
     let answer = String::from_utf8_lossy(&answer);
     let Some((head, said)) = answer.split_once("\r\n\r\n") else { bail!("{address}: what answers there is no node") };
     let is_so = head.split_whitespace().nth(1) == Some("200");

@@ -1,6 +1,7 @@
 //! The port for probes and metrics, and what an operator asks of a node before and while it runs.
 
 mod doctor;
+mod ills;
 mod metrics;
 mod starts;
 mod traces;

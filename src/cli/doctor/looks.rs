@@ -210,7 +210,28 @@ pub(super) fn at_ports(config: &Config) -> Vec<Finding> {
             Finding::not_well("readiness", says, "see what it waits for, above and in the node's log")
         });
     }
+    if serves && let Ok((true, figures)) = probe::ask(&here(*listen), "/metrics") {
+        findings.extend(in_use(&figures));
+    }
     findings
+}
+
+/// Whether the node that serves has taken certificates, lists and keys as they are on disk. It alone knows what it had
+/// before: a list that is older than that one is well by itself.
+fn in_use(figures: &str) -> Option<Finding> {
+    let what = "files in use";
+    let refused = figures.lines().find_map(|line| line.strip_prefix("concordat_tls_refused_sets "))?;
+    Some(if refused.trim() == "0" {
+        Finding::well(what, "are those on disk")
+    } else {
+        let remedy =
+            "the node's log says which and why, such as a list that is older than the last; see docs/rotation.md";
+        Finding::not_well(
+            what,
+            format!("of {refused} sets of files the last that were good, not those on disk"),
+            remedy,
+        )
+    })
 }
 
 /// Where to ask on this machine.

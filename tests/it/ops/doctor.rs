@@ -20,7 +20,7 @@ use crate::cli::{command, concordat, exit, text};
 use crate::harness::on_both_databases;
 
 /// What the doctor says: its exit code, and what it looked at.
-async fn said(file: &Path, more: &[&str]) -> (i32, Vec<Value>) {
+pub(super) async fn said(file: &Path, more: &[&str]) -> (i32, Vec<Value>) {
     let mut arguments: Vec<String> = ["doctor", "-o", "json", "--config", text(file)].map(str::to_owned).into();
     arguments.extend(more.iter().map(ToString::to_string));
     // Not on the runtime's own thread: the doctor asks the node that runs on it.
@@ -29,7 +29,7 @@ async fn said(file: &Path, more: &[&str]) -> (i32, Vec<Value>) {
     (exit(&output), said["checks"].as_array().unwrap().clone())
 }
 
-fn word(check: &Value, key: &str) -> String {
+pub(super) fn word(check: &Value, key: &str) -> String {
     check[key].as_str().unwrap().to_owned()
 }
 
@@ -92,7 +92,7 @@ on_both_databases! {
         assert_eq!((code, ills(&checks)), (0, vec![]), "{checks:?}");
         let what: Vec<&str> = checks.iter().map(|(what, ..)| what.as_str()).collect();
         for part in ["configuration", "the node's certificate", "database", "schema", "ledger's head", "clock",
-            "agreement ico-ncsc-2023", "node.listen", "ops.listen", "readiness", &format!("peer {peer}")]
+            "agreement ico-ncsc-2023", "node.listen", "ops.listen", "readiness", "files in use", &format!("peer {peer}")]
         {
             assert!(what.contains(&part), "{part} was not looked at: {what:?}");
         }
