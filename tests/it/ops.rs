@@ -30,7 +30,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::cli::{concordat, execute, exit, text};
+use crate::cli::{command, concordat, execute, exit, text};
 use crate::harness::{Engine, World, on_both_databases, on_postgres, run};
 use crate::keys::tell;
 use crate::program::Program;
@@ -276,8 +276,9 @@ fn a_developers_node_has_a_configuration_of_its_own() {
     assert_eq!(std::fs::read_dir(ours).unwrap().count(), 0, "nothing was made");
 }
 
-/// A proxy that lets through whoever asks for this address, and how often it did. It says `before` on each connection.
-async fn proxy_to(allowed: SocketAddr, before: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
+/// A proxy that lets through to the node whoever asks for it by this name, and how often it did. It says `before` on each
+/// connection.
+async fn proxy_to(node: SocketAddr, name: String, before: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = tokio::net::TcpListener::bind(dev::loopback(0)).await.unwrap();
     let (address, let_through) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
     let count = Arc::clone(&let_through);
@@ -287,13 +288,13 @@ async fn proxy_to(allowed: SocketAddr, before: &'static str) -> (SocketAddr, Arc
             while !asked.ends_with(b"\r\n\r\n") {
                 asked.push(near.read_u8().await.unwrap());
             }
-            if !asked.starts_with(format!("CONNECT {allowed} HTTP/1.1\r\n").as_bytes()) {
+            if !asked.starts_with(format!("CONNECT {name} HTTP/1.1\r\n").as_bytes()) {
                 near.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n").await.unwrap();
                 continue;
             }
             count.fetch_add(1, Ordering::SeqCst);
             near.write_all(b"HTTP/1.1 200 Connection established\r\nvia: test\r\n\r\n").await.unwrap();
-            let mut far = tokio::net::TcpStream::connect(allowed).await.unwrap();
+            let mut far = tokio::net::TcpStream::connect(node).await.unwrap();
             far.write_all(before.as_bytes()).await.unwrap();
             tokio::spawn(async move { drop(copy_bidirectional(&mut near, &mut far).await) });
         }
@@ -304,7 +305,7 @@ async fn proxy_to(allowed: SocketAddr, before: &'static str) -> (SocketAddr, Arc
 #[test]
 fn a_node_is_called_through_a_proxy_that_passes_tls_on() {
     run(Engine::Sqlite, |world: World| async move {
-        let (proxy, let_through) = proxy_to(world.node.address, "").await;
+        let (proxy, let_through) = proxy_to(world.node.address, world.node.address.to_string(), "").await;
         let folder = world.workspace.folder();
         let mut context = world.workspace.context("ico", "aud", &["auditor"], &[], "one", world.node.address);
         context.proxy = Some(format!("http://{proxy}"));
@@ -320,13 +321,46 @@ fn a_node_is_called_through_a_proxy_that_passes_tls_on() {
 }
 
 #[test]
+fn a_command_goes_through_the_proxy_of_its_environment_and_not_where_there_is_none() {
+    run(Engine::Sqlite, |world: World| async move {
+        world.hand.set(crate::harness::real_now().plus_seconds(60));
+        // This machine, by a name for it that nobody tells from another's: to itself no way leads through a proxy.
+        let name = format!("127.1:{}", world.node.address.port());
+        let (proxy, let_through) = proxy_to(world.node.address, name.clone(), "").await;
+        let mut context = world.workspace.context("ico", "aud", &["auditor"], &[], "one", world.node.address);
+        context.server = name;
+        let file = world.workspace.write_context("elsewhere", &context).unwrap();
+        let (open, closed) = (format!("http://{proxy}"), format!("http://{}", free()));
+        let cases: [(&[(&str, &str)], i32, usize); 5] = [
+            (&[], 0, 0),
+            (&[("HTTPS_PROXY", &open)], 0, 1),
+            (&[("https_proxy", &open), ("NO_PROXY", "other.example")], 0, 1),
+            (&[("HTTPS_PROXY", &closed), ("NO_PROXY", "other.example, 127.1")], 0, 0),
+            // Nor is a proxy that does not answer passed by.
+            (&[("HTTPS_PROXY", &closed)], 3, 0),
+        ];
+        for (said, code, times) in cases {
+            let mut command = command();
+            for name in ["HTTPS_PROXY", "NO_PROXY"] {
+                command.env_remove(name).env_remove(name.to_lowercase());
+            }
+            command.envs(said.iter().copied()).args(["ledger", "get-checkpoint", "--context", text(&file)]);
+            let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+            assert_eq!(exit(&output), code, "{said:?}: {output:?}");
+            assert_eq!(let_through.swap(0, Ordering::SeqCst), times, "{said:?}");
+        }
+        world
+    });
+}
+
+#[test]
 fn a_balancer_that_is_listed_says_whom_it_carries_and_nobody_else_comes_from_there() {
     run(Engine::Sqlite, |world: World| async move {
         let listed = |config: &mut Config| config.node.proxy_sources = vec!["127.0.0.0/8".to_owned()];
         let world = world.stop().await.start_with(listed).await;
         let mut said = Vec::new();
         for before in ["PROXY TCP4 192.0.2.7 192.0.2.8 4711 8443\r\n", ""] {
-            let (proxy, _) = proxy_to(world.node.address, before).await;
+            let (proxy, _) = proxy_to(world.node.address, world.node.address.to_string(), before).await;
             let mut context = world.workspace.context("ico", "aud", &["auditor"], &[], "one", world.node.address);
             context.proxy = Some(format!("http://{proxy}"));
             let officer = context.officer(world.workspace.folder(), world.clock.clone()).unwrap();
