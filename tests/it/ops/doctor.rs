@@ -92,7 +92,7 @@ on_both_databases! {
         assert_eq!((code, ills(&checks)), (0, vec![]), "{checks:?}");
         let what: Vec<&str> = checks.iter().map(|(what, ..)| what.as_str()).collect();
         for part in ["configuration", "the node's certificate", "database", "schema", "ledger's head", "clock",
-            "agreement ico-ncsc-2023", "node.listen", "ops.listen", "readiness", "files in use", &format!("peer {peer}")]
+            "agreement ico-ncsc-2023", "node.listen", "ops.listen", "readiness", &format!("peer {peer}")]
         {
             assert!(what.contains(&part), "{part} was not looked at: {what:?}");
         }
