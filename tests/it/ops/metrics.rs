@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use concordat::config::{LedgerSection, RevocationPolicy};
@@ -42,6 +43,22 @@ fn told<'a>(row: &Row, sample: &'a str) -> Vec<(&'a str, BTreeSet<&'static str>)
     each.filter_map(|(label, value)| Some((value, values(label)?))).collect()
 }
 
+/// Where the page gives a label's values, the sample has one of them.
+fn assert_known(row: &Row, sample: &str) {
+    for (value, known) in told(row, sample) {
+        assert!(known.contains(value), "`{sample}`: the page does not know this `{value}`");
+    }
+}
+
+/// Two keys of another ledger, the second of which followed the first.
+fn keys_of_another_ledger(folder: &Path) -> [LedgerSection; 2] {
+    [(8, "2026-01-01"), (7, "2100-01-01")].map(|(seed, until)| {
+        let (file, key) = (format!("ledger-{seed}.pub"), SigningKey::from_seed("other.example", &[seed; 32]).unwrap());
+        fs::write(folder.join("ncsc").join(&file), key.verifier_key()).unwrap();
+        LedgerSection { key_file: format!("../ncsc/{file}").into(), from: None, until: Some(until.into()) }
+    })
+}
+
 #[test]
 fn the_page_of_metrics_is_what_the_program_says() {
     let written = fs::read_to_string(workspace_file("docs/metrics.md")).unwrap();
@@ -58,19 +75,13 @@ on_both_databases! {
         world.hand.advance_micros(10 * 86_400 * 1_000_000);
         let lists = world.workspace.authority("ncsc").unwrap().revoke(&[], 1, real_now()).unwrap();
         fs::write(world.workspace.folder().join("ncsc/lists.pem"), lists).unwrap();
-        for (seed, file) in [(7, "ledger.pub"), (8, "former-ledger.pub")] {
-            let key = SigningKey::from_seed("other.example", &[seed; 32]).unwrap().verifier_key();
-            fs::write(world.workspace.folder().join("ncsc").join(file), key).unwrap();
-        }
+        let keys = keys_of_another_ledger(world.workspace.folder());
         world = world.stop().await.start_with(|config| {
             with_ops(config);
             let ncsc = config.agency.iter_mut().find(|agency| agency.id.as_str() == "ncsc").unwrap();
             ncsc.revocation = RevocationPolicy::Crl;
             ncsc.revocation_lists_file = Some("../ncsc/lists.pem".into());
-            for (file, until) in [("ledger.pub", "2100-01-01"), ("former-ledger.pub", "2026-01-01")] {
-                let key_file = format!("../ncsc/{file}").into();
-                ncsc.ledger.push(LedgerSection { key_file, from: None, until: Some(until.into()) });
-            }
+            ncsc.ledger.extend(keys);
         }).await;
         let ops = world.node.ops.unwrap();
 
@@ -128,9 +139,7 @@ on_both_databases! {
             let whole = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).filter(|name| rows.contains(name));
             assert!(rows.contains(whole.unwrap_or(name)), "`{name}` is not on the page");
             let row = METRICS.iter().find(|row| row.name == whole.unwrap_or(name)).unwrap();
-            for (value, known) in told(row, sample) {
-                assert!(known.contains(value), "`{sample}`: the page does not know this `{value}`");
-            }
+            assert_known(row, sample);
         }
 
         let is = |sample: &str| found.get(sample).map_or_else(|| panic!("no `{sample}` in:\n{text}"), String::as_str);
