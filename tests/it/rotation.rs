@@ -1,5 +1,6 @@
 //! Certificates, roots, revocation lists and token keys that change while the node serves.
 
+mod drill;
 mod faults;
 mod intermediates;
 mod renewed;
@@ -359,75 +360,6 @@ on_both_databases! {
     }
 }
 
-/// Calls by one officer, on a connection that stays and on new ones, until told to stop. How many there were.
-async fn keep_calling(make: impl Fn() -> OfficerChannel, stop: tokio_util::sync::CancellationToken) -> usize {
-    let (staying, mut calls) = (make(), 0);
-    while !stop.is_cancelled() {
-        call(&staying).await.expect("a call on a connection that stays");
-        call(&make()).await.expect("a call on a new connection");
-        calls += 2;
-    }
-    calls
-}
-
-/// The drill: everything that can rotate does, again and again, under calls that never fail; then one is revoked.
-async fn drill(world: &World, rounds: u64) {
-    let stop = tokio_util::sync::CancellationToken::new();
-    let (stolen, thief) = world.system("ncsc", world.authority_of("ncsc"), "stolen");
-    call(&thief).await.unwrap();
-    let calling = ["ico", "ncsc"].map(|agency| {
-        let folder = world.workspace.folder().to_owned();
-        let context = world.workspace.context(agency, "watcher", &["auditor"], &[], "one", world.node.address);
-        let clock = world.clock.clone();
-        let make = move || context.officer(&folder, clock.clone()).unwrap();
-        tokio::spawn(keep_calling(make, stop.clone()))
-    });
-    let root = world.authority_of("ncsc").root_pem();
-    let (mut refusals, mut cuts) = (Vec::new(), Vec::new());
-    let mut taken_back = vec![];
-    // Its files are renewed in each round: it goes on with them.
-    let (_, keeping) = world.system("ncsc", world.authority_of("ncsc"), "renewed");
-    for round in 1..=rounds {
-        world.serve_with(&world.new_server());
-        let overlap = Authority::new("next", "ncsc.example", real_now()).unwrap();
-        let (leaving, left) = world.system("ncsc", world.authority_of("ncsc"), "leaving");
-        call(&left).await.unwrap();
-        let request = v1::WatchEventsRequest { cursor: String::new() };
-        let mut stream = EventServiceClient::new(left.clone()).watch_events(request).await.unwrap().into_inner();
-        stream.message().await.unwrap().unwrap();
-        taken_back.push(leaving);
-        let all: Vec<&Issued> = taken_back.iter().collect();
-        let lists = [(world.authority_of("ncsc"), all.as_slice()), (&overlap, &[])]
-            .map(|(one, revoked)| one.revoke(revoked, round + 1, real_now()).unwrap());
-        world.put_file("ncsc/lists.pem", &lists.concat());
-        world.put_file("ncsc/root.pem", &format!("{root}{}", overlap.root_pem()));
-        world.put_file("ncsc/token-2.pem", &TokenKeyPair::generate().unwrap().public_pem);
-        let since = std::time::Instant::now();
-        let looked = world.looked();
-        assert_eq!(
-            looked,
-            Looked { changed: vec![NODE.into(), NCSC.into(), KEYS.into()], refused: vec![], ended: 1, ageing: vec![] }
-        );
-        call(&left).await.expect_err("revoked in this round");
-        refusals.push(since.elapsed());
-        while let Ok(Some(_)) = timeout(WITHIN, stream.message()).await.expect("its stream ends") {}
-        cuts.push(since.elapsed());
-        call(&world.system("ncsc", world.authority_of("ncsc"), "renewed").1)
-            .await
-            .expect("a certificate that was renewed");
-        call(&keeping).await.expect("with the newest certificate, and tokens bound to it");
-    }
-    report("from looking at the files to refusal", refusals);
-    report("from looking at the files to the end of its stream", cuts);
-    world.publish_list(&taken_back.iter().chain([&stolen]).collect::<Vec<_>>(), rounds + 2);
-    assert_eq!(world.looked().ended, 1);
-    call(&thief).await.expect_err("revoked");
-    stop.cancel();
-    for calls in calling {
-        assert!(calls.await.unwrap() > 0);
-    }
-}
-
 /// Prints how long something took: the median and the longest.
 fn report(what: &str, mut times: Vec<Duration>) {
     times.sort();
@@ -438,23 +370,4 @@ fn report(what: &str, mut times: Vec<Duration>) {
         longest.unwrap_or(&Duration::ZERO),
         times.len()
     );
-}
-
-const KEYS: &str = "the token keys of ncsc";
-
-on_both_databases! {
-    async fn nothing_fails_while_everything_rotates(world: World) {
-        world.put_file("ncsc/token-2.pem", &TokenKeyPair::generate().unwrap().public_pem);
-        world.publish_list(&[], 1);
-        world = world
-            .stop()
-            .await
-            .start_with(|config| {
-                by_lists(config);
-                let key = KeySection { kid: "ncsc-2".into(), public_key_file: "../ncsc/token-2.pem".into() };
-                of(config, "ncsc").issuer[0].key.push(key);
-            })
-            .await;
-        drill(&world, 100).await;
-    }
 }

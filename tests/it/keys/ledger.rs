@@ -25,7 +25,7 @@ fn signers(receipt: &Receipt, ring: &Keyring) -> Vec<String> {
 
 impl World {
     /// A new key of the ledger, in a file of its own; its id and its verifier key.
-    fn new_ledger_key(&self, file: &str, seed: u8) -> (String, String) {
+    pub(crate) fn new_ledger_key(&self, file: &str, seed: u8) -> (String, String) {
         let key = SigningKey::from_seed(ORIGIN, &[seed; 32]).unwrap();
         self.put_private(file, &SigningKey::write(ORIGIN, &[seed; 32]).unwrap());
         (key.id(), key.verifier_key())

@@ -44,7 +44,7 @@ impl World {
     }
 
     /// A new secret in a file of its own, and its name.
-    fn new_secret(&self, file: &str, byte: u8) -> String {
+    pub(crate) fn new_secret(&self, file: &str, byte: u8) -> String {
         let secret = [byte; 32];
         self.put_private(file, &data_encoding::HEXLOWER.encode(&secret));
         Secret::new(&secret).unwrap().name().to_string()

@@ -6,7 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use super::*;
 
 /// An authority's certificate, which others may be below, with its key.
-fn params(name: &str) -> (CertificateParams, KeyPair) {
+pub(super) fn params(name: &str) -> (CertificateParams, KeyPair) {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     params.subject_alt_names = vec![SanType::URI("spiffe://ncsc.example".try_into().unwrap())];
