@@ -8,4 +8,5 @@ mod order;
 mod peers;
 mod pki;
 mod raw;
+mod resumed;
 mod stacks;

@@ -29,10 +29,10 @@ const ONE_ALERT: &str = "received fatal alert: CertificateUnknown";
 
 /// The authorities of two agencies, and a server that admits the systems of both.
 pub(super) struct Stage {
-    root: Signer,
+    pub(super) root: Signer,
     pub(super) intermediate: Signer,
     pub(super) ncsc: Signer,
-    acceptor: Acceptor,
+    pub(super) acceptor: Acceptor,
     pub(super) revoked: Made,
     pub(super) below_revoked: Made,
 }
@@ -53,7 +53,7 @@ impl Stage {
     }
 
     /// A client that shows this, right or wrong.
-    fn client(&self, presented: Option<&Made>) -> ClientConfig {
+    pub(super) fn client(&self, presented: Option<&Made>) -> ClientConfig {
         let roots = tls::certificates(self.ncsc.pem.as_bytes()).unwrap();
         let mut config = Arc::unwrap_or_clone(client_config(roots, None).unwrap());
         if let Some(made) = presented {

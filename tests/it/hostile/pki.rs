@@ -169,9 +169,13 @@ pub(super) fn acceptor(ico: &Signer, lists: Vec<RevocationList>, ncsc: &Signer) 
         revocation,
     };
     let agencies = [trusted("ico", ico, Revocation::Lists(lists)), trusted("ncsc", ncsc, Revocation::ShortLived)];
-    let server = ncsc.leaf(|params| {
+    Acceptor::new(Trust::new(agencies).unwrap(), server(ncsc).credentials()).unwrap()
+}
+
+/// A server's certificate.
+pub(super) fn server(by: &Signer) -> Made {
+    by.leaf(|params| {
         params.subject_alt_names = vec![SanType::DnsName("localhost".try_into().unwrap())];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    });
-    Acceptor::new(Trust::new(agencies).unwrap(), server.credentials()).unwrap()
+    })
 }
