@@ -1,6 +1,8 @@
 //! "Open" is one answer. Whatever the reason, the requester gets the same bytes but for ids, times and proof, under
 //! the same headers and trailers, and reads the same later; and the holder can tell the reasons apart.
 
+mod cases;
+
 use std::collections::BTreeSet;
 
 use concordat::proto::v1::request_release_request::Target;
@@ -8,28 +10,16 @@ use concordat::proto::v1::request_release_response::Outcome;
 use concordat::proto::v1::{self, Receipt, Slot};
 use prost::Message;
 
-use crate::builders::{Held, assert_released, identifier};
+use self::cases::{AUTHORISATION, But, CONSENT, MARKING, NO_CATEGORY, NO_CLAUSE};
 use crate::harness::{World, on_both_databases, request_id};
 use crate::raw::{self, Answer};
+
+pub(crate) use self::cases::Case;
 
 const REQUEST: &str = "/concordat.v1.ReleaseService/RequestRelease";
 const GET_REQUEST: &str = "/concordat.v1.ReleaseService/GetRequest";
 const LIST_REQUESTS: &str = "/concordat.v1.ReleaseService/ListRequests";
 const GET_ENTRY: &str = "/concordat.v1.LedgerService/GetEntry";
-
-/// One reason for nothing being released.
-struct Case {
-    reason: &'static str,
-    ask: v1::RequestReleaseRequest,
-    /// What the holder's grounds name; empty: that nothing is held.
-    grounds: &'static [&'static str],
-}
-
-const CONSENT: &str = "consent-first";
-const AUTHORISATION: &str = "limit/authorisation-or-duty";
-const MARKING: &str = "limit/marking";
-const NO_CATEGORY: &str = "no category";
-const NO_CLAUSE: &str = "no clause";
 
 /// What an ask looked like from outside, with ids, times and proof masked.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,113 +41,7 @@ struct Lengths {
     openings: Vec<(i32, usize, usize)>,
 }
 
-type Change<T> = Box<dyn Fn(&mut T)>;
-
-/// How [`World::case`] differs from what would be released.
-#[derive(Default)]
-struct But {
-    consent: Option<&'static str>,
-    scope: Option<Change<v1::ConsentScope>>,
-    authorisation: Option<&'static str>,
-    grant: Option<Change<v1::GiveAuthorisationRequest>>,
-    tlp: &'static str,
-    amended: bool,
-    merged: bool,
-}
-
-fn scope(change: impl Fn(&mut v1::ConsentScope) + 'static) -> But {
-    But { scope: Some(Box::new(change)), ..But::default() }
-}
-
-fn grant(change: impl Fn(&mut v1::GiveAuthorisationRequest) + 'static) -> But {
-    But { grant: Some(Box::new(change)), ..But::default() }
-}
-
 impl World {
-    /// An ask by reference about an incident that would be released but for this.
-    async fn case(&self, reason: &'static str, grounds: &'static [&'static str], but: But) -> Case {
-        let organisation = self.register_organisation("ncsc", vec![]).await;
-        let markings = v1::Markings { tlp: but.tlp.into(), ..v1::Markings::default() };
-        let registration = v1::RegisterIncidentRequest { markings: Some(markings), ..self.incident_at(&organisation) };
-        let registered = self.incidents("ncsc").register_incident(registration).await.unwrap().into_inner();
-        let held = self.hold_incident("ncsc", "ico", organisation, registered.incident_id).await;
-        self.prepare(&held, &but).await;
-        if but.merged {
-            self.merge_away(&held).await;
-        }
-        if but.amended {
-            let amendment = v1::AmendIncidentRequest {
-                request_id: request_id(),
-                incident_id: held.incident.clone(),
-                etag: registered.etag,
-                content: Some(crate::builders::content()),
-                ..v1::AmendIncidentRequest::default()
-            };
-            self.incidents("ncsc").amend_incident(amendment).await.unwrap();
-        }
-        Case { reason, ask: self.ask(&held), grounds }
-    }
-
-    /// Records that the organisation was merged into another; gives that one's identifier.
-    async fn merge_away(&self, held: &Held) -> v1::Identifier {
-        let left = identifier(90_000_000 + u32::try_from(self.size().await).unwrap());
-        let request = v1::RecordMergerRequest {
-            request_id: request_id(),
-            organisation_id: held.organisation.clone(),
-            etag: "1".into(),
-            into_organisation_id: self.register_organisation("ncsc", vec![left.clone()]).await,
-            merged_at: self.in_seconds(-86_400),
-        };
-        self.organisations("ncsc").record_merger(request).await.unwrap();
-        left
-    }
-
-    async fn prepare(&self, held: &Held, but: &But) {
-        let mut scope = self.scope(held);
-        if let Some(change) = &but.scope {
-            change(&mut scope);
-        }
-        let recorded = match but.consent.unwrap_or("given") {
-            "none" => None,
-            "sought" => {
-                let request = v1::SeekConsentRequest {
-                    request_id: request_id(),
-                    organisation_id: held.organisation.clone(),
-                    recipient: "ico".into(),
-                };
-                self.consents("ncsc").seek_consent(request).await.unwrap();
-                None
-            }
-            _ => Some(self.record_consent(held, scope).await.unwrap()),
-        };
-        match (but.consent.unwrap_or("given"), recorded) {
-            ("refused", Some(consent_id)) => {
-                let request = v1::RefuseConsentRequest { request_id: request_id(), consent_id };
-                self.consents("ncsc").refuse_consent(request).await.unwrap();
-            }
-            ("given" | "withdrawn", Some(id)) => {
-                self.verify_consent(held, &id, 1).await.unwrap();
-                if but.consent == Some("withdrawn") {
-                    self.withdraw_consent(held, &id).await.unwrap();
-                }
-            }
-            _ => {}
-        }
-        if but.authorisation == Some("none") {
-            return;
-        }
-        let mut grant = self.authorisation(held);
-        if let Some(change) = &but.grant {
-            change(&mut grant);
-        }
-        let mut authoriser = self.authorisations("ncsc");
-        let authorisation_id = authoriser.give_authorisation(grant).await.unwrap().into_inner().authorisation_id;
-        if but.authorisation == Some("revoked") {
-            let request = v1::RevokeAuthorisationRequest { request_id: request_id(), authorisation_id };
-            authoriser.revoke_authorisation(request).await.unwrap();
-        }
-    }
-
     /// Puts the ask and looks at everything that comes of it, as its requester and as the holder.
     async fn observe(&self, case: &Case) -> Seen {
         let requester = || self.officer("ico", "req", &["requester", "auditor"]);
@@ -302,81 +186,7 @@ fn assert_same(cases: &[(&'static str, Seen)]) {
 
 on_both_databases! {
     async fn by_reference_no_reason_can_be_told_from_another(world: World) {
-        // What must have expired comes first; then the clock stands.
-        let (soon, tomorrow) = (world.in_seconds(60), world.in_seconds(86_400));
-        let until_soon = scope(move |scope| scope.valid_until = soon);
-        let expired = world.case("consent expired", &[CONSENT], until_soon).await;
-        let until_soon = grant(move |grant| grant.valid_until = soon);
-        let lapsed = world.case("authorisation expired", &[AUTHORISATION], until_soon).await;
-        world.hand.advance_micros(61_000_000);
-
-        let held = world.hold("ncsc", "ico").await;
-        world.prepare(&held, &But::default()).await;
-        assert_released(&world.outcome(&held).await, &["identity", "timeline"]);
-        let unknown = v1::RequestReleaseRequest {
-            request_id: request_id(),
-            target: Some(Target::Reference(concordat::seal::new_id("ref"))),
-            ..world.ask(&held)
-        };
-        let elsewhere = world.hold("ncsc", "nca").await;
-        let other_agencys = v1::RequestReleaseRequest {
-            request_id: request_id(),
-            target: Some(Target::Reference(elsewhere.reference.clone())),
-            ..world.ask(&held)
-        };
-        let at_another = world.hold("nca", "ico").await;
-        let other_holders = v1::RequestReleaseRequest {
-            request_id: request_id(),
-            target: Some(Target::Reference(at_another.reference.clone())),
-            ..world.ask(&held)
-        };
-
-        let gone = world.hold("ncsc", "ico").await;
-        world.prepare(&gone, &But::default()).await;
-        world.erase(&gone).await;
-
-        let but = But::default;
-        let mut cases = vec![
-            Case { reason: "erased", ask: world.ask(&gone), grounds: &[] },
-            Case { reason: "unknown reference", ask: unknown, grounds: &[] },
-            Case { reason: "reference of another agency", ask: other_agencys, grounds: &[] },
-            Case { reason: "reference of another holder", ask: other_holders, grounds: &[] },
-            expired,
-            lapsed,
-        ];
-        for (reason, consent) in [
-            ("no consent", "none"),
-            ("consent sought", "sought"),
-            ("consent recorded", "recorded"),
-            ("consent refused", "refused"),
-            ("consent withdrawn", "withdrawn"),
-        ] {
-            cases.push(world.case(reason, &[CONSENT], But { consent: Some(consent), ..but() }).await);
-        }
-        let purposes = scope(|scope| scope.purposes = vec!["regulatory-assessment".into()]);
-        let later = scope(move |scope| scope.valid_from = tomorrow);
-        let nca = scope(|scope| scope.recipient = "nca".into());
-        let narrative = scope(|scope| scope.categories = vec!["narrative".into()]);
-        let otherwise = grant(|grant| grant.purposes = vec!["nis-csirt".into()]);
-        let ground = grant(|grant| grant.ground = "dpa-2018-s132-2-f".into());
-        let to_nca = grant(|grant| grant.recipient = "nca".into());
-        let no = || But { authorisation: Some("none"), ..but() };
-        cases.extend([
-            world.case("consent for another purpose", &[CONSENT], purposes).await,
-            world.case("consent from tomorrow on", &[CONSENT], later).await,
-            world.case("consent to another agency", &[CONSENT], nca).await,
-            world.case("consent for other categories", &[NO_CATEGORY], narrative).await,
-            world.case("consent from before a merger", &[CONSENT], But { merged: true, ..but() }).await,
-            world.case("a later revision", &[CONSENT, AUTHORISATION], But { amended: true, ..but() }).await,
-            world.case("no authorisation", &[AUTHORISATION], no()).await,
-            world.case("authorisation revoked", &[AUTHORISATION], But { authorisation: Some("revoked"), ..but() }).await,
-            world.case("authorised for another purpose", &[AUTHORISATION], otherwise).await,
-            world.case("authorised on another ground", &[NO_CLAUSE], ground).await,
-            world.case("authorised for another agency", &[AUTHORISATION], to_nca).await,
-            world.case("TLP red", &[MARKING], But { tlp: "red", ..but() }).await,
-            world.case("neither", &[CONSENT, AUTHORISATION], But { consent: Some("none"), ..no() }).await,
-        ]);
-
+        let cases = world.cases_by_reference().await;
         let mut seen = Vec::new();
         for case in &cases {
             seen.push((case.reason, world.observe(case).await));
@@ -430,61 +240,7 @@ on_both_databases! {
     }
 
     async fn by_name_no_reason_can_be_told_from_another(world: World) {
-        let named = |number: u32| v1::NamedOrganisation {
-            identifiers: vec![identifier(number)],
-            from: world.in_seconds(-40 * 86_400),
-            until: world.in_seconds(0),
-            ground: "dpa-2018-s132-2-f".into(),
-        };
-        let ask = |number: u32| v1::RequestReleaseRequest {
-            request_id: request_id(),
-            holder: "ncsc".into(),
-            target: Some(Target::Organisation(named(number))),
-            purpose: "harm-reduction".into(),
-            categories: vec!["identity".into(), "timeline".into()],
-            ..v1::RequestReleaseRequest::default()
-        };
-        let register = async |number: u32, days_ago: i64| {
-            let organisation = world.register_organisation("ncsc", vec![identifier(number)]).await;
-            let registration = v1::RegisterIncidentRequest {
-                occurred_from: world.in_seconds(-days_ago * 86_400),
-                occurred_until: world.in_seconds((1 - days_ago) * 86_400),
-                ..world.incident_at(&organisation)
-            };
-            let incident = world.incidents("ncsc").register_incident(registration).await.unwrap().into_inner();
-            world.hold_incident("ncsc", "ico", organisation, incident.incident_id).await
-        };
-        let mut cases = vec![Case { reason: "organisation unknown", ask: ask(1), grounds: &[] }];
-
-        drop(world.register_organisation("ncsc", vec![identifier(2)]).await);
-        cases.push(Case { reason: "without any incident", ask: ask(2), grounds: &[] });
-        let before = register(3, 400).await;
-        world.prepare(&before, &But::default()).await;
-        cases.push(Case { reason: "without an incident in the period", ask: ask(3), grounds: &[] });
-        drop(world.register_organisation("nca", vec![identifier(4)]).await);
-        cases.push(Case { reason: "known to another holder", ask: ask(4), grounds: &[] });
-
-        let but = But::default;
-        for (number, reason, grounds, but) in [
-            (5, "unauthorised", &[AUTHORISATION][..], But { authorisation: Some("none"), ..but() }),
-            (6, "revoked", &[AUTHORISATION], But { authorisation: Some("revoked"), ..but() }),
-            (7, "without consent", &[CONSENT], But { consent: Some("none"), ..but() }),
-            (8, "consent withdrawn", &[CONSENT], But { consent: Some("withdrawn"), ..but() }),
-        ] {
-            let held = register(number, 30).await;
-            world.prepare(&held, &but).await;
-            cases.push(Case { reason, ask: ask(number), grounds });
-        }
-        let held = register(10, 30).await;
-        world.prepare(&held, &But::default()).await;
-        let left = world.merge_away(&held).await;
-        cases.push(Case { reason: "consent from before a merger", ask: ask(10), grounds: &[CONSENT] });
-        cases.push(Case { reason: "what it was merged into", ask: ask(left.value.parse().unwrap()), grounds: &[] });
-
-        let held = register(9, 30).await;
-        world.prepare(&held, &But::default()).await;
-        assert_released(&world.put(&held, ask(9)).await.unwrap().outcome.unwrap(), &["identity", "timeline"]);
-
+        let cases = world.cases_by_name().await;
         let mut seen = Vec::new();
         for case in &cases {
             seen.push((case.reason, world.observe(case).await));

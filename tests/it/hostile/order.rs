@@ -5,15 +5,14 @@
 use std::sync::Arc;
 
 use concordat::clock::Clock;
-use concordat::proto::v1::request_release_request::Target;
-use concordat::proto::v1::{self};
+use concordat::proto::v1;
 use concordat::tls::{Credentials, certificates_from_file, client_config};
 use prost::Message as _;
 
 use super::raw::{DATA, END_HEADERS, END_STREAM, HEADERS, Line, Way, call_of, field, frame, window};
 use crate::harness::{Engine, PURPOSES, World, request_id, run};
-
-const PAIRS: usize = 150;
+use crate::indistinguishable::Case;
+use crate::replicas::times;
 
 /// Beyond it, two shares are not the same by chance: once in a hundred and fifty thousand.
 const TOO_FAR: f64 = 4.5;
@@ -64,46 +63,82 @@ impl Desk {
         at(one) < at(other)
     }
 
-    /// How far the shares lie apart in which each of two kinds of ask is answered first when it is put first, in
-    /// standard deviations.
-    async fn apart(
-        &mut self,
-        one: impl Fn() -> v1::RequestReleaseRequest,
-        other: impl Fn() -> v1::RequestReleaseRequest,
-    ) -> f64 {
-        let mut first = [0_u32; 2];
-        for number in 0..PAIRS * 2 {
-            // Each as often first as the other, and no two in a row more often the same way.
+    /// Puts two kinds of ask together, each as often first as the other.
+    async fn put_together(&mut self, one: &v1::RequestReleaseRequest, other: &v1::RequestReleaseRequest) -> Orders {
+        let pairs = times("CONCORDAT_PAIRS", 16, 150);
+        let anew =
+            |ask: &v1::RequestReleaseRequest| v1::RequestReleaseRequest { request_id: request_id(), ..ask.clone() };
+        let mut first = [0_usize; 2];
+        for number in 0..pairs * 2 {
+            // No two in a row more often the same way.
             let swapped = (number / 2 + number) % 2 == 1;
-            let (a, b) = if swapped { (other(), one()) } else { (one(), other()) };
-            first[usize::from(swapped)] += u32::from(self.first_is_first(&a, &b).await);
+            let (a, b) = if swapped { (anew(other), anew(one)) } else { (anew(one), anew(other)) };
+            first[usize::from(swapped)] += usize::from(self.first_is_first(&a, &b).await);
         }
-        let pairs = f64::from(u32::try_from(PAIRS).unwrap());
-        let [one, other] = first.map(|count| f64::from(count) / pairs);
+        Orders { pairs, first }
+    }
+}
+
+/// Of two kinds of ask, how often each was answered first when it was put first, and how often it was put first.
+#[derive(Debug, Clone, Copy, Default)]
+struct Orders {
+    pairs: usize,
+    first: [usize; 2],
+}
+
+impl Orders {
+    /// Both together.
+    fn and(self, other: Self) -> Self {
+        let [one, another] = self.first;
+        Self { pairs: self.pairs + other.pairs, first: [one + other.first[0], another + other.first[1]] }
+    }
+
+    /// How far the shares lie apart, in standard deviations.
+    fn apart(self) -> f64 {
+        let number = |count: usize| f64::from(u32::try_from(count).unwrap());
+        let [one, other] = self.first.map(|count| number(count) / number(self.pairs));
         let of_both = f64::midpoint(one, other);
-        let deviation = (of_both * (1.0 - of_both) * 2.0 / pairs).sqrt();
-        println!("first put, first answered: {one:.3} and {other:.3}");
+        let deviation = (of_both * (1.0 - of_both) * 2.0 / number(self.pairs)).sqrt();
         if deviation == 0.0 { 0.0 } else { (one - other).abs() / deviation }
     }
+
+    fn tell(self, what: &str) {
+        println!(
+            "{what}: first put, first answered: {:?} of {}; {:.1} deviations",
+            self.first,
+            self.pairs,
+            self.apart()
+        );
+    }
+}
+
+/// Puts each case together with the first one, and looks at each pair, and at all of them together.
+async fn alike(desk: &mut Desk, kind: &str, cases: &[Case]) {
+    let (first, others) = cases.split_first().unwrap();
+    let mut all = Orders::default();
+    for other in others {
+        let orders = desk.put_together(&first.ask, &other.ask).await;
+        orders.tell(other.reason);
+        assert!(orders.apart() < TOO_FAR, "the order tells `{}` from `{}`", other.reason, first.reason);
+        all = all.and(orders);
+    }
+    all.tell(kind);
+    assert!(all.apart() < TOO_FAR, "{kind}: the order tells `{}` from the others", first.reason);
 }
 
 #[test]
 fn two_asks_in_one_packet_are_answered_in_an_order_that_says_nothing() {
     run(Engine::Sqlite, |world: World| async move {
-        let held = world.hold("ncsc", "ico").await;
+        let (by_reference, by_name) = (world.cases_by_reference().await, world.cases_by_name().await);
         let mut desk = Desk::open(&world).await;
-        let is_held = || world.ask(&held);
-        let is_not = || v1::RequestReleaseRequest {
-            request_id: request_id(),
-            target: Some(Target::Reference(concordat::seal::new_id("ref"))),
-            ..world.ask(&held)
-        };
-        let apart = desk.apart(is_held, is_not).await;
-        assert!(apart < TOO_FAR, "the order tells what is held: {apart:.1} deviations");
+        alike(&mut desk, "by reference", &by_reference).await;
+        alike(&mut desk, "by name", &by_name).await;
         // What is answered without the ledger does show: the measure finds what there is to find.
-        let at_the_door = || v1::RequestReleaseRequest { categories: vec![], ..is_not() };
-        let apart = desk.apart(is_held, at_the_door).await;
-        assert!(apart > TOO_FAR, "a planted difference was not found: {apart:.1} deviations");
+        let ask = &by_reference[0].ask;
+        let at_the_door = v1::RequestReleaseRequest { categories: vec![], ..ask.clone() };
+        let planted = desk.put_together(ask, &at_the_door).await;
+        planted.tell("planted");
+        assert!(planted.apart() > TOO_FAR, "a planted difference was not found");
         world
     });
 }
