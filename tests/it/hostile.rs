@@ -1,5 +1,6 @@
 //! Peers that mean no good: what they can present, send and withhold, row by row, and a neighbour who must not notice.
 
+mod frames;
 mod handshakes;
 mod limits;
 mod logs;

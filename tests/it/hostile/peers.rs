@@ -18,26 +18,25 @@ use concordat::tls::{Credentials, certificates_from_file, client_config};
 use http::Request;
 use rustls::ClientConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::raw::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PRIORITY, RESET, SETTINGS, Way, call, call_of, field,
-    frame, window,
-};
+use super::frames::{self, opened, stream};
+use super::raw::{DATA, END_HEADERS, END_STREAM, HEADERS, PING, Way, call_of, frame, window};
 use crate::harness::{Engine, PURPOSES, World, real_now, run};
 use crate::program::Program;
 
-/// How much more memory than before the node may have used at its height, in KiB.
-const MORE_MEMORY: u64 = 256 * 1024;
+/// How much more memory than after warming up the node may use at its height during each attack, in KiB.
+const MORE_MEMORY: u64 = 64 * 1024;
 
-/// `ENHANCE_YOUR_CALM`.
-const CALM: u32 = 11;
+/// How much of requests one agency may have under way (`Limits::request_bytes_per_agency`), in KiB.
+const OF_REQUESTS: u64 = 64 * 1024;
 
 /// The node under attack, and how its neighbours do.
 pub(super) struct Stage {
     pub(super) way: Way,
     pub(super) officer: OfficerChannel,
+    pid: u32,
 }
 
 /// What the two connect with.
@@ -61,7 +60,7 @@ impl Plan {
     pub(super) fn against(&self, program: &Program) -> Stage {
         let context = Context { server: program.address.to_string(), ..self.neighbour.clone() };
         let way = Way { node: program.address, config: Arc::clone(&self.attacker) };
-        Stage { way, officer: context.officer(&self.folder, Clock::system()).unwrap() }
+        Stage { way, officer: context.officer(&self.folder, Clock::system()).unwrap(), pid: program.pid() }
     }
 }
 
@@ -79,7 +78,7 @@ async fn neighbour(officer: OfficerChannel, stop: Arc<AtomicBool>, calls: Arc<At
     longest
 }
 
-/// In KiB: now, and at its height so far.
+/// In KiB: now, and at its height since that was last forgotten.
 fn memory(pid: u32) -> (u64, u64) {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let of = |key: &str| {
@@ -89,123 +88,9 @@ fn memory(pid: u32) -> (u64, u64) {
     (of("VmRSS:"), of("VmHWM:"))
 }
 
-/// The number of the stream that a client opens next but this many.
-fn stream(number: usize) -> u32 {
-    u32::try_from(number).unwrap() * 2 + 1
-}
-
-fn opened(number: usize, flags: u8) -> Vec<u8> {
-    frame(HEADERS, END_HEADERS | flags, stream(number), &call())
-}
-
-/// What is sent over and over, by name: the frames for each number.
-type Flood = (&'static str, fn(usize) -> Vec<u8>);
-
-/// What each attack is, and what has come of it when it returns.
-async fn floods(way: &Way) {
-    // Opened and taken back, over and over (CVE-2023-44487).
-    let mut line = way.open(&[]).await;
-    line.flood(20_000, |n| [opened(n, END_STREAM), frame(RESET, 0, stream(n), &8_u32.to_be_bytes())].concat()).await;
-    assert!(line.ended().await.goaway.is_none_or(|code| code == CALM), "rapid reset");
-
-    // Errors for which it is the node that resets (CVE-2025-8671).
-    let wrong: [Flood; 3] = [
-        ("window overflow", |n| [opened(n, END_STREAM), window(stream(n), 0x7fff_ffff)].concat()),
-        ("a window of nothing", |n| [opened(n, END_STREAM), window(stream(n), 0)].concat()),
-        ("no path", |n| frame(HEADERS, END_HEADERS | END_STREAM, stream(n), &field(0, ":method", "POST"))),
-    ];
-    for (what, next) in wrong {
-        let mut line = way.open(&[]).await;
-        line.flood(20_000, next).await;
-        let heard = line.ended().await;
-        assert!(heard.frames[usize::from(RESET)] < 5_000, "{what}: {heard:?}");
-    }
-
-    // Frames that cost the node an answer each, or nothing at all.
-    let nothing: [Flood; 4] = [
-        ("pings", |_| frame(PING, 0, 0, &[7; 8])),
-        ("settings", |_| frame(SETTINGS, 0, 0, &[])),
-        ("priorities", |n| frame(PRIORITY, 0, stream(n % 100), &[0, 0, 0, 0, 1])),
-        ("window updates", |_| window(0, 1)),
-    ];
-    for (what, next) in nothing {
-        let mut line = way.open(&[]).await;
-        line.flood(100_000, next).await;
-        let heard = line.ended().await;
-        assert!(heard.frames[usize::from(PING)] < 20_000, "{what}: {heard:?}");
-    }
-
-    // A request that never gets anywhere.
-    for (what, data) in [("empty data", [].as_slice()), ("a byte at a time", &[0])] {
-        let mut line = way.open(&[]).await;
-        line.send(&opened(0, 0)).await;
-        line.flood(100_000, |_| frame(DATA, 0, 1, data)).await;
-        line.ended().await;
-        assert!(line.heard.borrow().closed, "{what}");
-    }
-    let mut line = way.open(&[]).await;
-    line.send(&frame(HEADERS, 0, 1, &call())).await;
-    line.flood(20_000, |_| frame(CONTINUATION, 0, 1, &field(0, "x-more", &"y".repeat(100)))).await;
-    assert_eq!(line.ended().await.goaway, Some(CALM), "continuation flood");
-}
-
-/// Headers that are small on the wire and large in memory, or large in both.
-async fn headers(way: &Way) {
-    // One remembered field of 4,000 bytes, named ten thousand times by one byte each.
-    let mut bomb = call();
-    bomb.extend(field(0x40, "x-bomb", &"y".repeat(3_900)));
-    bomb.extend([0xbe; 10_000]);
-    let mut line = way.open(&[]).await;
-    for number in 0..50 {
-        let flags = END_HEADERS | END_STREAM;
-        line.send(&frame(HEADERS, flags, stream(number), &bomb)).await;
-    }
-    line.until(|heard| heard.closed || heard.frames[usize::from(HEADERS)] >= 50 || heard.reset.is_some()).await;
-
-    let mut line = way.open(&[]).await;
-    let many: Vec<u8> = (0..150).flat_map(|n| field(0, &format!("x-{n}"), &"y".repeat(100))).collect();
-    let (first, rest) = many.split_at(many.len() / 2);
-    line.send(&frame(HEADERS, END_STREAM, 1, &[call(), first.to_vec()].concat())).await;
-    line.send(&frame(CONTINUATION, END_HEADERS, 1, rest)).await;
-    // 431, and nobody was asked.
-    line.until(|heard| heard.closed || heard.frames[usize::from(HEADERS)] > 0 || heard.reset.is_some()).await;
-}
-
-/// Frames that are none, each of which ends its connection and no other.
-async fn broken(way: &Way) {
-    let rows: Vec<(&str, Vec<u8>)> = vec![
-        ("a connection window of nothing", window(0, 0)),
-        ("too large a connection window", [window(0, 0x7fff_ffff), window(0, 0x7fff_ffff)].concat()),
-        ("data on no stream", frame(DATA, 0, 0, b"x")),
-        ("data on a stream that never was", frame(DATA, 0, 9, b"x")),
-        ("a stream of ours", frame(HEADERS, END_HEADERS | END_STREAM, 2, &call())),
-        ("a short ping", frame(PING, 0, 0, b"x")),
-        ("settings on a stream", frame(SETTINGS, 0, 1, &[])),
-        ("half a setting", frame(SETTINGS, 0, 0, &[0, 1, 0])),
-        ("a continuation of nothing", frame(CONTINUATION, END_HEADERS, 1, &call())),
-        ("a reset of nothing", frame(RESET, 0, 7, &8_u32.to_be_bytes())),
-        ("a frame of 16 MiB", [0xff, 0xff, 0xff, DATA, 0, 0, 0, 0, 1].to_vec()),
-        ("headers that do not decode", frame(HEADERS, END_HEADERS | END_STREAM, 1, &[0xff; 40])),
-        ("another protocol", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
-    ];
-    for (what, bytes) in rows {
-        let mut line = way.open(&[]).await;
-        line.send(&bytes).await;
-        let heard = line.ended().await;
-        assert_ne!(heard.goaway, Some(0), "{what}: {heard:?}");
-    }
-    let mut line = way.silent().await;
-    line.listen();
-    line.send(b"GET / HTTP/1.1\r\n\r\n").await;
-    line.ended().await;
-}
-
-/// More streams than a connection may have, none of which ever ends.
-async fn streams(way: &Way) {
-    let mut line = way.open(&[]).await;
-    line.flood(2_000, |number| opened(number, 0)).await;
-    let heard = line.until(|heard| heard.closed || heard.reset.is_some()).await;
-    assert!(heard.closed || heard.reset == Some(7), "refused: {heard:?}");
+/// From now on the height is counted anew.
+fn forget_height(pid: u32) {
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
 }
 
 /// Answers that are asked for and never taken: for lack of a window, after its first byte, and by an ear that is shut.
@@ -321,21 +206,28 @@ async fn half_open(stage: &Stage) {
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }
 
-/// Runs an attack while two neighbours call, and says how they did.
-async fn beside<F: Future<Output = ()>>(stage: &Stage, what: &str, attack: F) {
+/// Runs an attack while two neighbours call, and says how they did. Of memory the node may use so much meanwhile, in KiB.
+async fn beside<F: Future<Output = ()>>(stage: &Stage, what: &str, most: u64, attack: F) {
     let (stop, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    forget_height(stage.pid);
     let neighbours =
         [(); 2].map(|()| tokio::spawn(neighbour(stage.officer.clone(), Arc::clone(&stop), Arc::clone(&calls))));
     let began = Instant::now();
     attack.await;
+    let took = began.elapsed();
+    // An attack that is over at once has not been beside anybody yet.
+    while calls.load(Ordering::Relaxed) < 4 && !neighbours.iter().any(JoinHandle::is_finished) {
+        sleep(Duration::from_millis(1)).await;
+    }
     stop.store(true, Ordering::Relaxed);
     let mut longest = Duration::ZERO;
     for neighbour in neighbours {
         longest = longest.max(neighbour.await.expect("the neighbours did not notice"));
     }
-    let calls = calls.load(Ordering::Relaxed);
-    println!("{what}: {:?}; {calls} calls beside it, the longest {longest:?}", began.elapsed());
-    assert!(calls > 0 && longest < Duration::from_secs(5), "{what}: {calls} calls, the longest {longest:?}");
+    let (calls, (now, height)) = (calls.load(Ordering::Relaxed), memory(stage.pid));
+    println!("{what}: {took:?}; {calls} calls beside it, the longest {longest:?}; {now} KiB, {height} at the height");
+    assert!(longest < Duration::from_secs(5), "{what}: {calls} calls, the longest {longest:?}");
+    assert!(height < most, "{what}: {height} KiB at the height, at most {most}");
 }
 
 /// Requests of half a megabyte that never end, as many as one connection can carry: the node takes so many bytes.
@@ -392,22 +284,19 @@ fn whatever_one_peer_does_another_is_served_and_memory_is_bounded() {
         let program = Program::start(&file);
         let stage = plan.against(&program);
         let way = &stage.way;
-        beside(&stage, "warming up", sleep(Duration::from_millis(300))).await;
-        let (before, _) = memory(program.pid());
-        beside(&stage, "floods", floods(way)).await;
-        beside(&stage, "headers", headers(way)).await;
-        beside(&stage, "broken frames", broken(way)).await;
-        beside(&stage, "streams", streams(way)).await;
-        beside(&stage, "messages", messages(way)).await;
-        beside(&stage, "silent, and untaken", async {
+        beside(&stage, "warming up", u64::MAX, sleep(Duration::from_millis(300))).await;
+        let (warm, _) = memory(program.pid());
+        let most = warm + MORE_MEMORY;
+        for row in frames::rows() {
+            beside(&stage, row.0, most, frames::meet(way, row)).await;
+        }
+        beside(&stage, "messages", most, messages(way)).await;
+        beside(&stage, "silent, and untaken", most, async {
             tokio::join!(silent(way), untaken(way));
         })
         .await;
-        beside(&stage, "large requests", large(way)).await;
-        beside(&stage, "half-open handshakes", half_open(&stage)).await;
-        let (after, height) = memory(program.pid());
-        println!("{before} KiB before, {after} KiB after, {height} KiB at its height");
-        assert!(height < before + MORE_MEMORY, "{before} KiB before, {height} KiB at its height");
+        beside(&stage, "half-open handshakes", most, half_open(&stage)).await;
+        beside(&stage, "large requests", most + OF_REQUESTS, large(way)).await;
         let log = program.kill();
         for reason in [
             "it sends frames upon frames that ask for nothing",
