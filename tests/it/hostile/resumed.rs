@@ -1,5 +1,6 @@
-//! What saves other servers a part of the handshake: tickets, what is said before the handshake is through, and compressed
-//! certificates. Each is offered in earnest, by a client that got it from a server which takes it; a node takes none of it.
+//! What saves other servers a part of the handshake: tickets, what is said before the handshake is through, and
+//! compressed certificates. Each is offered in earnest, by a client that got it from a server which takes it; a node
+//! takes none of it.
 
 use std::future::Future;
 use std::io::{Read as _, Write as _};

@@ -1,8 +1,8 @@
-//! The drill: everything that can rotate does, again and again, under calls that never fail; and whoever is left behind is
-//! turned away each time.
+//! The drill: everything that can rotate does, again and again, under calls that never fail; and whoever is left
+//! behind is turned away each time.
 //!
-//! The node finds by itself what has changed: it looks every second, and says what is in place once a look is through. From
-//! that moment on no call is accepted that what it found turns away.
+//! The node finds by itself what has changed: it looks every second, and says what is in place once a look is
+//! through. From that moment on no call is accepted that what it found turns away.
 
 mod family;
 mod keys;
@@ -148,8 +148,8 @@ async fn round(world: &World, load: &Load, old: Family, measured: &mut Measured)
     ];
     let left_behind = Outcast::begin(world, context("laggard", &laggard), true).await;
 
-    // Both roots, the next intermediates, everybody's lists, another server certificate, and another key in the place of
-    // the one that signed before this one.
+    // Both roots, the next intermediates, everybody's lists, another server certificate, and another key in the place
+    // of the one that signed before this one.
     let (server, tokens) = (world.new_server(), TokenKeyPair::generate().unwrap());
     world.replace(idle.1, &tokens.public_pem);
     world.replace("node-one/server.pem", &server.chain_pem);

@@ -1,5 +1,5 @@
-//! The ledger's key and the node's secret, in a loop of their own: what replaces them are entries, a restart, and wrapping
-//! anew, while callers repeat what is not answered.
+//! The ledger's key and the node's secret, in a loop of their own: what replaces them are entries, a restart, and
+//! wrapping anew, while callers repeat what is not answered.
 
 use concordat::ledger::{Keyring, TrustedKey, verify};
 

@@ -15,8 +15,8 @@ use super::*;
 /// Somebody who calls on the connection that is open and on new ones, takes a stream, and hears no goodbye.
 pub(super) struct Outcast {
     calling: [JoinHandle<Called>; 2],
-    /// When the stream ended, and when the connection was cut on which nothing is called; none for one whose certificate is
-    /// as good as before.
+    /// When the stream ended, and when the connection was cut on which nothing is called; none for one whose
+    /// certificate is as good as before.
     parting: Option<[JoinHandle<Instant>; 2]>,
     enough: CancellationToken,
 }
@@ -45,8 +45,8 @@ impl Outcast {
         Self { calling, parting, enough }
     }
 
-    /// Waits until it is turned away on every way, where its files were there at the first moment and the node was seen to
-    /// have them in place at the second.
+    /// Waits until it is turned away on every way, where its files were there at the first moment and the node was seen
+    /// to have them in place at the second.
     pub(super) async fn turned_away(
         self,
         kind: &'static str,
