@@ -47,7 +47,7 @@ use tonic::service::interceptor::InterceptedService;
 
 use crate::exchange::Exchange;
 use crate::identity::Tokens;
-use crate::proto::{self, v1};
+use crate::proto::{self, MOST_REQUEST_BYTES, v1};
 use crate::rotation::Rotation;
 
 use admission::vouched;
@@ -78,9 +78,6 @@ impl std::fmt::Debug for Desk {
     }
 }
 
-/// The largest request: an incident with a full narrative fits many times over.
-const MOST_REQUEST_BYTES: usize = 512 * 1024;
-
 impl Desk {
     /// For one node.
     pub fn new(
@@ -100,7 +97,8 @@ impl Desk {
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .build_v1()?;
+            .build_v1()?
+            .max_decoding_message_size(MOST_REQUEST_BYTES);
         macro_rules! routes {
             ($($server:path),+) => {{
                 let clock = self.0.exchange.node().clock().clone();

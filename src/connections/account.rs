@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use super::Limits;
-use crate::proto::takes_away;
+use crate::proto::{MOST_REQUEST_BYTES, takes_away};
 
 /// One agency's, whatever connections the calls come by.
 #[derive(Debug, Default)]
 pub(super) struct Account {
     calls: AtomicUsize,
-    /// Of requests, as far as they have come.
+    /// Of requests, as far as they have come or were announced.
     bytes: AtomicUsize,
 }
 
@@ -71,14 +71,17 @@ impl Call {
         self.account.bytes.fetch_sub(self.bytes.swap(0, Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    fn add(&self, bytes: usize) {
+    /// Whether there is room for so many more.
+    fn add(&self, bytes: usize) -> bool {
         if self.is_answered.load(Ordering::Relaxed) {
-            return;
+            return true;
         }
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if self.account.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.most_bytes {
+        let has_room = self.account.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.most_bytes;
+        if !has_room {
             self.too_much.cancel();
         }
+        has_room
     }
 }
 
@@ -89,11 +92,57 @@ impl Drop for Call {
     }
 }
 
-/// A request's body, each byte of which is counted until the call is over.
+/// A request's body, each byte of which is counted until the call is over: from when it is announced, because room is made
+/// for a message as soon as its length is known.
 #[derive(Debug)]
 pub(super) struct Counted<B> {
-    pub(super) body: B,
-    pub(super) call: Arc<Call>,
+    body: B,
+    call: Arc<Call>,
+    announced: Announced,
+}
+
+impl<B> Counted<B> {
+    pub(super) fn new(body: B, call: Arc<Call>) -> Self {
+        Self { body, call, announced: Announced::default() }
+    }
+}
+
+/// What a body said last of a message's length.
+#[derive(Debug, Default)]
+struct Announced {
+    /// The flag and the length, as far as they have come.
+    prefix: Vec<u8>,
+    /// How many of the message's bytes are still to come.
+    ahead: usize,
+}
+
+/// A flag and a length in four bytes stand before each message of gRPC.
+const PREFIX_BYTES: usize = 5;
+
+impl Announced {
+    /// How many bytes are to be counted besides those that were: what has come but was not announced, and what is announced
+    /// now. A message that is too long for us is turned away by its length, and no room is made for it.
+    fn more(&mut self, mut come: &[u8]) -> usize {
+        let mut more = 0;
+        while let Some((first, rest)) = come.split_first() {
+            if self.ahead > 0 {
+                let known = self.ahead.min(come.len());
+                self.ahead -= known;
+                come = come.get(known..).unwrap_or_default();
+                continue;
+            }
+            more += 1;
+            come = rest;
+            self.prefix.push(*first);
+            if let Some(length) = self.prefix.get(1..PREFIX_BYTES) {
+                let length = length.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte));
+                self.ahead = if length <= MOST_REQUEST_BYTES { length } else { 0 };
+                more += self.ahead;
+                self.prefix.clear();
+            }
+        }
+        more
+    }
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for Counted<B> {
@@ -105,7 +154,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Counted<B> {
         if let Some(Ok(frame)) = &frame
             && let Some(bytes) = frame.data_ref()
         {
-            self.call.add(bytes.remaining());
+            let more = self.announced.more(bytes);
+            if !self.call.add(more) {
+                // The call ends by that. Nobody is to make room for the message meanwhile.
+                return Poll::Pending;
+            }
         }
         Poll::Ready(frame)
     }
@@ -116,5 +169,34 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Counted<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_count_once_and_from_when_they_are_announced() {
+        let body = [&[0, 0, 0, 1, 4], [7; 260].as_slice(), &[0; 5], &[0, 0, 0, 0, 2, 7]].concat();
+        let announced = body.len() + 1;
+        for piece in [1, 2, 3, 5, 7, 64, body.len()] {
+            let (mut state, mut counted) = (Announced::default(), 0);
+            for (n, come) in body.chunks(piece).enumerate() {
+                counted += state.more(come);
+                if (n + 1) * piece >= 5 {
+                    assert!(counted >= 265, "{counted} after {} pieces of {piece}", n + 1);
+                }
+            }
+            assert_eq!(counted, announced, "in pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_counts_as_it_comes() {
+        let most = u32::try_from(MOST_REQUEST_BYTES).expect("a length");
+        let of = |length: u32| Announced::default().more(&[&[0], length.to_be_bytes().as_slice()].concat());
+        assert_eq!(of(most), 5 + MOST_REQUEST_BYTES);
+        assert_eq!((of(most + 1), of(u32::MAX), of(0)), (5, 5, 5));
     }
 }

@@ -40,7 +40,7 @@ where
     let Some(call) = accounts.of(request.uri().path()).begin(&limits) else { return no_room().into_http() };
     let deadline = stated(request.headers()).unwrap_or(limits.usual_deadline).min(limits.longest_deadline);
     request.headers_mut().remove(HEADER);
-    let request = request.map(|body| Counted { body, call: Arc::clone(&call) });
+    let request = request.map(|body| Counted::new(body, Arc::clone(&call)));
     tokio::select! {
         biased;
         () = call.too_much() => no_room().into_http(),

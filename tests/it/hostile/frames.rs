@@ -2,7 +2,7 @@
 
 use super::raw::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Heard, Line, PING, PRIORITY, RESET, SETTINGS, Way, call,
-    field, frame, window,
+    call_of, field, frame, window,
 };
 
 /// `ENHANCE_YOUR_CALM`.
@@ -81,9 +81,16 @@ fn on_itself(kind: u8, number: usize) -> Vec<u8> {
     frame(HEADERS, flags, stream(number), &[dependency, call()].concat())
 }
 
-/// A message that says it is 4 MiB long, of which one byte comes.
-fn claims_much(number: usize) -> Vec<u8> {
+/// A message for the probe that says it is 4 MiB long, of which one byte comes.
+fn claims_too_much(number: usize) -> Vec<u8> {
     [opened(number, 0), frame(DATA, 0, stream(number), &[0, 0, 0x40, 0, 0, 7])].concat()
+}
+
+/// A message that says it is as long as it may be, of which one byte comes.
+fn claims_much(number: usize) -> Vec<u8> {
+    let headers =
+        frame(HEADERS, END_HEADERS, stream(number), &call_of("/concordat.v1.AgreementService/ListAgreements"));
+    [headers, frame(DATA, 0, stream(number), &[0, 0, 8, 0, 0, 7])].concat()
 }
 
 /// One remembered field of 4,000 bytes, named ten thousand times by one byte each.
@@ -149,9 +156,18 @@ fn floods() -> Vec<Row> {
             Expected::Calmed,
         ),
         ("more streams than there may be, without an end", flood(2_000, |n| opened(n, 0)), Expected::Reset(REFUSED)),
-        ("4 MiB announced on each of 3,000 streams", Attack::FloodOn(12, 250, claims_much), Expected::Answered(250)),
+        (
+            "4 MiB announced on each of 3,000 streams",
+            Attack::FloodOn(12, 250, claims_too_much),
+            Expected::Answered(250),
+        ),
         ("headers that are small on the wire", flood(50, bomb), Expected::Answered(50)),
     ]
+}
+
+/// More than there is room for, of which next to nothing comes.
+pub(super) fn announced() -> Row {
+    ("512 KiB announced on each of 3,000 streams", Attack::FloodOn(12, 250, claims_much), Expected::Answered(250))
 }
 
 /// What is none of HTTP/2, each of which ends its connection and no other.

@@ -27,7 +27,7 @@ use crate::harness::{Engine, PURPOSES, World, real_now, run};
 use crate::program::Program;
 
 /// How much more memory than after warming up the node may use at its height during each attack, in KiB.
-const MORE_MEMORY: u64 = 64 * 1024;
+const MORE_MEMORY: u64 = 80 * 1024;
 
 /// How much of requests one agency may have under way (`Limits::request_bytes_per_agency`), in KiB.
 const OF_REQUESTS: u64 = 64 * 1024;
@@ -297,6 +297,8 @@ fn whatever_one_peer_does_another_is_served_and_memory_is_bounded() {
         .await;
         beside(&stage, "half-open handshakes", most, half_open(&stage)).await;
         beside(&stage, "large requests", most + OF_REQUESTS, large(way)).await;
+        let row = frames::announced();
+        beside(&stage, row.0, most + OF_REQUESTS, frames::meet(way, row)).await;
         let log = program.kill();
         for reason in [
             "it sends frames upon frames that ask for nothing",
