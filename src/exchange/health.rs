@@ -141,13 +141,11 @@ impl Exchange {
     async fn try_commit(&self) -> store::Result<()> {
         let store = self.node.store.clone();
         let commit = tokio::spawn(async move { store.probe().await });
-        match timeout(LONGEST, commit).await {
-            Ok(Ok(tried)) => tried,
-            // No answer in time; or a panic, and none comes.
-            Ok(Err(_)) | Err(_) => {
-                self.node.store.renew_connections();
-                Err(store::Error::Silent(LONGEST.as_secs()))
-            }
+        if let Ok(Ok(tried)) = timeout(LONGEST, commit).await {
+            return tried;
         }
+        // No answer in time; or a panic, and none comes.
+        self.node.store.renew_connections();
+        Err(store::Error::Silent(LONGEST.as_secs()))
     }
 }

@@ -186,7 +186,7 @@ fn assert_same(cases: &[(&'static str, Seen)]) {
 
 on_both_databases! {
     async fn by_reference_no_reason_can_be_told_from_another(world: World) {
-        let cases = world.cases_by_reference().await;
+        let cases = Box::pin(world.cases_by_reference()).await;
         let mut seen = Vec::new();
         for case in &cases {
             seen.push((case.reason, world.observe(case).await));

@@ -129,7 +129,8 @@ async fn alike(desk: &mut Desk, kind: &str, cases: &[Case]) {
 #[test]
 fn two_asks_in_one_packet_are_answered_in_an_order_that_says_nothing() {
     run(Engine::Sqlite, |world: World| async move {
-        let (by_reference, by_name) = (world.cases_by_reference().await, world.cases_by_name().await);
+        let (by_reference, by_name) =
+            (Box::pin(world.cases_by_reference()).await, Box::pin(world.cases_by_name()).await);
         let mut desk = Desk::open(&world).await;
         alike(&mut desk, "by reference", &by_reference).await;
         alike(&mut desk, "by name", &by_name).await;

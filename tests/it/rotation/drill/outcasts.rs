@@ -85,12 +85,11 @@ async fn insist(make: impl Fn() -> OfficerChannel, enough: CancellationToken) ->
     let (mut accepted, mut refused, mut refusals) = (Instant::now(), None, 0);
     loop {
         let began = Instant::now();
-        match timeout(WITHIN, call(&make())).await.expect("an answer, or none for good") {
-            Ok(()) => accepted = began,
-            Err(_) => {
-                refusals += 1;
-                refused.get_or_insert_with(Instant::now);
-            }
+        if timeout(WITHIN, call(&make())).await.expect("an answer, or none for good").is_ok() {
+            accepted = began;
+        } else {
+            refusals += 1;
+            refused.get_or_insert_with(Instant::now);
         }
         if let Some(refused) = refused
             && enough.is_cancelled()
