@@ -28,6 +28,7 @@ mod health;
 mod help;
 mod inbox;
 mod incidents;
+mod last_lists;
 mod ledger_keys;
 mod mandates;
 mod naming;

@@ -6,33 +6,39 @@
 //! which nobody vouches any more.
 
 mod ageing;
+mod lasts;
 mod measured;
 mod read;
+mod rehearsal;
 mod set;
 mod status;
 mod survey;
 mod turns;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::pki_types::UnixTime;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{AgencySection, Config};
 use crate::connections::Connections;
-use crate::domain::Instant;
+use crate::domain::{Instant, LastList};
 use crate::identity::{Issuers, RegisteredIssuer, Tokens};
 use crate::telemetry::Metrics;
-use crate::tls::{Acceptor, Credentials, KeyExchange, Life, Trust, Vouching};
+use crate::tls::{Acceptor, Credentials, KeyExchange, Life, Revocation, RevocationList, Trust, Vouching};
 
 use ageing::Ageing;
+use read::Before;
 use set::{Candidate, Contents, Set};
-pub use survey::{Surveyed, survey};
 
+pub use lasts::Lasts;
+pub use rehearsal::{Added, Rehearsal, Rehearsed};
 pub use set::MOST_BYTES;
 pub use status::{AgencyStatus, FilesStatus, ListStatus, NodeStatus, Status, TokenKeyStatus};
+pub use survey::{Surveyed, survey};
 pub use turns::Turns;
 
 /// Why files cannot be put in place.
@@ -56,6 +62,9 @@ pub struct Looked {
 pub struct Rotation {
     config: Config,
     sets: Mutex<Sets>,
+    lasts: Mutex<Lasts>,
+    /// Rings when a list was put in place that is later than the last one.
+    later: Notify,
     acceptor: Arc<ArcSwap<Acceptor>>,
     tokens: Arc<Tokens>,
     connections: Arc<Connections>,
@@ -74,29 +83,52 @@ pub struct Sets {
     is_unjudged: bool,
 }
 
+/// What was read first. Nothing is put in place of it before it is known which revocation lists there were already.
+#[derive(Debug)]
+pub struct FirstRead(Sets);
+
 /// What the machine's clock says, by which handshakes are judged.
 pub fn now() -> Instant {
     Instant::from_micros(0).plus_seconds(i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX))
 }
 
-impl Sets {
+impl FirstRead {
     /// Reads everything for the first time. An agency whose revocation lists cannot be used is stopped; whatever else
     /// cannot be used keeps the node from starting.
-    pub fn read(config: &Config) -> Result<Self, Error> {
+    pub fn of(config: &Config) -> Result<Self, Error> {
         let at = now();
         let own = Set::first("the node's certificate".into(), read::own_files(config), at, |contents| {
             read::own(config, contents, at)
         })?;
         let (mut trusted, mut issuers) = (Vec::new(), Vec::new());
         for agency in &config.agency {
-            trusted.push(vouching(config, agency, at)?);
+            trusted.push(vouching(config, agency, &Lasts::default(), at)?);
             let name = format!("the token keys of {}", agency.id);
             let files = read::issuer_files(config, agency);
             issuers.push(Set::first(name, files, at, |contents| read::issuers(config, agency, contents))?);
         }
-        Ok(Self { own, trusted, issuers, ageing: Ageing::default(), is_unjudged: false })
+        let sets = Sets { own, trusted, issuers, ageing: Ageing::default(), is_unjudged: false };
+        // What none can be made of is told before anything is waited for.
+        sets.issuers()?;
+        sets.acceptor(config)?;
+        Ok(Self(sets))
     }
 
+    /// The same without the lists that come before the last ones. What vouches for an agency that has one is read again.
+    pub fn after(self, config: &Config, lasts: &Lasts) -> Result<Sets, Error> {
+        let Self(mut sets) = self;
+        for (set, agency) in sets.trusted.iter_mut().zip(&config.agency) {
+            let Revocation::Lists(read) = &set.good().trusted().revocation else { continue };
+            let is_earlier = |list: &RevocationList| lasts.of(&agency.id, list).is_some_and(|last| list.stand() < last);
+            if read.iter().any(is_earlier) {
+                *set = vouching(config, agency, lasts, now())?;
+            }
+        }
+        Ok(sets)
+    }
+}
+
+impl Sets {
     /// What connections are accepted with.
     pub fn acceptor(&self, config: &Config) -> Result<Acceptor, Error> {
         let vouching = self.trusted.iter().map(|set| Arc::clone(set.good()));
@@ -118,19 +150,11 @@ impl Sets {
 }
 
 /// What vouches for an agency's systems, read for the first time.
-fn vouching(config: &Config, agency: &AgencySection, at: Instant) -> Result<Set<Arc<Vouching>>, Error> {
+fn vouching(config: &Config, agency: &AgencySection, lasts: &Lasts, at: Instant) -> Result<Set<Arc<Vouching>>, Error> {
     let name = format!("what vouches for the systems of {}", agency.id);
     let files = read::trusted_files(config, agency);
-    Set::first(name, files, at, |contents| read::vouching(config, agency, contents, None, at))
-}
-
-/// Whom a node with this configuration would trust now, and what of its files it cannot use.
-pub fn trust(config: &Config) -> Result<(Trust, Vec<String>), Error> {
-    let at = now();
-    let sets = config.agency.iter().map(|agency| vouching(config, agency, at));
-    let sets = sets.collect::<Result<Vec<_>, Error>>()?;
-    let trust = Trust::of(sets.iter().map(|set| Arc::clone(set.good())))?;
-    Ok((trust, sets.iter().filter_map(Set::problem).collect()))
+    let before = Before { vouching: None, lasts };
+    Set::first(name, files, at, |contents| read::vouching(config, agency, contents, &before, at))
 }
 
 /// Puts a candidate in place.
@@ -140,17 +164,39 @@ fn put<T>(set: &mut Set<T>, candidate: Candidate<T>, at: Instant, looked: &mut L
 }
 
 impl Rotation {
-    /// Goes on from what was read, where it has been put in place.
+    /// Goes on from what was read after these lists, where it has been put in place.
     pub fn new(
         config: Config,
-        sets: Sets,
+        (sets, mut lasts): (Sets, Lasts),
         acceptor: Arc<ArcSwap<Acceptor>>,
         tokens: Arc<Tokens>,
         connections: Arc<Connections>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let status = ArcSwap::from_pointee(sets.status(&config, now()));
-        Self { config, sets: Mutex::new(sets), acceptor, tokens, connections, status, metrics }
+        let later = Notify::new();
+        for set in &sets.trusted {
+            lasts.put(set.good());
+        }
+        let (sets, lasts) = (Mutex::new(sets), Mutex::new(lasts));
+        Self { config, sets, lasts, later, acceptor, tokens, connections, status, metrics }
+    }
+
+    /// Learns which lists were the last ones elsewhere: from the next look on none is taken that comes before them. Those that
+    /// are later here.
+    pub fn learn(&self, known: &[LastList]) -> Vec<LastList> {
+        let mut lasts = self.lasts();
+        lasts.learn(known);
+        lasts.beyond(known)
+    }
+
+    /// Waits until a list was put in place that is later than the last one.
+    pub async fn later(&self) {
+        self.later.notified().await;
+    }
+
+    fn lasts(&self) -> MutexGuard<'_, Lasts> {
+        self.lasts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is in place, as it was when the files were last looked at.
@@ -187,12 +233,16 @@ impl Rotation {
     fn look_at_certificates(&self, sets: &mut Sets, at: Instant, looked: &mut Looked) {
         let config = &self.config;
         let before = looked.changed.len();
+        // Nobody waits for files who wants to know.
+        let lasts = self.lasts().clone();
         if let Some(own) = sets.own.look(at, |contents, _| read::own(config, contents, at), |_, _| false) {
             put(&mut sets.own, own, at, looked);
         }
         for (place, agency) in config.agency.iter().enumerate() {
-            let read =
-                |contents: &Contents, last: &Arc<Vouching>| read::vouching(config, agency, contents, Some(last), at);
+            let read = |contents: &Contents, last: &Arc<Vouching>| {
+                let before = Before { vouching: Some(last), lasts: &lasts };
+                read::vouching(config, agency, contents, &before, at)
+            };
             let is_same = |one: &Arc<Vouching>, other: &Arc<Vouching>| one.trusted() == other.trusted();
             let Some(set) = sets.trusted.get_mut(place) else { continue };
             let Some(candidate) = set.look(at, read, is_same) else { continue };
@@ -206,6 +256,11 @@ impl Rotation {
         }
         if looked.changed.len() > before {
             sets.is_unjudged = true;
+            let mut lasts = self.lasts();
+            if sets.trusted.iter().fold(false, |any, set| any | lasts.put(set.good())) {
+                self.later.notify_one();
+            }
+            drop(lasts);
             match sets.acceptor(config) {
                 Ok(acceptor) => self.acceptor.store(Arc::new(acceptor)),
                 Err(error) => tracing::error!(%error, "what was read cannot be put in place"),

@@ -1,6 +1,7 @@
 //! The composition root: from a configuration to a node that serves.
 
 mod keys;
+mod lists;
 mod opening;
 mod trusted;
 
@@ -27,7 +28,7 @@ use crate::exchange::{self, Commits, Exchange, LedgerKey, Node, Setup, Suspended
 use crate::identity::Tokens;
 use crate::ledger::{Keyring, SigningKey, SigningKeys};
 use crate::ops::{Check, Ill, Measure, Ops, Standing};
-use crate::rotation::{self, Rotation, Sets};
+use crate::rotation::{self, FirstRead, Rotation};
 use crate::telemetry::{Metrics, Traces};
 use crate::wire::{Desk, RateLimits, Readiness, StreamLimits};
 use crate::{config, proto};
@@ -82,10 +83,11 @@ impl Running {
             }
             _ => None,
         };
-        let sets = Sets::read(config)?;
-        let (issuers, acceptor) = (sets.issuers()?, Arc::new(ArcSwap::from_pointee(sets.acceptor(config)?)));
+        let read = FirstRead::of(config)?;
         standing.set(Check::Certificate, true);
         let exchange = Exchange::start(node(config, clock, Arc::clone(&metrics)).await?);
+        let (sets, lasts) = lists::after(read, config, &exchange).await?;
+        let (issuers, acceptor) = (sets.issuers()?, Arc::new(ArcSwap::from_pointee(sets.acceptor(config)?)));
         standing.set(Check::Schema, true);
         // The ledger was opened with them, and the files read.
         for check in [Check::Files, Check::Database, Check::LedgerKey, Check::NodeSecret] {
@@ -107,7 +109,7 @@ impl Running {
         let connections = Arc::new(connections.traced_to(Arc::clone(&traces)).behind(proxy_sources(config)?));
         let rotation = Arc::new(Rotation::new(
             config.clone(),
-            sets,
+            (sets, lasts),
             Arc::clone(&acceptor),
             Arc::clone(&tokens),
             Arc::clone(&connections),
@@ -138,6 +140,8 @@ impl Running {
         readiness.set(standing.is_ready()).await;
         tokio::spawn(standing.clone().follow(move |ready| tell(readiness.clone(), ready)));
         tokio::spawn(Arc::clone(&rotation).watch(shutdown.clone()));
+        let reload = Duration::from_secs(config.tls.reload_seconds);
+        tokio::spawn(lists::watch(exchange.clone(), Arc::clone(&rotation), reload, shutdown.clone()));
         tokio::spawn(watch_suspensions(exchange.clone(), Arc::clone(&connections), shutdown.clone()));
         tokio::spawn(watch_duties(exchange.clone(), shutdown.clone()));
         tokio::spawn(keep_filled(exchange.clone(), shutdown.clone()));

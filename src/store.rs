@@ -17,6 +17,7 @@ mod events;
 mod fault;
 mod help;
 mod incidents;
+mod last_lists;
 mod ledger_keys;
 mod locked;
 mod looks;

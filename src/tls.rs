@@ -24,7 +24,7 @@ use crate::identity::Peer;
 pub use client::{Shown, Unreachable, client_config, connect, connect_lazily, connect_through, shown_by, unfit};
 pub use pem::{Credentials, Unreadable, certificates, certificates_from_file, check_server, revocation_lists};
 pub use revocation::{Life, Revocation, RevocationList, Unlistable};
-pub use root::Root;
+pub use root::{Root, is_issued_by};
 pub use trust::{Inadmissible, Trust, TrustedAgency, Untrustworthy, Vouching};
 
 use trust::AgencyVerifier;

@@ -67,12 +67,16 @@ Examples:
     /// Say what is in files of certificates, lists and keys, and what a node would say to it and why.
     #[command(
         after_help = "With --config the judge is the node itself: its configuration, its roots and its lists as they are on
-disk now. With --roots it is a node that knows only those. With neither, only the form is judged.
+disk now. With --agency as well, authorities and lists are judged as the node would if they were added to that agency's
+files: a root below those that are there, lists in the place of those. What only a serving node knows, the numbers of
+earlier lists, is in its database and not looked at. With --roots the judge is a node that knows only those. With
+neither, only the form is judged.
 
 Exit code: 0 nothing would be turned away, 1 something would be, 2 wrong usage, 3 could not read.
 
 Examples:
   concordat certs inspect case-system.pem --config /etc/concordat/node.toml
+  concordat certs inspect root-2027.pem lists-2027.pem --config /etc/concordat/node.toml --agency nca
   concordat certs inspect case-system.pem --roots ico/authority.pem --lists ico/lists.pem
   concordat certs inspect server.pem --key server.key
   concordat certs inspect authority.pem lists.pem -o json"

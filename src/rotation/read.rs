@@ -10,6 +10,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
 use super::Error;
+use super::lasts::Lasts;
 use super::set::{Contents, Reading};
 use crate::config::{self, AgencySection, Config, RevocationPolicy};
 use crate::domain::Instant;
@@ -36,17 +37,35 @@ pub(super) fn trusted_files(config: &Config, agency: &AgencySection) -> Vec<Path
     files.into_iter().flatten().map(|file| config.path(file)).collect()
 }
 
+/// What came before a set of files that vouch for an agency's systems.
+pub(super) struct Before<'a> {
+    /// What vouched for them so far, while this node runs.
+    pub(super) vouching: Option<&'a Vouching>,
+    /// The last lists that are known of, which need not be in place.
+    pub(super) lasts: &'a Lasts,
+}
+
+impl Before<'_> {
+    /// The lists that counted so far.
+    fn lists(&self) -> &[RevocationList] {
+        match self.vouching.map(|vouching| &vouching.trusted().revocation) {
+            Some(Revocation::Lists(lists)) => lists,
+            _ => &[],
+        }
+    }
+}
+
 /// What vouches for an agency's systems, after what did before.
 ///
-/// Of each authority the list with the highest number counts, of those on disk and the one that counted so far. What
-/// cannot be used is a problem, and the rest is used: no list is worse off for another, and a root that is taken out is
+/// Of each authority the list with the highest number counts, of those on disk and the one that counted so far; none is taken
+/// from the disk that comes before the last one. What cannot be used is a problem, and the rest is used: no list is worse off for another, and a root that is taken out is
 /// out whatever its list is. An authority without any list that counts admits nobody; without one of any authority the
 /// agency is stopped.
 pub(super) fn vouching(
     config: &Config,
     agency: &AgencySection,
     contents: &Contents,
-    last: Option<&Vouching>,
+    before: &Before<'_>,
     now: Instant,
 ) -> Result<Reading<Arc<Vouching>>, Error> {
     let file = config.path(&agency.roots_file);
@@ -61,11 +80,7 @@ pub(super) fn vouching(
                 let more = tls::certificates(contents.of(&file)?);
                 authorities.extend(more.map_err(|problem| config::Error::new(&file, problem))?);
             }
-            let known = match last.map(|last| &last.trusted().revocation) {
-                Some(Revocation::Lists(lists)) => lists.as_slice(),
-                _ => &[],
-            };
-            Revocation::Lists(lists(config, agency, contents, &authorities, known, now, &mut problems)?)
+            Revocation::Lists(lists(config, agency, contents, &authorities, before, now, &mut problems)?)
         }
     };
     let (agency, trust_domain) = (agency.id.clone(), agency.trust_domain.clone());
@@ -79,7 +94,7 @@ fn lists(
     agency: &AgencySection,
     contents: &Contents,
     authorities: &[CertificateDer<'static>],
-    known: &[RevocationList],
+    before: &Before<'_>,
     now: Instant,
     problems: &mut Vec<String>,
 ) -> Result<Vec<RevocationList>, Error> {
@@ -102,9 +117,14 @@ fn lists(
             let problem = format!("two authorities are called {name}: give each a name of its own, lists go by it");
             return Err(config::Error::new(&config.path(&agency.roots_file), problem).into());
         }
-        let mut best = known.iter().find(|known| known.is_by(&authority));
+        let mut best = before.lists().iter().find(|known| known.is_by(&authority));
+        // What is in place stays, also where another replica has a later one already.
         for list in found.iter().filter(|list| list.is_by(&authority)) {
-            match best.map_or(Ok(()), |best| list.follows(best)) {
+            if best == Some(list) {
+                continue;
+            }
+            let last = best.map(RevocationList::stand).max(before.lasts.of(&agency.id, list));
+            match last.map_or(Ok(()), |last| list.follows(last)) {
                 Ok(()) => best = Some(list),
                 Err(problem) => tell(&problem),
             }

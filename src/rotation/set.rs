@@ -48,6 +48,24 @@ impl Contents {
         Self(files.iter().map(|file| (file.clone(), Content::read(file))).collect())
     }
 
+    /// As if this stood below what a file of the set held.
+    pub(super) fn add(&mut self, file: &Path, text: &str) {
+        for (_, read) in self.0.iter_mut().filter(|(name, _)| name == file) {
+            if let Ok(content) = read {
+                content.bytes.push(b'\n');
+                content.bytes.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
+
+    /// As if a file of the set held this.
+    pub(super) fn put(&mut self, file: &Path, text: &str) {
+        for (_, read) in self.0.iter_mut().filter(|(name, _)| name == file) {
+            let mode = read.as_ref().map_or(0, |content| content.mode);
+            *read = Ok(Content { bytes: Zeroizing::new(text.as_bytes().to_vec()), mode });
+        }
+    }
+
     /// What a file of the set held.
     pub(super) fn of(&self, file: &Path) -> Result<&[u8], Error> {
         self.content(file).map(|content| content.bytes.as_slice())

@@ -3,6 +3,8 @@
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
+use super::lasts::Lasts;
+use super::read::Before;
 use super::set::Contents;
 use super::{Error, now, read};
 use crate::config::Config;
@@ -41,10 +43,12 @@ pub fn survey(config: &Config) -> Vec<Surveyed> {
         Err(problem) => found.push(Surveyed::wrong(name, problem.to_string())),
     }
     let mut all = Vec::new();
+    // Without the database nobody knows more.
+    let before = Before { vouching: None, lasts: &Lasts::default() };
     for agency in &config.agency {
         let contents = Contents::read(&read::trusted_files(config, agency));
         let name = format!("what vouches for the systems of {}", agency.id);
-        match read::vouching(config, agency, &contents, None, now()) {
+        match read::vouching(config, agency, &contents, &before, now()) {
             Ok(reading) => {
                 found.extend(reading.problems.iter().map(|problem| Surveyed::wrong(&name, problem)));
                 let trusted = reading.usable.trusted();

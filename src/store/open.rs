@@ -42,7 +42,8 @@ pub(super) const SQLITE: &[(i64, &str, &str)] = scripts!(
     19 "advice" "0019_advice",
     20 "library" "0020_library",
     21 "keys" "0021_keys",
-    22 "document" "0022_document"
+    22 "document" "0022_document",
+    23 "revocation list" "0023_revocation_list"
 );
 pub(super) const POSTGRES: &[(i64, &str, &str)] = scripts!(
     "postgres":
@@ -66,7 +67,8 @@ pub(super) const POSTGRES: &[(i64, &str, &str)] = scripts!(
     19 "advice" "0019_advice",
     20 "library" "0020_library",
     21 "keys" "0021_keys",
-    22 "document" "0022_document"
+    22 "document" "0022_document",
+    23 "revocation list" "0023_revocation_list"
 );
 
 /// How to open a database.

@@ -13,7 +13,8 @@ use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::provider;
-use crate::domain::Instant;
+use crate::domain::{Digest, Instant, ListStand};
+use crate::identity::fingerprint;
 
 /// By how much an authority's clock may be ahead of ours.
 const EARLY_SECONDS: i64 = 300;
@@ -196,12 +197,27 @@ impl RevocationList {
     }
 
     /// Whether it may take the place of this authority's last list: no number becomes lower, and no time earlier.
-    pub fn follows(&self, last: &Self) -> Result<(), Unlistable> {
-        if (&self.number, self.this_update) >= (&last.number, last.this_update) {
+    pub fn follows(&self, last: ListStand) -> Result<(), Unlistable> {
+        if self.stand() >= last {
             return Ok(());
         }
-        let (number, last) = (self.number.clone(), last.number.clone());
+        let (number, last) = (self.number.clone(), BigUint::from_bytes_be(&last.number));
         Err(Unlistable::RolledBack { issuer: self.issuer.clone(), number, last })
+    }
+
+    /// Where it stands among the lists of its authority.
+    pub fn stand(&self) -> ListStand {
+        let (bytes, mut number) = (self.number.to_bytes_be(), [0; 20]);
+        // Longer ones are not read.
+        for (place, byte) in number.iter_mut().rev().zip(bytes.iter().rev()) {
+            *place = *byte;
+        }
+        ListStand { number, this_update: self.this_update }
+    }
+
+    /// SHA-256 over its authority's `SubjectPublicKeyInfo`.
+    pub fn authority_digest(&self) -> Digest {
+        fingerprint(&self.authority)
     }
 
     /// The key of its authority, as [`key_of`] has it.

@@ -48,7 +48,7 @@ impl Root {
 
 /// Whether the authority with the second certificate issued the first: then whoever has the key of the first names whatever
 /// the second vouches for.
-pub(super) fn is_issued_by(below: &CertificateDer<'_>, above: &CertificateDer<'_>) -> bool {
+pub fn is_issued_by(below: &CertificateDer<'_>, above: &CertificateDer<'_>) -> bool {
     let read = |der| X509Certificate::from_der(der).map(|(_, certificate)| certificate);
     let (Ok(lower), Ok(upper)) = (read(below), read(above)) else { return false };
     let (stated, signature) = (lower.tbs_certificate.as_ref(), &lower.signature_value.data);

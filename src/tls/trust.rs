@@ -312,6 +312,11 @@ impl Vouching {
         self.anchors.iter().map(|anchor| &anchor.root)
     }
 
+    /// The lists that count; none where its certificates are not taken back.
+    pub fn lists(&self) -> &[RevocationList] {
+        lists_of(&self.trusted)
+    }
+
     /// What it was made of.
     pub fn trusted(&self) -> &TrustedAgency {
         &self.trusted

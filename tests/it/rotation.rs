@@ -3,6 +3,7 @@
 mod drill;
 mod faults;
 mod intermediates;
+mod lasts;
 mod renewed;
 mod status;
 mod suspended;

@@ -29,6 +29,10 @@ pub(super) struct Inspect {
     /// The node that judges.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["roots", "lists"])]
     config: Option<PathBuf>,
+    /// The agency whose files they would be: authorities and lists are judged as if they were added to those. Without it a new
+    /// root is judged for no agency, and a list for the agency whose authority signed it.
+    #[arg(long, value_name = "ID", requires = "config")]
+    agency: Option<String>,
     /// The roots of the agency, as a node would have them.
     #[arg(long, value_name = "FILE")]
     roots: Option<PathBuf>,
@@ -50,14 +54,19 @@ struct Found {
 
 pub(super) fn run(inspect: &Inspect, format: Format) -> anyhow::Result<Verdict> {
     let now = Clock::system().now();
-    let judge = match (&inspect.config, &inspect.roots) {
-        (Some(config), _) => Judge::node(config)?,
+    let mut judge = match (&inspect.config, &inspect.roots) {
+        (Some(config), _) => Judge::node(config, inspect.agency.as_deref())?,
         (None, Some(roots)) => Judge::agency(roots, inspect.lists.as_deref())?,
         (None, None) => Judge::form(),
     };
+    let contents = inspect.files.iter().map(|file| Content::read(file)).collect::<anyhow::Result<Vec<_>>>()?;
+    judge.given(
+        contents.iter().flat_map(Content::authorities).collect(),
+        contents.iter().flat_map(Content::lists).collect(),
+    );
     let mut found = Vec::new();
-    for file in &inspect.files {
-        found.extend(of_file(file, &judge, inspect.key.as_deref(), now)?);
+    for content in &contents {
+        found.extend(of_file(content, &judge, inspect.key.as_deref(), now)?);
     }
     let is_well = found.iter().all(|one| !matches!(one.said, Said::TurnedAway(_)));
     match format {
@@ -76,42 +85,80 @@ pub(super) fn run(inspect: &Inspect, format: Format) -> anyhow::Result<Verdict> 
     Ok(if is_well { Verdict::Well } else { Verdict::NotWell })
 }
 
+/// What a file has, in its order.
+struct Content {
+    file: PathBuf,
+    text: String,
+    sections: Vec<(SectionKind, Vec<u8>)>,
+}
+
+impl Content {
+    fn read(file: &Path) -> anyhow::Result<Self> {
+        let text = read(file)?;
+        let sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(text.as_bytes()).collect::<Result<Vec<_>, _>>();
+        let sections =
+            sections.with_context(|| format!("{} has a damaged PEM block: fetch it again", file.display()))?;
+        if sections.is_empty() {
+            let problem = format!(
+                "{} has nothing in PEM form: `openssl x509 -inform DER -in FILE` and `openssl crl -inform DER -in FILE` turn DER into it",
+                file.display()
+            );
+            return Err(Usage(problem).into());
+        }
+        Ok(Self { file: file.to_owned(), text, sections })
+    }
+
+    fn of_kind(&self, wanted: SectionKind) -> impl Iterator<Item = &Vec<u8>> {
+        self.sections.iter().filter(move |(kind, _)| *kind == wanted).map(|(_, der)| der)
+    }
+
+    fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        self.of_kind(SectionKind::Certificate).map(|der| CertificateDer::from(der.clone())).collect()
+    }
+
+    fn lists(&self) -> Vec<CertificateRevocationListDer<'static>> {
+        self.of_kind(SectionKind::Crl).map(|der| CertificateRevocationListDer::from(der.clone())).collect()
+    }
+
+    /// Its certificates, if they are authorities' that would be configured: what comes after a system's own certificate is
+    /// what that system sends.
+    fn authorities(&self) -> Vec<CertificateDer<'static>> {
+        let all = self.certificates();
+        if all.first().is_some_and(|first| is_authority(first)) { all } else { Vec::new() }
+    }
+}
+
+fn is_authority(der: &CertificateDer<'_>) -> bool {
+    facts::certificate(der).get("authority") == Some(&Value::Bool(true))
+}
+
 fn of_file(
-    file: &Path,
+    content: &Content,
     judge: &Judge,
     key: Option<&Path>,
     now: concordat::domain::Instant,
 ) -> anyhow::Result<Vec<Found>> {
-    let text = read(file)?;
-    let sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(text.as_bytes()).collect::<Result<Vec<_>, _>>();
-    let sections = sections.with_context(|| format!("{} has a damaged PEM block: fetch it again", file.display()))?;
-    if sections.is_empty() {
-        let problem = format!(
-            "{} has nothing in PEM form: `openssl x509 -inform DER -in FILE` and `openssl crl -inform DER -in FILE` turn DER into it",
-            file.display()
-        );
-        return Err(Usage(problem).into());
-    }
-    let of_kind = |wanted| sections.iter().filter(move |(kind, _)| *kind == wanted).map(|(_, der)| der);
-    let chain: Vec<_> = of_kind(SectionKind::Certificate).map(|der| CertificateDer::from(der.clone())).collect();
+    let (file, chain) = (&content.file, content.certificates());
+    let is_sent = chain.first().is_some_and(|first| !is_authority(first));
     let (name, mut found) = (file.display().to_string(), Vec::new());
     for (place, der) in chain.iter().enumerate() {
         let facts = facts::certificate(der);
-        let is_authority = facts.get("authority") == Some(&Value::Bool(true));
-        let (kind, said) = match (is_authority, place) {
+        let (kind, said) = match (is_authority(der), place) {
+            (true, _) if is_sent => {
+                ("authority", Said::Nothing("the system sends it: it is judged with the certificate before it"))
+            }
             (true, _) => ("authority", judge.root(der, now)),
             (false, 0) => ("certificate", judge.system(&chain, &facts, key, now)?),
             (false, _) => ("certificate", Said::Nothing("it is not the first: systems are judged one file each")),
         };
         found.push(Found { file: name.clone(), kind, facts, said });
     }
-    for der in of_kind(SectionKind::Crl) {
-        let der = CertificateRevocationListDer::from(der.clone());
+    for der in content.lists() {
         let (facts, said) = (facts::list(&der), judge.list(&der, now));
         found.push(Found { file: name.clone(), kind: "revocation list", facts, said });
     }
     for kind in [SectionKind::PrivateKey, SectionKind::EcPrivateKey, SectionKind::RsaPrivateKey] {
-        for _ in of_kind(kind) {
+        for _ in content.of_kind(kind) {
             let mode = fs::metadata(file)?.permissions().mode() & 0o777;
             let said = match refuse_readable(file) {
                 Ok(()) => {
@@ -123,8 +170,8 @@ fn of_file(
             found.push(Found { file: name.clone(), kind: "private key", facts, said });
         }
     }
-    for _ in of_kind(SectionKind::PublicKey) {
-        let said = judge::token_key(&text);
+    for _ in content.of_kind(SectionKind::PublicKey) {
+        let said = judge::token_key(&content.text);
         found.push(Found { file: name.clone(), kind: "public key", facts: json!({}), said });
     }
     Ok(found)

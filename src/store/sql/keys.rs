@@ -1,4 +1,5 @@
-//! Keys: which secrets are in use, which keys sign, and every key and value that is wrapped with a secret.
+//! Keys: which secrets are in use, which keys sign, which revocation lists were the last, and every key and value that is
+//! wrapped with a secret.
 
 use super::Sql;
 
@@ -17,6 +18,13 @@ statements! {
     COMPROMISE_LEDGER_KEY = both (
         "UPDATE ledger_key SET compromised_from = $1
          WHERE verifier_key = $2 AND until_at IS NOT NULL AND (compromised_from IS NULL OR compromised_from > $1)"
+    );
+
+    LAST_LISTS = both ("SELECT agency, authority, number, this_update FROM revocation_list ORDER BY agency, authority");
+    NOTE_LAST_LIST = both (
+        "INSERT INTO revocation_list (agency, authority, number, this_update) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (agency, authority) DO UPDATE SET number = excluded.number, this_update = excluded.this_update
+         WHERE (excluded.number, excluded.this_update) > (revocation_list.number, revocation_list.this_update)"
     );
 
     // How much there is to look through, for whoever waits.

@@ -10,6 +10,7 @@ use concordat::config::RevocationPolicy;
 use concordat::pki::{Authority, List};
 use concordat::proto::v1::GetCheckpointRequest;
 use concordat::proto::v1::ledger_service_client::LedgerServiceClient;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use tempfile::TempDir;
 use x509_parser::num_bigint::BigUint;
 
@@ -164,6 +165,102 @@ fn a_node_does_what_inspect_says_of_what_certs_made() {
 
         done(&home, &["renew", "made.pem", "--force"]);
         calls(officer()).await.expect("renewed, it is another certificate");
+        world
+    });
+}
+
+/// A certificate of another name over the same key.
+fn renamed(authority: &Authority) -> String {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "somebody else");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.self_signed(&KeyPair::from_pem(&authority.key_pem()).unwrap()).unwrap().pem()
+}
+
+#[test]
+fn inspect_says_of_an_agencys_next_files_what_the_node_says_when_they_are_there() {
+    run(Engine::Sqlite, |world: World| async move {
+        let at = world.workspace.folder().to_owned();
+        let put = |file: &str, text: &str| fs::write(at.join(file), text).unwrap();
+        let authority = |agency: &str| world.workspace.authority(agency).unwrap();
+        let list = |by: &Authority, number| by.revoke(&[], number, real_now()).unwrap();
+        for agency in ["ncsc", "nca", "ico"] {
+            put(&format!("{agency}/lists.pem"), &list(authority(agency), 7));
+        }
+        let [own, root] = ["ncsc", "ico"].map(|agency| authority(agency).root_pem().to_owned());
+        let shared = renamed(authority("ico"));
+        let next = Authority::new("next", "ncsc.example", real_now()).unwrap();
+        for (file, text) in [
+            ("shared.pem", shared.as_str()),
+            ("ico.pem", root.as_str()),
+            ("next.pem", next.root_pem()),
+            ("first.pem", list(&next, 1).as_str()),
+            ("earlier.pem", list(authority("ncsc"), 6).as_str()),
+            ("later.pem", list(authority("ncsc"), 8).as_str()),
+            ("moved.pem", next.issue_client("moved", real_now()).unwrap().chain_pem.as_str()),
+        ] {
+            put(file, text);
+        }
+        let world = world
+            .stop()
+            .await
+            .start_with(|config| {
+                config.tls.reload_seconds = 60;
+                for agency in config.agency.iter_mut().filter(|agency| agency.id.as_str() != "ico") {
+                    agency.revocation = RevocationPolicy::Crl;
+                    agency.revocation_lists_file = Some(format!("../{}/lists.pem", agency.id).into());
+                }
+            })
+            .await;
+        let file = at.join("node-one/inspected.toml");
+        world.config.write(&file).unwrap();
+        let config = ["--config", file.to_str().unwrap()];
+        let inspect = |files: &[&str]| inspected(&at, &[files, config.as_slice()].concat());
+        let for_ncsc = |files: &[&str]| inspected(&at, &[files, config.as_slice(), &["--agency", "ncsc"]].concat());
+        let expect = |(code, verdict, why): (i32, String, String), expected: (i32, &str), words: &str| {
+            assert_eq!((code, verdict.as_str()), expected, "{why}");
+            assert!(why.contains(words), "{words}: {why}");
+            why
+        };
+        let (well, unjudged, refused) = ((0, "accepted"), (0, "not judged"), (1, "turned away"));
+
+        // A root that another agency has, by its key.
+        expect(inspect(&["ico.pem"]), well, "it is a root of ico");
+        expect(inspect(&["shared.pem"]), unjudged, "--agency");
+        for shared in ["ico.pem", "shared.pem"] {
+            let why = expect(for_ncsc(&[shared]), refused, "whoever has the key of");
+            put("ncsc/root.pem", &[own.as_str(), &fs::read_to_string(at.join(shared)).unwrap()].concat());
+            let said = world.node.rotation.look().refused.join("");
+            let told = said.split_once(": ").unwrap().1;
+            assert!(why.contains(told), "{shared}: the node says {said}, and inspect {why}");
+            put("ncsc/root.pem", &own);
+        }
+
+        // A list counts for the agency whose authority signed it, and for no other.
+        expect(inspect(&["nca/lists.pem"]), well, "it counts for nca until");
+        expect(for_ncsc(&["nca/lists.pem"]), refused, "by none of the agency's authorities");
+        expect(inspect(&["ico/lists.pem"]), refused, "short-lived");
+        expect(inspect(&["earlier.pem"]), refused, "has the number 6, and 7 is known already");
+        expect(for_ncsc(&["later.pem"]), well, "it counts for ncsc until");
+        expect(inspect(&["first.pem"]), refused, "by no authority of any agency");
+
+        // The next root, with its list and without, and a system that it issued.
+        expect(for_ncsc(&["next.pem"]), well, "but");
+        expect(for_ncsc(&["first.pem"]), refused, "by none of the agency's authorities");
+        let why = expect(for_ncsc(&["next.pem", "first.pem"]), well, "in `roots_file` of ncsc");
+        assert!(!why.contains("but"), "{why}");
+        expect(for_ncsc(&["first.pem", "next.pem"]), well, "it counts for ncsc until");
+        expect(for_ncsc(&["moved.pem"]), refused, "");
+        expect(for_ncsc(&["moved.pem", "next.pem", "first.pem"]), well, "as a system of ncsc until");
+        put("ncsc/root.pem", &[own.as_str(), next.root_pem()].concat());
+        put("ncsc/lists.pem", &list(&next, 1));
+        assert_eq!(world.node.rotation.look().refused, [""; 0]);
+
+        assert_eq!(for_ncsc(&["ico.pem", "--roots", "ico.pem"]).0, 2);
+        assert_eq!(inspected(&at, &["ico.pem", "--agency", "ncsc"]).0, 2);
+        let unknown = inspected(&at, &[&["ico.pem"], config.as_slice(), &["--agency", "ofcom"]].concat());
+        assert!(unknown.0 == 2 && unknown.2.contains("knows no `ofcom`, but ico, ncsc, nca"), "{unknown:?}");
         world
     });
 }

@@ -1,18 +1,19 @@
 //! What a node would say: the judge of handshakes and of reloads, with the files that it is given.
 
+mod node;
+
 use std::path::Path;
 
 use anyhow::Context as _;
-use concordat::config::Config;
 use concordat::domain::{AgencyId, Instant};
-use concordat::identity::{TokenKey, check_leaf};
-use concordat::rotation;
+use concordat::identity::{Peer, TokenKey, check_leaf};
 use concordat::tls::{self, Credentials, Revocation, RevocationList, Root, Trust, TrustedAgency};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use serde_json::Value;
 
 use super::super::files::read;
 use crate::cli::Usage;
+use node::Node;
 
 /// What is said of one thing.
 pub(super) enum Said {
@@ -22,6 +23,10 @@ pub(super) enum Said {
 }
 
 impl Said {
+    fn admitted(peer: &Peer) -> Self {
+        Self::Accepted(format!("as a system of {} until {}", peer.agency(), peer.vouching().until))
+    }
+
     pub(super) fn word(&self) -> &'static str {
         match self {
             Self::Accepted(_) => "accepted",
@@ -41,22 +46,28 @@ impl Said {
 /// Who judges.
 pub(super) struct Judge {
     by: String,
-    trust: Option<Trust>,
-    authorities: Vec<CertificateDer<'static>>,
-    problems: Vec<String>,
+    who: Who,
+}
+
+enum Who {
+    /// Nobody who trusts anybody.
+    Form,
+    /// A node that knows one agency.
+    Agency {
+        trust: Trust,
+        authorities: Vec<CertificateDer<'static>>,
+        problems: Vec<String>,
+    },
+    Node(Box<Node>),
 }
 
 impl Judge {
-    /// The node of a configuration, with its files as they are now.
-    pub(super) fn node(file: &Path) -> anyhow::Result<Self> {
-        let config = Config::load(file)?;
-        let (trust, problems) = rotation::trust(&config).map_err(anyhow::Error::from_boxed)?;
-        let mut authorities: Vec<_> = trust.agencies().flat_map(|one| one.trusted().roots.clone()).collect();
-        for more in config.agency.iter().filter_map(|agency| agency.intermediates_file.as_deref()) {
-            authorities.extend(tls::certificates_from_file(&config.path(more))?);
-        }
-        let by = format!("the node of {}, with its files as they are now", file.display());
-        Ok(Self { by, trust: Some(trust), authorities, problems })
+    /// The node of a configuration, with its files as they are now, and for this agency's.
+    pub(super) fn node(file: &Path, agency: Option<&str>) -> anyhow::Result<Self> {
+        let node = Node::of(file, agency)?;
+        let added = node.agency().map(|agency| format!(" and what is inspected added to those of {agency}"));
+        let by = format!("the node of {}, with its files as they are now{}", file.display(), added.unwrap_or_default());
+        Ok(Self { by, who: Who::Node(Box::new(node)) })
     }
 
     /// A node that knows one agency, of the trust domain of its roots.
@@ -86,13 +97,24 @@ impl Judge {
         let (agency, roots_of) = (AgencyId::known("agency"), authorities.clone());
         let trusted = TrustedAgency { agency, trust_domain, roots: roots_of, revocation };
         let by = format!("a node with the roots of {}", roots.display());
-        Ok(Self { by, trust: Some(Trust::new([trusted])?), authorities, problems })
+        Ok(Self { by, who: Who::Agency { trust: Trust::new([trusted])?, authorities, problems } })
     }
 
     /// Nobody who trusts anybody.
     pub(super) fn form() -> Self {
         let by = "its form alone: name a node with --config, or an agency's roots with --roots".to_owned();
-        Self { by, trust: None, authorities: Vec::new(), problems: Vec::new() }
+        Self { by, who: Who::Form }
+    }
+
+    /// What is inspected of authorities and lists that would be configured.
+    pub(super) fn given(
+        &mut self,
+        authorities: Vec<CertificateDer<'static>>,
+        lists: Vec<CertificateRevocationListDer<'static>>,
+    ) {
+        if let Who::Node(node) = &mut self.who {
+            node.given(authorities, lists);
+        }
     }
 
     pub(super) fn by(&self) -> &str {
@@ -101,7 +123,11 @@ impl Judge {
 
     /// What of its own files the judge could not use.
     pub(super) fn problems(&self) -> &[String] {
-        &self.problems
+        match &self.who {
+            Who::Form => &[],
+            Who::Agency { problems, .. } => problems,
+            Who::Node(node) => node.problems(),
+        }
     }
 
     /// A system's or a node's chain.
@@ -136,19 +162,20 @@ impl Judge {
         if let Err(problem) = check_leaf(leaf) {
             return Ok(Said::TurnedAway(format!("{problem} (certs/README.md has the form)")));
         }
-        let Some(trust) = &self.trust else {
-            return Ok(Said::Nothing(
-                "its form is right; whether a node trusts it depends on the node's roots and lists",
-            ));
-        };
-        Ok(match trust.admit(chain, UnixTime::now()) {
-            Ok(peer) => Said::Accepted(format!("as a system of {} until {}", peer.agency(), peer.vouching().until)),
-            Err(reason) => Said::TurnedAway(reason.to_string()),
+        Ok(match &self.who {
+            Who::Form => {
+                Said::Nothing("its form is right; whether a node trusts it depends on the node's roots and lists")
+            }
+            Who::Node(node) => node.system(chain),
+            Who::Agency { trust, .. } => match trust.admit(chain, UnixTime::now()) {
+                Ok(peer) => Said::admitted(&peer),
+                Err(reason) => Said::TurnedAway(reason.to_string()),
+            },
         })
     }
 
     /// An authority's certificate.
-    pub(super) fn root(&self, der: &CertificateDer<'_>, now: Instant) -> Said {
+    pub(super) fn root(&self, der: &CertificateDer<'static>, now: Instant) -> Said {
         let Some(root) = Root::read(der) else {
             return Said::TurnedAway("it cannot be read as an authority's".to_owned());
         };
@@ -158,27 +185,30 @@ impl Judge {
                 root.from, root.until
             ));
         }
-        let mut agencies = self.trust.iter().flat_map(Trust::agencies);
-        let whose = agencies.find(|one| one.roots().any(|known| known.fingerprint == root.fingerprint));
-        match whose {
-            Some(one) => Said::Accepted(format!("it is a root of {}", one.trusted().agency)),
-            None if self.trust.is_some() => {
-                Said::Nothing("it is no root of this node: the agency's `roots_file` would name it")
+        match &self.who {
+            Who::Form => Said::Nothing("it is good as a root now; whether it is one, a node's `roots_file` says"),
+            Who::Node(node) => node.authority(der, &root),
+            Who::Agency { authorities, .. } if authorities.contains(der) => {
+                Said::Accepted("it is one of --roots".to_owned())
             }
-            None => Said::Nothing("it is good as a root now; whether it is one, a node's `roots_file` says"),
+            Who::Agency { .. } => {
+                Said::Nothing("it is none of --roots: --config and --agency say what a node would say")
+            }
         }
     }
 
     /// A revocation list.
-    pub(super) fn list(&self, der: &CertificateRevocationListDer<'_>, now: Instant) -> Said {
-        if self.trust.is_none() {
-            return Said::Nothing("a list is judged by its authority's certificate: --config or --roots");
-        }
-        match RevocationList::read(der, &self.authorities, now) {
-            Ok(list) => {
-                Said::Accepted(format!("it counts until {}, unless a higher number is known", list.next_update()))
-            }
-            Err(problem) => Said::TurnedAway(problem.to_string()),
+    pub(super) fn list(&self, der: &CertificateRevocationListDer<'static>, now: Instant) -> Said {
+        match &self.who {
+            Who::Form => Said::Nothing("a list is judged by its authority's certificate: --config or --roots"),
+            Who::Node(node) => node.list(der, now),
+            Who::Agency { authorities, .. } => match RevocationList::read(der, authorities, now) {
+                Ok(list) => {
+                    let until = list.next_update();
+                    Said::Accepted(format!("it counts until {until}, unless the node knows of a later one"))
+                }
+                Err(problem) => Said::TurnedAway(problem.to_string()),
+            },
         }
     }
 }
