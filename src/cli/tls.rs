@@ -27,7 +27,8 @@ enum Command {
         after_help = "It speaks for the replica that answers: ask each. Roots and lists of every agency are shown; the
 connections of agencies that keep their records at the node, but for your own, are not.
 
-Exit code: 0 all that is on disk is in place, 1 some of it is not or a list has ended, 3 could not ask.
+Exit code: 0 all that is on disk is in place, 1 some of it is not, a list has ended or the replica has not looked at its
+files for too long, 3 could not ask.
 
 Examples:
   concordat tls status
@@ -53,10 +54,15 @@ pub(super) async fn run(arguments: Arguments, stated: Option<Format>) -> anyhow:
         Format::Json | Format::Csv => line(&json::written(&json::of_message("GetTlsStatusResponse", &status)?)?),
         Format::Table => print(&status),
     }
+    Ok(if is_well(&status) { Verdict::Well } else { Verdict::NotWell })
+}
+
+/// Whether all that is on disk is in place, as far as the replica has looked, and nobody is stopped.
+fn is_well(status: &GetTlsStatusResponse) -> bool {
     let is_stopped = status.agencies.iter().any(|agency| agency.by_lists && agency.lists.is_empty());
     let has_ended = status.agencies.iter().flat_map(|agency| &agency.lists).any(|list| list.life_passed_percent == 100);
-    let is_well = !is_stopped && !has_ended && files(&status).all(|(_, files)| files.problem.is_empty());
-    Ok(if is_well { Verdict::Well } else { Verdict::NotWell })
+    let is_late = status.looked_too_long_ago.unwrap_or_default();
+    !is_stopped && !has_ended && !is_late && files(status).all(|(_, files)| files.problem.is_empty())
 }
 
 /// Each set of files, by name.
@@ -116,6 +122,12 @@ fn print(status: &GetTlsStatusResponse) {
     if files(status).any(|(_, files)| !files.problem.is_empty()) {
         line(&format!("{BAD}Not all that is on disk can be used{BAD:#}: what was last good is in place."));
     }
+    if status.looked_too_long_ago.unwrap_or_default() {
+        let since = at(status.looked_at.as_ref());
+        line(&format!(
+            "{BAD}It has not looked at its files since {since}{BAD:#}: look at the volume that they are on."
+        ));
+    }
     let keys = if status.requires_post_quantum { "required" } else { "first, and not required" };
     line(&format!("{DIM}This replica, {}. Post-quantum key exchange: {keys}.{DIM:#}", at(status.looked_at.as_ref())));
 }
@@ -141,4 +153,19 @@ fn short(fingerprint: &str) -> String {
 
 fn at(time: Option<&Timestamp>) -> String {
     time.map_or_else(|| "not known".to_owned(), |time| Instant::from_micros(0).plus_seconds(time.seconds).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_that_has_not_looked_for_too_long_is_not_well() {
+        let stated =
+            |looked_too_long_ago| GetTlsStatusResponse { looked_too_long_ago, ..GetTlsStatusResponse::default() };
+        assert!(is_well(&stated(None)) && is_well(&stated(Some(false))));
+        assert!(!is_well(&stated(Some(true))));
+        let stopped = AgencyTrust { by_lists: true, ..AgencyTrust::default() };
+        assert!(!is_well(&GetTlsStatusResponse { agencies: vec![stopped], ..stated(Some(false)) }));
+    }
 }

@@ -59,6 +59,13 @@ pub struct AgencyStatus {
     pub token_files: FilesStatus,
 }
 
+impl AgencyStatus {
+    /// Whether none of its systems is admitted at `now`, for want of a list that counts.
+    pub fn is_stopped(&self, now: Instant) -> bool {
+        self.lists.as_ref().is_some_and(|lists| lists.iter().all(|list| list.next_update <= now))
+    }
+}
+
 /// A revocation list.
 #[derive(Debug, Clone)]
 pub struct ListStatus {

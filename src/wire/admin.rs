@@ -13,6 +13,7 @@ use crate::proto::v1::{
     ResumeOfficerResponse, SuspendAgencyRequest, SuspendAgencyResponse, SuspendCertificateRequest,
     SuspendCertificateResponse, SuspendOfficerRequest, SuspendOfficerResponse,
 };
+use crate::rotation;
 
 impl Desk {
     /// One's own officers go by the name in the token, another agency's by pseudonym.
@@ -118,7 +119,9 @@ impl AdminService for Desk {
         let rotation = &self.0.rotation;
         let node = call.exchange.node();
         let may_count = |agency: &AgencyId| agency == call.caller.agency() || !node.holds(agency);
-        Ok(Response::new(tls::status(&rotation.status(), &rotation.connections().by_root(), may_count)))
+        let is_late = !rotation.has_looked_of_late(rotation::now());
+        let counts = rotation.connections().by_root();
+        Ok(Response::new(tls::status(&rotation.status(), is_late, &counts, may_count)))
     }
 
     async fn list_suspensions(

@@ -10,9 +10,11 @@ use crate::proto::v1::{
 };
 use crate::rotation::{AgencyStatus, FilesStatus, ListStatus, NodeStatus, Status, TokenKeyStatus};
 
-/// What was in place, with how many connections there are by each root of the agencies whose may be counted.
+/// What was in place, with how many connections there are by each root of the agencies whose may be counted; and whether the
+/// last look at the files is too long ago.
 pub(super) fn status(
     status: &Status,
+    looked_too_long_ago: bool,
     counts: &HashMap<Digest, Count>,
     may_count: impl Fn(&AgencyId) -> bool,
 ) -> GetTlsStatusResponse {
@@ -25,6 +27,7 @@ pub(super) fn status(
         requires_post_quantum: status.requires_post_quantum,
         node: Some(of_node(&status.node, status.looked_at)),
         agencies: agencies.collect(),
+        looked_too_long_ago: Some(looked_too_long_ago),
     }
 }
 

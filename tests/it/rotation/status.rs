@@ -61,6 +61,7 @@ on_both_databases! {
         // Of another agency that keeps its records here: on what it relies, not how busy it is.
         assert_eq!(counts(&trust(&status, "ico")), [(None, None)]);
         assert!(!trust(&status, "ico").by_lists);
+        assert_eq!(status.looked_too_long_ago, Some(false));
 
         let (rotation, looked_at) = (&world.node.rotation, world.node.rotation.status().looked_at);
         let every = i64::try_from(world.config.tls.reload_seconds).unwrap();
