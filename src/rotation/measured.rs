@@ -41,8 +41,10 @@ impl Rotation {
         metrics.anchors.clear();
         metrics.lists.clear();
         metrics.lists_from.clear();
+        let now = now();
         for trusted in &status.agencies {
             let agency = || ("agency", trusted.agency.to_string().into());
+            metrics.stopped.with(vec![agency()]).set(i64::from(trusted.is_stopped(now)));
             for root in &trusted.roots {
                 let shown: String = root.fingerprint.to_hex().chars().take(SHOWN).collect();
                 metrics.anchors.with(vec![agency(), ("fingerprint", shown.into())]).set(seconds(root.until));

@@ -109,6 +109,8 @@ metrics! {
         "Until when a revocation list counts, in seconds since 1970";
     lists_from: Series<Gauge>, "concordat_tls_crl_this_update_seconds", ["agency": "as above", "issuer": "as above"],
         "From when a revocation list counts, in seconds since 1970: the other end of its life";
+    stopped: Series<Gauge>, "concordat_tls_agency_stopped", ["agency": "as above"],
+        "1 while none of the agency's systems is admitted because no revocation list of its authorities counts, else 0";
     ledger_keys: Series<Gauge>, "concordat_ledger_key_not_after_seconds",
         ["agency": "a configured agency", "key": "the ledger's name and the key's id"],
         "Until when the last of another agency's ledger keys is believed, in seconds since 1970; none where the configuration \
