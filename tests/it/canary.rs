@@ -1,8 +1,8 @@
 //! Names that must not get out: an officer's to another agency, and neither an officer's nor an organisation's nor a
-//! word of an incident's content to a log or a metric.
+//! word of an incident's content to a log, a metric or a span.
 //!
-//! The node is the program itself, logging all that it has to say, and a whole story is played with names that are
-//! found again wherever they turn up. What spans carry is tested where traces are.
+//! The node is the program itself, logging all that it has to say and telling a collector of its calls, and a whole story is
+//! played with names that are found again wherever they turn up.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,6 +20,7 @@ use tonic::{Code, Status};
 
 use crate::builders::{assert_not_covered, assert_open, assert_released, names};
 use crate::harness::{PURPOSES, World, on_both_databases, real_now, request_id, timestamp};
+use crate::ops::traces::Collector;
 use crate::ops::{answer, free};
 use crate::program::Program;
 use crate::raw;
@@ -384,13 +385,20 @@ on_both_databases! {
         let ops = free();
         let mut settings = Config::load(&config).unwrap();
         settings.ops = OpsSection { enabled: true, listen: ops, shutdown_delay_seconds: 0 };
+        let collector = Collector::default();
+        settings.traces.endpoint = Some(collector.listen().await);
         settings.write(&config).unwrap();
         let program = Program::start_logging(&config, "concordat=trace");
         story.address = program.address;
         play(&mut story).await;
         let (status, metrics) = answer(ops, "/metrics");
         assert!(status == 200 && metrics.contains(r#"grpc_method="RequestRelease""#), "{status}: {metrics}");
-        let log = program.kill();
+        // What waits to be sent to the collector is sent when the node stops.
+        let log = tokio::task::spawn_blocking(move || program.terminate()).await.unwrap();
+        let sent = collector.sent().clone();
+        let spans = sent.iter().flat_map(|sent| &sent.resource_spans).flat_map(|of| &of.scope_spans);
+        let asks = spans.flat_map(|of| &of.spans).filter(|span| span.name.ends_with("/RequestRelease")).count();
+        assert!(asks > 5, "{asks} spans of asks");
 
         // The canaries are where they belong: nothing below holds because nothing was written at all.
         for (agency, canary) in [("ncsc", OFFICER), ("ico", OFFICER), ("ncsc", CONTENT), ("ico", ORGANISATION)] {
@@ -409,11 +417,13 @@ on_both_databases! {
             let told = String::from_utf8_lossy(&story.answers["nca"]).replace(&format!("{CONTENT} 7"), "");
             assert!(!contains(told.as_bytes(), canary), "nca was told of `{canary}`");
         }
-        let written = format!("{log}{metrics}").to_ascii_lowercase();
+        // Whatever is not text in a message leaves the text in it as it is.
+        let spans: String = sent.iter().map(|sent| String::from_utf8_lossy(&sent.encode_to_vec()).into_owned()).collect();
+        let written = format!("{log}{metrics}\n{spans}").to_ascii_lowercase();
         for canary in [OFFICER, ORGANISATION, CONTENT] {
             for form in forms(canary) {
                 let line = written.lines().find(|line| line.contains(&form));
-                assert!(line.is_none(), "`{canary}` is in the log or a metric, as `{form}`: {line:?}");
+                assert!(line.is_none(), "`{canary}` is in the log, a metric or a span, as `{form}`: {line:?}");
             }
         }
         world = stopped.start().await;

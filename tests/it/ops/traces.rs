@@ -22,8 +22,9 @@ use crate::harness::{Engine, run};
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const SPAN: &str = "b7ad6b7169203331";
 
+/// Keeps what it is sent of calls.
 #[derive(Debug, Clone, Default)]
-struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
+pub(crate) struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
 
 #[tonic::async_trait]
 impl TraceService for Collector {
@@ -37,12 +38,12 @@ impl TraceService for Collector {
 }
 
 impl Collector {
-    fn sent(&self) -> std::sync::MutexGuard<'_, Vec<ExportTraceServiceRequest>> {
+    pub(crate) fn sent(&self) -> std::sync::MutexGuard<'_, Vec<ExportTraceServiceRequest>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Listens until the test ends, and says where.
-    async fn listen(&self) -> String {
+    pub(crate) async fn listen(&self) -> String {
         let listener = TcpListener::bind(concordat::dev::loopback(0)).await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let routes = Routes::new(TraceServiceServer::new(self.clone())).prepare();
