@@ -174,6 +174,27 @@ on_both_databases! {
         assert_eq!(is(&rpc("ReleaseService", "unary", "RequestRelease", "OK")), "3", "from the trailers");
     }
 
+    async fn an_agency_that_no_list_admits_is_told_of(world: World) {
+        let file = world.workspace.folder().join("ncsc/lists.pem");
+        fs::write(&file, world.workspace.authority("ncsc").unwrap().revoke(&[], 1, real_now()).unwrap()).unwrap();
+        world = world.stop().await.start_with(|config| {
+            with_ops(config);
+            let ncsc = config.agency.iter_mut().find(|agency| agency.id.as_str() == "ncsc").unwrap();
+            ncsc.revocation = RevocationPolicy::Crl;
+            ncsc.revocation_lists_file = Some("../ncsc/lists.pem".into());
+        }).await;
+        let told = |world: &crate::harness::World| {
+            let found = samples(&answer(world.node.ops.unwrap(), "/metrics").1);
+            ["ico", "ncsc"].map(|agency| found[&format!("concordat_tls_agency_stopped{{agency=\"{agency}\"}}")].clone())
+        };
+        assert_eq!(told(&world), ["0", "0"]);
+        fs::write(&file, "spoilt").unwrap();
+        world.node.rotation.look();
+        assert_eq!(told(&world), ["0", "0"], "the last good one counts");
+        world = world.restart().await;
+        assert_eq!(told(&world), ["0", "1"]);
+    }
+
     /// Or nobody would hear that every withdrawal takes longer than its caller waits.
     async fn a_withdrawal_whose_caller_has_left_is_measured_all_the_same(world: World) {
         const STOPS: &str = "concordat_call_seconds_count{kind=\"stop\"}";
