@@ -67,6 +67,10 @@ metrics:
 coverage:
     CONCORDAT_RENEW=1 cargo test --quiet --locked --test it -- coverage
 
+# What this program writes, for the tests of the next one to read: before a migration is added, and committed with it.
+before-migration:
+    cargo test --quiet --locked --test it -- --ignored written::write
+
 # A gated release against a bare echo.
 bench:
     cargo bench --locked --bench release

@@ -222,6 +222,11 @@ impl Stopped {
         self.workspace.folder()
     }
 
+    /// What it is configured with.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Tries to start the node on the ledger as it is now.
     pub(crate) async fn try_start(&self) -> Result<Running, concordat::server::Error> {
         Box::pin(Running::start(&self.config, self.clock.clone())).await

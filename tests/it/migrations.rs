@@ -1,6 +1,7 @@
 //! A database that an earlier version left is brought up to date with everything that is in it.
 
 pub(crate) mod older;
+mod written;
 
 use std::borrow::Cow;
 use std::fs;

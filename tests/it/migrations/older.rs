@@ -11,7 +11,7 @@ use super::before;
 use crate::architecture::workspace_file;
 
 /// The number of the newest migration.
-fn newest(database: &str) -> i64 {
+pub(super) fn newest(database: &str) -> i64 {
     let files = fs::read_dir(workspace_file(&format!("migrations/{database}"))).unwrap();
     let numbers = files.map(|file| file.unwrap().file_name().into_string().unwrap()[..4].parse().unwrap());
     numbers.max().unwrap()
