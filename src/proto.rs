@@ -99,6 +99,9 @@ pub const TAKES_AWAY: [&str; 15] = [
 /// The largest request: an incident with a full narrative fits many times over.
 pub const MOST_REQUEST_BYTES: usize = 512 * 1024;
 
+/// The largest request of health and of reflection, which say a name at most and need no officer.
+pub const MOST_PROBE_BYTES: usize = 4 * 1024;
+
 /// Whether a method, named as `Service/Method` or as its path, takes a permission away.
 pub fn takes_away(method: &str) -> bool {
     method.rsplit_once('/').is_some_and(|(_, name)| TAKES_AWAY.contains(&name))

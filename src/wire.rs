@@ -47,7 +47,7 @@ use tonic::service::interceptor::InterceptedService;
 
 use crate::exchange::Exchange;
 use crate::identity::Tokens;
-use crate::proto::{self, MOST_REQUEST_BYTES, v1};
+use crate::proto::{self, MOST_PROBE_BYTES, MOST_REQUEST_BYTES, v1};
 use crate::rotation::Rotation;
 
 use admission::vouched;
@@ -98,7 +98,7 @@ impl Desk {
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .build_v1()?
-            .max_decoding_message_size(MOST_REQUEST_BYTES);
+            .max_decoding_message_size(MOST_PROBE_BYTES);
         macro_rules! routes {
             ($($server:path),+) => {{
                 let clock = self.0.exchange.node().clock().clone();

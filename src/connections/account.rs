@@ -65,6 +65,11 @@ impl Call {
         self.too_much.cancelled()
     }
 
+    /// Whether there was once no room for what came of it.
+    pub(super) fn was_too_much(&self) -> bool {
+        self.too_much.is_cancelled()
+    }
+
     /// Its answer has begun: what its body still brings is read as it is wanted, and waits for nothing.
     pub(super) fn answered(&self) {
         self.is_answered.store(true, Ordering::Relaxed);
@@ -76,8 +81,9 @@ impl Call {
         if self.is_answered.load(Ordering::Relaxed) {
             return true;
         }
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        // In this order: whatever is given back was taken.
         let has_room = self.account.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.most_bytes;
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
         if !has_room {
             self.too_much.cancel();
         }
@@ -114,6 +120,8 @@ struct Announced {
     prefix: Vec<u8>,
     /// How many of the message's bytes are still to come.
     ahead: usize,
+    /// A message was too long for us: what comes after its length is no message's beginning.
+    is_over: bool,
 }
 
 /// A flag and a length in four bytes stand before each message of gRPC.
@@ -125,6 +133,9 @@ impl Announced {
     fn more(&mut self, mut come: &[u8]) -> usize {
         let mut more = 0;
         while let Some((first, rest)) = come.split_first() {
+            if self.is_over {
+                return more + come.len();
+            }
             if self.ahead > 0 {
                 let known = self.ahead.min(come.len());
                 self.ahead -= known;
@@ -136,7 +147,8 @@ impl Announced {
             self.prefix.push(*first);
             if let Some(length) = self.prefix.get(1..PREFIX_BYTES) {
                 let length = length.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte));
-                self.ahead = if length <= MOST_REQUEST_BYTES { length } else { 0 };
+                self.is_over = length > MOST_REQUEST_BYTES;
+                self.ahead = if self.is_over { 0 } else { length };
                 more += self.ahead;
                 self.prefix.clear();
             }
@@ -156,8 +168,8 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Counted<B> {
         {
             let more = self.announced.more(bytes);
             if !self.call.add(more) {
-                // The call ends by that. Nobody is to make room for the message meanwhile.
-                return Poll::Pending;
+                // The call ends by that, whatever is made of it. Nobody is to make room for the message meanwhile.
+                return Poll::Ready(None);
             }
         }
         Poll::Ready(frame)
@@ -198,5 +210,7 @@ mod tests {
         let of = |length: u32| Announced::default().more(&[&[0], length.to_be_bytes().as_slice()].concat());
         assert_eq!(of(most), 5 + MOST_REQUEST_BYTES);
         assert_eq!((of(most + 1), of(u32::MAX), of(0)), (5, 5, 5));
+        let within = [[0xff; 5].as_slice(), &[0, 0, 7, 0, 0].repeat(100)].concat();
+        assert_eq!(Announced::default().more(&within), within.len(), "what is within it announces nothing");
     }
 }

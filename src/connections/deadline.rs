@@ -45,6 +45,7 @@ where
         biased;
         () = call.too_much() => no_room().into_http(),
         answered = timeout(deadline, routes.oneshot(request)) => match answered {
+            Ok(Ok(_)) if call.was_too_much() => no_room().into_http(),
             Ok(Ok(response)) => {
                 call.answered();
                 response

@@ -4,7 +4,7 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
-use crate::proto::MOST_REQUEST_BYTES;
+use crate::proto::MOST_PROBE_BYTES;
 
 /// The service that is SERVING for as long as the process runs, whatever its database does: by this one nobody should
 /// restart the node for an outage that a restart does not end.
@@ -30,9 +30,9 @@ impl Readiness {
         self.0.set_service_status("", status).await;
     }
 
-    /// The service that tells. It takes requests of such a size as every service does.
+    /// The service that tells. It takes requests of 4 KiB at most.
     pub fn service(&self) -> HealthServer<HealthService> {
         let service = HealthServer::new(HealthService::from_health_reporter(self.0.clone()));
-        service.max_decoding_message_size(MOST_REQUEST_BYTES)
+        service.max_decoding_message_size(MOST_PROBE_BYTES)
     }
 }

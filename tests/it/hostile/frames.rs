@@ -86,6 +86,13 @@ fn claims_too_much(number: usize) -> Vec<u8> {
     [opened(number, 0), frame(DATA, 0, stream(number), &[0, 0, 0x40, 0, 0, 7])].concat()
 }
 
+/// The same of 512 KiB for reflection, which answers before it has read anything.
+fn claims_too_much_of_reflection(number: usize) -> Vec<u8> {
+    let headers = call_of("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo");
+    let headers = frame(HEADERS, END_HEADERS, stream(number), &headers);
+    [headers, frame(DATA, 0, stream(number), &[0, 0, 8, 0, 0, 7])].concat()
+}
+
 /// A message that says it is as long as it may be, of which one byte comes.
 fn claims_much(number: usize) -> Vec<u8> {
     let headers =
@@ -159,6 +166,11 @@ fn floods() -> Vec<Row> {
         (
             "4 MiB announced on each of 3,000 streams",
             Attack::FloodOn(12, 250, claims_too_much),
+            Expected::Answered(250),
+        ),
+        (
+            "512 KiB announced to reflection on each of 3,000 streams",
+            Attack::FloodOn(12, 250, claims_too_much_of_reflection),
             Expected::Answered(250),
         ),
         ("headers that are small on the wire", flood(50, bomb), Expected::Answered(50)),
