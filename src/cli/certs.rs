@@ -68,8 +68,8 @@ Examples:
     #[command(
         after_help = "With --config the judge is the node itself: its configuration, its roots and its lists as they are on
 disk now. With --agency as well, authorities and lists are judged as the node would if they were added to that agency's
-files: a root below those that are there, lists in the place of those. What only a serving node knows, the numbers of
-earlier lists, is in its database and not looked at. With --roots the judge is a node that knows only those. With
+files: a root below those that are there, lists in the place of those. What is in the node's database, the numbers of
+earlier lists and who is suspended, is not looked at. With --roots the judge is a node that knows only those. With
 neither, only the form is judged.
 
 Exit code: 0 nothing would be turned away, 1 something would be, 2 wrong usage, 3 could not read.

@@ -123,14 +123,28 @@ fn lists(
             if best == Some(list) {
                 continue;
             }
-            let last = best.map(RevocationList::stand).max(before.lasts.of(&agency.id, list));
+            // One that is later than what counts here takes more back, whatever yet later one is known elsewhere. Where none
+            // counts, none is believed that comes before the last one that was known anywhere.
+            let counts = best.filter(|best| now < best.next_update());
+            let last = counts
+                .map(RevocationList::stand)
+                .or_else(|| best.map(RevocationList::stand).max(before.lasts.of(&agency.id, list)));
             match last.map_or(Ok(()), |last| list.follows(last)) {
                 Ok(()) => best = Some(list),
                 Err(problem) => tell(&problem),
             }
         }
+        let is_left_out = !found.is_empty() && !found.iter().any(|list| list.is_by(&authority));
         match best {
-            Some(best) => lists.push(best.clone()),
+            Some(best) => {
+                if is_left_out {
+                    let name = authority.subject();
+                    tell(&format!(
+                        "no list of {name} in the file counts: the last one stays until it ends, but a node that starts has none"
+                    ));
+                }
+                lists.push(best.clone());
+            }
             None => tell(&format!("there is no list of {}: nobody it vouches for is admitted", authority.subject())),
         }
     }

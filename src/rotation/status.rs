@@ -1,8 +1,11 @@
 //! What is in place, for whoever is to renew it: how old it is, and whether its files can be used.
 
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
+
 use crate::config::Config;
 use crate::domain::{AgencyId, Digest, Instant};
-use crate::tls::{Credentials, Revocation, Root, Vouching};
+use crate::tls::{Credentials, Revocation, RevocationList, Root, Vouching};
 
 use super::Sets;
 use super::set::Set;
@@ -51,6 +54,8 @@ pub struct AgencyStatus {
     pub roots: Vec<Root>,
     /// None: it takes no certificate back.
     pub lists: Option<Vec<ListStatus>>,
+    /// Until when one of its roots has a list that counts. None where none has.
+    pub lists_count_until: Option<Instant>,
     /// Files of roots, intermediates and lists.
     pub trusted_files: FilesStatus,
     /// The keys of its officers' tokens.
@@ -60,9 +65,9 @@ pub struct AgencyStatus {
 }
 
 impl AgencyStatus {
-    /// Whether none of its systems is admitted at `now`, for want of a list that counts.
+    /// Whether none of its systems is admitted at `now`, for want of a root's list that counts: every chain ends at one.
     pub fn is_stopped(&self, now: Instant) -> bool {
-        self.lists.as_ref().is_some_and(|lists| lists.iter().all(|list| list.next_update <= now))
+        self.lists.is_some() && self.lists_count_until.is_none_or(|until| until <= now)
     }
 }
 
@@ -90,6 +95,14 @@ pub struct TokenKeyStatus {
     pub algorithm: &'static str,
 }
 
+fn lists_count_until(vouching: &Vouching) -> Option<Instant> {
+    let trusted = vouching.trusted();
+    let Revocation::Lists(lists) = &trusted.revocation else { return None };
+    let roots: Vec<_> = trusted.roots.iter().filter_map(|der| X509Certificate::from_der(der).ok()).collect();
+    let of_roots = lists.iter().filter(|list| roots.iter().any(|(_, root)| list.is_by(root)));
+    of_roots.map(RevocationList::next_update).max()
+}
+
 impl Sets {
     /// What is in place at `now`.
     pub(super) fn status(&self, config: &Config, now: Instant) -> Status {
@@ -107,6 +120,7 @@ impl Sets {
                 trust_domain: vouching.trusted().trust_domain.clone(),
                 roots: vouching.roots().cloned().collect(),
                 lists: lists(vouching),
+                lists_count_until: lists_count_until(vouching),
                 trusted_files: trusted.files(),
                 token_keys: keys.collect(),
                 token_files: issuers.files(),

@@ -27,16 +27,20 @@ pub(super) async fn after(read: FirstRead, config: &Config, exchange: &Exchange)
 pub(super) async fn watch(exchange: Exchange, rotation: Arc<Rotation>, every: Duration, shutdown: CancellationToken) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_told = false;
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = rotation.later() => {}
             _ = ticks.tick() => {}
         }
-        if let Err(error) = keep(&exchange, &rotation).await {
-            // The database's own part of readiness says so, too.
-            tracing::debug!(%error, "the last revocation lists could not be kept in the database");
+        let kept = keep(&exchange, &rotation).await;
+        if let Err(error) = &kept
+            && !is_told
+        {
+            tracing::warn!(%error, "the last revocation lists cannot be kept in the database: other replicas and the next start do not know of them");
         }
+        is_told = kept.is_err();
     }
 }
 

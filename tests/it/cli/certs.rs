@@ -248,13 +248,18 @@ fn inspect_says_of_an_agencys_next_files_what_the_node_says_when_they_are_there(
         // The next root, with its list and without, and a system that it issued.
         expect(for_ncsc(&["next.pem"]), well, "but");
         expect(for_ncsc(&["first.pem"]), refused, "by none of the agency's authorities");
-        let why = expect(for_ncsc(&["next.pem", "first.pem"]), well, "in `roots_file` of ncsc");
+        expect(for_ncsc(&["next.pem", "first.pem"]), well, "but");
+        let why = expect(for_ncsc(&["next.pem", "first.pem", "ncsc/lists.pem"]), well, "in `roots_file` of ncsc");
         assert!(!why.contains("but"), "{why}");
         expect(for_ncsc(&["first.pem", "next.pem"]), well, "it counts for ncsc until");
         expect(for_ncsc(&["moved.pem"]), refused, "");
         expect(for_ncsc(&["moved.pem", "next.pem", "first.pem"]), well, "as a system of ncsc until");
         put("ncsc/root.pem", &[own.as_str(), next.root_pem()].concat());
+        let lists = fs::read_to_string(at.join("ncsc/lists.pem")).unwrap();
         put("ncsc/lists.pem", &list(&next, 1));
+        let left_out = world.node.rotation.look().refused.join("");
+        assert!(left_out.contains("no list of CN=ncsc development authority in the file counts"), "{left_out}");
+        put("ncsc/lists.pem", &[lists, list(&next, 1)].concat());
         assert_eq!(world.node.rotation.look().refused, [""; 0]);
 
         assert_eq!(for_ncsc(&["ico.pem", "--roots", "ico.pem"]).0, 2);

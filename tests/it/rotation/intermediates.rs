@@ -72,5 +72,16 @@ on_both_databases! {
         assert_eq!(world.looked().ended, 1);
         call(&second).await.expect_err("the root revoked the authority below it");
         call(&issue(&world, "third").1).await.expect_err("and all that it vouches for");
+
+        // Every chain ends at the root: without its list nobody is admitted, whatever the other one says.
+        let is_stopped = |world: &World| {
+            let status = world.node.rotation.status();
+            status.agencies.iter().find(|one| one.agency.as_str() == "ncsc").unwrap().is_stopped(real_now())
+        };
+        assert!(!is_stopped(&world));
+        world.put_file("ncsc/lists.pem", &below.publish(&revoking(4, &leaf.serial), now.plus_days(1), now).unwrap());
+        world = world.restart().await;
+        assert!(is_stopped(&world));
+        call(&second).await.expect_err("no list of the root counts");
     }
 }

@@ -24,7 +24,11 @@ pub(super) enum Said {
 
 impl Said {
     fn admitted(peer: &Peer) -> Self {
-        Self::Accepted(format!("as a system of {} until {}", peer.agency(), peer.vouching().until))
+        Self::Accepted(format!(
+            "as a system of {} until {}, unless it is suspended",
+            peer.agency(),
+            peer.vouching().until
+        ))
     }
 
     pub(super) fn word(&self) -> &'static str {

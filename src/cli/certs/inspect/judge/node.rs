@@ -9,7 +9,6 @@ use concordat::tls::{RevocationList, Root, Trust, Unlistable, is_issued_by};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
-use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::Said;
 use crate::cli::Usage;
@@ -68,10 +67,14 @@ impl Node {
 
     /// A system's chain.
     pub(super) fn system(&self, chain: &[CertificateDer<'static>]) -> Said {
-        let would_be = self.agency.as_ref().and_then(|agency| {
-            let lists = (!self.lists.is_empty()).then(|| self.lists.iter().map(|der| list_pem(der)).collect());
-            Some(self.rehearsal.with(agency, &self.added(agency, &self.authorities, lists)).ok()?.trust)
-        });
+        let would_be = self
+            .agency
+            .as_ref()
+            .map(|agency| self.rehearsal.with(agency, &self.added(agency, &self.authorities, self.all_lists())));
+        let would_be = match would_be.transpose() {
+            Ok(would_be) => would_be.map(|rehearsed| rehearsed.trust),
+            Err(problem) => return Said::TurnedAway(problem.to_string()),
+        };
         match would_be.as_ref().unwrap_or(&self.trust).admit(chain, UnixTime::now()) {
             Ok(peer) => match &self.agency {
                 Some(agency) if agency != peer.agency() => {
@@ -109,10 +112,13 @@ impl Node {
                  and nobody whom it vouches for would be admitted"
             ));
         }
-        let own = self.lists.iter().filter(|list| names(list, der)).map(|der| list_pem(der)).collect::<String>();
-        let lists = (!own.is_empty()).then_some(own);
+        // With all that it comes with.
+        let mut authorities = self.authorities.clone();
+        if !authorities.contains(der) {
+            authorities.push(der.clone());
+        }
         let place = if is_below { "`intermediates_file`" } else { "`roots_file`" };
-        match self.rehearsal.with(agency, &self.added(agency, std::slice::from_ref(der), lists)) {
+        match self.rehearsal.with(agency, &self.added(agency, &authorities, self.all_lists())) {
             Err(problem) => Said::TurnedAway(format!("in {place} of {agency}: {problem}")),
             Ok(would_be) if would_be.problems.is_empty() => {
                 Said::Accepted(format!("in {place} of {agency}, below what is there"))
@@ -122,6 +128,11 @@ impl Node {
                 would_be.problems.join("; ")
             )),
         }
+    }
+
+    /// The lists that are inspected, if there are any, in the place of those that are there.
+    fn all_lists(&self) -> Option<String> {
+        (!self.lists.is_empty()).then(|| self.lists.iter().map(|der| list_pem(der)).collect())
     }
 
     /// A revocation list.
@@ -196,14 +207,6 @@ impl Node {
         let known = self.trust.agencies().filter(|one| one.trusted().agency == *agency);
         !is_own
             && known.flat_map(|one| &one.trusted().roots).chain(&self.authorities).any(|root| is_issued_by(der, root))
-    }
-}
-
-/// Whether a list names this authority as its issuer.
-fn names(list: &CertificateRevocationListDer<'_>, authority: &CertificateDer<'_>) -> bool {
-    match (CertificateRevocationList::from_der(list), X509Certificate::from_der(authority)) {
-        (Ok((_, list)), Ok((_, authority))) => list.issuer().as_raw() == authority.subject().as_raw(),
-        _ => false,
     }
 }
 
