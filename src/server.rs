@@ -85,7 +85,7 @@ impl Running {
         };
         let read = FirstRead::of(config)?;
         standing.set(Check::Certificate, true);
-        let exchange = Exchange::start(node(config, clock, Arc::clone(&metrics)).await?);
+        let exchange = Exchange::start(node(config, clock, &standing, Arc::clone(&metrics)).await?);
         let (sets, lasts) = lists::after(read, config, &exchange).await?;
         let (issuers, acceptor) = (sets.issuers()?, Arc::new(ArcSwap::from_pointee(sets.acceptor(config)?)));
         standing.set(Check::Schema, true);
@@ -385,9 +385,9 @@ pub fn problems(config: &Config) -> Vec<String> {
 }
 
 /// Opens the node's ledger and checks that it is the one that was signed last.
-async fn node(config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Result<Node, Error> {
+async fn node(config: &Config, clock: Clock, standing: &Standing, metrics: Arc<Metrics>) -> Result<Node, Error> {
     let keys = signing_keys(config)?;
-    let store = opening::store(config).await?;
+    let store = opening::store(config, standing).await?;
     // Before anything is written: an empty database would begin the ledger a second time.
     for trusted in Trusted::read(config, keys.origin())? {
         let size = trusted.check(&store, &keys).await?;

@@ -36,6 +36,8 @@ impl Work {
     }
 
     /// What it is called in metrics.
+    const WORDS: [&str; 5] = ["stop", "change", "ask", "offer", "share"];
+
     fn word(&self) -> &'static str {
         match self {
             Self::Change(mutation) if mutation.stops() => "stop",
@@ -129,6 +131,13 @@ impl Queue {
         let waiting = Arc::new(Mutex::new(Waiting::new()));
         let (health, committed) = (Health::new(), watch::Sender::new(()));
         let metrics = Arc::clone(&node.metrics);
+        // So that the first withdrawal, which may be the only one, is an increase that somebody sees.
+        for word in Work::WORDS {
+            metrics.calls.of([("kind", word)]);
+        }
+        for (agency, _) in node.known_agencies() {
+            metrics.overloads.with(vec![("agency", agency.to_string().into())]);
+        }
         tokio::spawn(drain(node, Arc::clone(&waiting), rung, health.clone(), committed.clone()));
         Self { waiting, bell, health, committed, metrics }
     }
@@ -176,7 +185,8 @@ impl Queue {
 
     async fn put(&self, work: Work) -> Result<Reply> {
         let (reply, answer) = oneshot::channel();
-        let (place, item) = (work.place(), Item { work: Arc::new(work), reply, queued: Instant::now() });
+        let (agency, place) = (work.by().actor.agency.clone(), work.place());
+        let item = Item { work: Arc::new(work), reply, queued: Instant::now() };
         if !place.stops
             && let Some(fault) = self.health.fault()
         {
@@ -184,7 +194,7 @@ impl Queue {
         }
         let offered = locked(&self.waiting).offer(place, item);
         offered.map_err(|Full| {
-            self.metrics.overloads.inc();
+            self.metrics.overloads.with(vec![("agency", agency.to_string().into())]).inc();
             Error::Busy
         })?;
         // One ring is enough for all that wait.

@@ -4,7 +4,7 @@
 //! and must not take the node from all others. Nor is whether any agreement is in force, since an operator puts the
 //! first one into force by a call to the node.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -52,7 +52,8 @@ impl Ill {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct State {
-    well: BTreeSet<Check>,
+    /// What is known of each part.
+    parts: BTreeMap<Check, bool>,
     ills: BTreeSet<Ill>,
     is_started: bool,
     is_stopping: bool,
@@ -60,7 +61,7 @@ struct State {
 
 impl State {
     fn is_ready(&self) -> bool {
-        self.is_started && !self.is_stopping && self.well.len() == Check::ALL.len()
+        self.is_started && !self.is_stopping && Check::ALL.iter().all(|(check, _)| self.parts.get(check) == Some(&true))
     }
 }
 
@@ -71,7 +72,7 @@ pub struct Standing(Arc<watch::Sender<State>>);
 impl Standing {
     /// From now on this part is well, or not.
     pub fn set(&self, check: Check, is_well: bool) {
-        self.0.send_if_modified(|state| if is_well { state.well.insert(check) } else { state.well.remove(&check) });
+        self.0.send_if_modified(|state| state.parts.insert(check, is_well) != Some(is_well));
     }
 
     /// From now on the node has this ill, or not.
@@ -115,10 +116,12 @@ impl Standing {
         }
     }
 
-    /// Each part, and whether it is well.
-    pub fn checks(&self) -> [(&'static str, bool); 6] {
+    /// Each part of which something is known, and whether it is well; and whether the node has started, before which not
+    /// everything is.
+    pub fn checks(&self) -> Vec<(&'static str, bool)> {
         let state = self.0.borrow();
-        Check::ALL.map(|(check, name)| (name, state.well.contains(&check)))
+        let known = Check::ALL.iter().filter_map(|(check, name)| Some((*name, *state.parts.get(check)?)));
+        known.chain([("started", state.is_started)]).collect()
     }
 
     /// Each ill, and whether the node has it.
@@ -129,8 +132,9 @@ impl Standing {
 
     /// What keeps it from being ready: names alone, for whoever probes.
     pub fn waits_for(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> = self.checks().into_iter().filter(|(_, well)| !well).map(|(name, _)| name).collect();
         let state = self.0.borrow();
+        let is_ill = |(check, _): &&(Check, _)| state.parts.get(check) == Some(&false);
+        let mut names: Vec<_> = Check::ALL.iter().filter(is_ill).map(|(_, name)| *name).collect();
         if state.is_stopping {
             names.push("stopping");
         } else if !state.is_started {
@@ -147,6 +151,7 @@ mod tests {
     #[test]
     fn a_node_is_ready_when_it_has_started_and_every_part_is_well_and_until_it_stops() {
         let standing = Standing::default();
+        assert_eq!((standing.checks(), standing.waits_for()), (vec![("started", false)], vec!["starting"]));
         for (check, _) in Check::ALL {
             standing.set(check, true);
         }

@@ -6,6 +6,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::Error;
 use crate::config::Config;
+use crate::ops::{Check, Standing};
 use crate::store::{self, Options, Schema, Store};
 
 /// How often it is looked whether the database is there, and whether somebody else has brought its schema up to date.
@@ -17,13 +18,13 @@ const LONGEST: Duration = Duration::from_secs(15);
 ///
 /// Waits while PostgreSQL cannot be reached, as after a failover, and where somebody else migrates until that is done. What
 /// does not pass by itself, such as a wrong password, is an error.
-pub(super) async fn store(config: &Config) -> Result<Store, Error> {
-    let store = reached(config).await?;
-    schema_is_usable(&store, config).await?;
+pub(super) async fn store(config: &Config, standing: &Standing) -> Result<Store, Error> {
+    let store = reached(config, standing).await?;
+    schema_is_usable(&store, config, standing).await?;
     Ok(store)
 }
 
-async fn reached(config: &Config) -> Result<Store, Error> {
+async fn reached(config: &Config, standing: &Standing) -> Result<Store, Error> {
     let options = Options::serve(config.database_login()?.as_str()).migrating(config.node.migrate);
     let may_wait = !config.database_url().starts_with("sqlite:");
     let database = config.database_shown();
@@ -40,8 +41,12 @@ async fn reached(config: &Config) -> Result<Store, Error> {
             timeout(LONGEST, opening).await.unwrap_or(Err(store::Error::Silent(LONGEST.as_secs())))
         };
         match opened {
-            Ok(store) => return Ok(store),
+            Ok(store) => {
+                standing.set(Check::Database, true);
+                return Ok(store);
+            }
             Err(error) if may_wait && error.passes() => {
+                standing.set(Check::Database, false);
                 let problem = error.to_string();
                 if problem != told {
                     tracing::warn!(%database, problem, remedy = error.remedy(), "waiting for the database");
@@ -57,7 +62,7 @@ async fn reached(config: &Config) -> Result<Store, Error> {
 }
 
 /// Returns once the schema is this program's, or a later one's where somebody has gone back to this program on purpose.
-async fn schema_is_usable(store: &Store, config: &Config) -> Result<(), Error> {
+async fn schema_is_usable(store: &Store, config: &Config, standing: &Standing) -> Result<(), Error> {
     // Of an SQLite file there is one node, and whoever stopped the later program to start this one meant it.
     let may_be_later = !config.node.migrate || config.database_url().starts_with("sqlite:");
     let mut ticks = interval(LOOK_EVERY);
@@ -84,6 +89,7 @@ async fn schema_is_usable(store: &Store, config: &Config) -> Result<(), Error> {
             Err(error) if error.is_outage() => error.to_string(),
             Err(error) => return Err(error.into()),
         };
+        standing.set(Check::Schema, false);
         if problem != told {
             tracing::warn!(problem, "waiting for `concordat migrate`");
             told = problem;

@@ -14,7 +14,8 @@ and nothing limits how often they are read. Let monitoring alone reach the port 
 
 Each series is this replica's own: sum them over replicas, except where a metric says what is in the database
 (`concordat_ledger_entries`, `concordat_nudges_due`, `concordat_overdue`, `concordat_agreements_in_force`), of which take the
-maximum. A labelled series appears with its first value, and a gauge once its figure is known.
+maximum. A labelled series appears with its first value, and a gauge once its figure is known; those of
+`concordat_call_seconds` and `concordat_queue_overloads_total` are there from the start.
 
 Histograms of times have the buckets 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250 and 500 ms, 1, 2, 5, 10 and 30 s; that of batches
 1, 2, 4 and so on to 256 calls.

@@ -76,7 +76,7 @@ metrics! {
         "From the queue to the answer, of calls that were tried: done or failed, whether their caller still waits or not";
     queue: Known, "concordat_queue_calls", [],
         "Calls that wait for the next batch";
-    overloads: Counter, "concordat_queue_overloads_total", [],
+    overloads: Series<Counter>, "concordat_queue_overloads_total", ["agency": "a configured agency"],
         "Calls turned away because their agency's queue is full";
     batch_calls: Sizes, "concordat_batch_calls", [],
         "Calls in a batch";
@@ -94,8 +94,8 @@ metrics! {
     database_connections: Series<Gauge>, "concordat_database_connections",
         ["pool": "`writer` or `reader`", "state": "`used` or `idle`"],
         "Connections to the database";
-    ready: Series<Gauge>, "concordat_ready", ["check": "`certificate`, `database`, `files`, `ledger_key`, `node_secret` or `schema`"],
-        "1 while this part of readiness is well, else 0";
+    ready: Series<Gauge>, "concordat_ready", ["check": "`certificate`, `database`, `files`, `ledger_key`, `node_secret`, `schema` or `started`"],
+        "1 while this part of readiness is well, else 0. Those of which nothing is known until the node has started are not there before";
     degraded: Series<Gauge>, "concordat_degraded",
         ["check": "`agreements` (one in force cannot be read) or `disk` (SQLite's has little room)"],
         "1 while this keeps the node from releasing and not from taking a permission away, else 0. It stays ready";

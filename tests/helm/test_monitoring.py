@@ -78,6 +78,9 @@ class Monitoring(unittest.TestCase):
             promtool("check", "rules", file)
         for one in rule["spec"]["groups"][0]["rules"]:
             self.assertIn('namespace="exchange",job="ico-concordat-ops"', one["expr"])
+            of_release = {"namespace": "exchange", "job": "ico-concordat-ops"}
+            self.assertLessEqual(of_release.items(), one["labels"].items(), one["alert"])
+            self.assertIn("severity", one["labels"])
             self.assertTrue(
                 one["annotations"]["runbook_url"].startswith("https://docs.ico.example/concordat/alerts.md#")
             )

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 import tempfile
 import tomllib
 import unittest
@@ -47,6 +48,25 @@ class Objects(unittest.TestCase):
             else:
                 for version in ("1.29", "1.37"):
                     kubernetes_validate.validate(document, version, strict=True)
+
+    @in_each_scenario
+    def test_a_command_can_run_where_no_node_does(self, _, documents):
+        # As docs/operations.md has it.
+        page = (ROOT / "docs/operations.md").read_text()
+        (program,) = re.findall(r"get deployment concordat -o json \| jq '(.*?)' \| kubectl create", page, re.S)
+        (deployment,) = of_kind(documents, "Deployment")
+        made = subprocess.run(
+            ["jq", program], input=json.dumps(deployment), capture_output=True, text=True, check=True, timeout=30
+        )
+        pod = json.loads(made.stdout)
+        for version in ("1.29", "1.37"):
+            kubernetes_validate.validate(pod, version, strict=True)
+        (container,) = pod["spec"]["containers"]
+        self.assertEqual(container["args"][:2], ["ledger", "check"])
+        (own,) = [one for one in node(documents)["spec"]["containers"] if one["name"] == "concordat"]
+        self.assertEqual(container["volumeMounts"], own["volumeMounts"])
+        self.assertEqual(pod["spec"]["volumes"], deployment["spec"]["template"]["spec"]["volumes"])
+        self.assertFalse({"livenessProbe", "readinessProbe", "startupProbe", "ports"} & set(container))
 
     @in_each_scenario
     def test_pods_are_restricted(self, _, documents):

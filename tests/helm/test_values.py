@@ -48,7 +48,7 @@ WRONG = [
         "`ncsc/roots.pem` must be NAME/KEY, with NAME one of `trust`: ico",
     ),
     ("postgresql", 'trust.ico={"configMap":"a","secret":"b"}', "exactly one of"),
-    ("postgresql", "config.ops.shutdown_delay_seconds=60", "set 75 or more"),
+    ("postgresql", "config.ops.shutdown_delay_seconds=60", "set 80 or more"),
     ("postgresql", "gateway.tlsRoute.enabled=true", "`parentRefs` and `hostnames`"),
     ("postgresql", "config.ops=null", "config.ops: `null` takes away"),
     ("postgresql", "config.tls=null", "config.tls: `null` takes away"),

@@ -160,7 +160,7 @@ postgres://{{ $.user | urlquery }}@{{ .host }}:{{ .port }}/{{ .name | urlquery }
 {{- if eq (int .Values.ops.port) 8443 }}
 - ops.port: callers are served at 8443. Take another one, such as 9464.
 {{- end }}
-{{- $grace := add (int $config.ops.shutdown_delay_seconds) 15 }}
+{{- $grace := add (int $config.ops.shutdown_delay_seconds) 20 }}
 {{- if lt (int .Values.terminationGracePeriodSeconds) (int $grace) }}
 - terminationGracePeriodSeconds: calls would be cut; set {{ $grace }} or more.
 {{- end }}

@@ -85,7 +85,7 @@ metadata:
     app.kubernetes.io/component: migration
 spec:
   {{- include "concordat.pod" . | nindent 2 }}
-  restartPolicy: OnFailure
+  restartPolicy: Never
   containers:
     -
       {{- include "concordat.migration" . | nindent 6 }}

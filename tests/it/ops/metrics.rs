@@ -158,7 +158,7 @@ on_both_databases! {
         let ends: Vec<_> = found.iter().filter(|(name, _)| name.starts_with("concordat_ledger_key_not_after_seconds{")).collect();
         assert_eq!(ends.len(), 1, "a key that another one follows is nobody's worry: {ends:?}");
         assert!(ends[0].0.contains("key=\"other.example+") && ends[0].1 == "4102444800", "the last counts until 2100: {ends:?}");
-        for check in ["certificate", "database", "files", "ledger_key", "node_secret", "schema"] {
+        for check in ["certificate", "database", "files", "ledger_key", "node_secret", "schema", "started"] {
             assert_eq!(is(&format!("concordat_ready{{check=\"{check}\"}}")), "1", "{check}");
         }
         for check in ["agreements", "disk"] {
@@ -206,10 +206,11 @@ on_both_databases! {
         let mut request = Request::new(request);
         request.set_timeout(Duration::from_secs(1));
         world.consents("ncsc").withdraw_consent(request).await.unwrap_err();
-        assert!(!answer(ops, "/metrics").1.contains(STOPS), "the lock is still another's");
+        let stops = || samples(&answer(ops, "/metrics").1)[STOPS].clone();
+        assert_eq!(stops(), "0", "the lock is still another's, and the first one will be an increase");
         intruder.let_go().await;
         let begun = Instant::now();
-        while samples(&answer(ops, "/metrics").1).get(STOPS).map(String::as_str) != Some("1") {
+        while stops() != "1" {
             assert!(begun.elapsed() < PATIENT, "the withdrawal was not measured");
             tokio::task::yield_now().await;
         }

@@ -27,6 +27,12 @@ fn a_node_waits_for_a_database_that_is_not_there_and_stops_when_it_is_told() {
         program.until_it_says("waiting for the database");
         let (status, says) = answer(ops, "/startupz");
         assert!(status == 503 && says.contains("database") && says.contains("starting"), "{status} {says}");
+        let figures = answer(ops, "/metrics").1;
+        let mut parts: Vec<&str> = figures.lines().filter(|line| line.starts_with("concordat_ready{")).collect();
+        parts.sort_unstable();
+        let known = ["certificate\"} 1", "database\"} 0", "started\"} 0"]
+            .map(|part| format!("concordat_ready{{check=\"{part}"));
+        assert_eq!(parts, known, "nothing of what it has not looked at");
         assert_eq!(answer(ops, "/livez").0, 200, "waiting is no reason to restart it");
         let log = program.terminate();
         assert!(log.contains("stopping: it had not begun to serve"), "{log}");
