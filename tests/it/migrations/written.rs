@@ -121,7 +121,7 @@ fn write() {
                 ("withdrawn", HEXLOWER.encode(&world.ask(&withdrawn.held).encode_to_vec())),
             ];
             let stopped = world.stop().await;
-            let told: String = told.iter().map(|(name, value)| format!("-- {name} {value}\n")).collect();
+            let told = told.map(|(name, value)| format!("-- {name} {value}\n")).concat();
             fs::write(file(kind(&url)), told + &rows(&config.database_url()).await).unwrap();
             stopped.start().await
         });
