@@ -371,9 +371,12 @@ impl Records {
             Change::ReconfirmConsent { name, scope, officer } => {
                 let consent = self.consents.get(name)?;
                 let (organisation, recipient) = (consent.organisation, consent.recipient);
-                // What is said would end before what stands in writing, and take its place.
+                // What is said would end before what stands in writing, and take its place. What was written about an incident
+                // is erased with it.
                 let cuts = consent.given.as_ref().is_some_and(|(_, present)| {
-                    scope.spoken.is_some() && present.spoken.is_none() && present.valid.1 > scope.valid.1
+                    let is_kept = present.incident.is_none_or(|(incident, ..)| self.incidents.contains_key(&incident));
+                    let is_written = present.spoken.is_none() && is_kept;
+                    scope.spoken.is_some() && is_written && present.valid.1 > scope.valid.1
                 });
                 let fits = consent.last.is_some() && recipient == scope.recipient && !cuts;
                 if !fits || !self.can_be_stated(organisation, scope) || !self.can_be_said(organisation, scope, at) {
